@@ -1,0 +1,10 @@
+// Package safetensors reads and writes safetensors files, the format in which tandem's engines exchange tensors: eight bytes of
+// header length (little-endian), a JSON header with each tensor's element type, shape and byte range, then the bytes.
+//
+// The format is described at https://huggingface.co/docs/safetensors; files written here are read by the Python package and the
+// other way round. Reading is strict, for a file may come from an engine that tandem has never seen: offsets must cover the data
+// without gap or overlap, sizes must agree with the shapes, names must be unique, and nothing is allocated that the file's own
+// size does not justify.
+//
+// Lazy loading and memory mapping are not offered: tandem reads whole states.
+package safetensors
