@@ -1,0 +1,47 @@
+package kernel
+
+import "math"
+
+// LogSoftmax is y[r, c] = x[r, c] - log(sum over c' of exp(x[r, c'])) for rows lo ... hi of a matrix with the given
+// number of columns, with the largest element subtracted first so that nothing overflows. The sum is taken in
+// float64 whatever T is.
+func LogSoftmax[T Float](y, x []T, columns, lo, hi int) {
+	for r := lo; r < hi; r++ {
+		in, out := x[r*columns:(r+1)*columns], y[r*columns:(r+1)*columns]
+		largest := in[0]
+		for _, v := range in[1:] {
+			largest = max(largest, v)
+		}
+		sum := 0.0
+		for _, v := range in {
+			sum += math.Exp(float64(v - largest))
+		}
+		shift := T(math.Log(sum))
+		for c, v := range in {
+			out[c] = v - largest - shift
+		}
+	}
+}
+
+// NegativeLogLikelihood returns scale times the sum over r of -logProbability[r, target[r]], summed in float64.
+func NegativeLogLikelihood[T Float](logProbability []T, target []int64, columns int, scale float64) T {
+	sum := 0.0
+	for r, c := range target {
+		sum -= float64(logProbability[r*columns+int(c)])
+	}
+	return T(sum * scale)
+}
+
+// CrossEntropyGradient is dx[r, c] = scale * (exp(logProbability[r, c]) - [c = target[r]]) for rows lo ... hi.
+func CrossEntropyGradient[T Float](dx, logProbability []T, target []int64, columns, lo, hi int, scale T) {
+	for r := lo; r < hi; r++ {
+		out := dx[r*columns : (r+1)*columns]
+		for c, l := range logProbability[r*columns : (r+1)*columns] {
+			p := T(math.Exp(float64(l)))
+			if int64(c) == target[r] {
+				p--
+			}
+			out[c] = scale * p
+		}
+	}
+}

@@ -1,0 +1,220 @@
+package kernel
+
+import "fmt"
+
+// The blocking of Gemm: a tile of tileRows x tileColumns accumulators stays in registers; packed panels of blockDepth
+// elements a row stay in the first-level cache; blockColumns columns of the packed right factor (200 KiB in float64) in the second.
+// A chain of sums is no longer than blockDepth, which bounds its rounding error.
+const (
+	tileRows     = 4
+	tileColumns  = 2
+	blockDepth   = 200
+	blockColumns = 128
+)
+
+// gemmGrain is the number of multiply-adds below which another thread costs more than it saves.
+const gemmGrain = 64 << 10
+
+// Matrix is a row-major matrix, element (i, j) at Data[i*Stride+j], or its transpose.
+type Matrix[T Float] struct {
+	Data       []T
+	Stride     int
+	Transposed bool // element (i, j) at Data[j*Stride+i]
+}
+
+// Gemm is C = alpha * A * B + beta * C0 for an m x k matrix A, a k x n matrix B and row-major C; what is added is set up by Start.
+type Gemm[T Float] struct {
+	M, N, K int
+	Alpha   T
+	A, B    Matrix[T]
+	C       []T // M x N, dense
+	// Start writes what the product is added to into rows lo ... hi, columns left ... right of C; nil means zeros.
+	Start func(lo, hi, left, right int)
+
+	pool *Pool
+	body func(worker, lo, hi int)
+	// One scratch buffer for each worker: a packed panel of A, then a packed block of B.
+	scratch [][]T
+}
+
+// Prepare checks the operands' sizes, allocates scratch and returns the call that computes the product. The operands'
+// elements are read and written when the call runs.
+func (g Gemm[T]) Prepare(pool *Pool) func() {
+	g.check()
+	if f, ok := any(&g).(*Gemm[float32]); ok {
+		if p := active.Load(); p.tileRows > 0 {
+			t := newTiled(p, f)
+			return t.split(pool)
+		}
+	}
+	g.pool = pool
+	g.scratch = make([][]T, pool.Threads())
+	for i := range g.scratch {
+		g.scratch[i] = make([]T, tileRows*blockDepth+blockColumns*blockDepth)
+	}
+	run := &g
+	grain := max(1, gemmGrain/max(1, min(g.M, g.N)*g.K))
+	if g.N >= g.M {
+		g.body = func(w, lo, hi int) { run.block(w, 0, run.M, lo, hi) }
+		return func() { run.pool.For(run.N, grain, run.body) }
+	}
+	g.body = func(w, lo, hi int) { run.block(w, lo, hi, 0, run.N) }
+	return func() { run.pool.For(run.M, grain, run.body) }
+}
+
+// Offsets says where the operands of one product of a batch begin in the data of A, B and C.
+type Offsets struct{ A, B, C int }
+
+// PrepareBatch is Prepare for as many products of the same size as there are offsets; their results must not overlap. It
+// shares the products between the threads, not the parts of one. Start must be nil.
+func (g Gemm[T]) PrepareBatch(pool *Pool, offsets []Offsets) func() {
+	if g.Start != nil {
+		panic("kernel: Gemm: a batch has no start")
+	}
+	grain := max(1, gemmGrain/max(1, g.M*g.N*g.K))
+	if f, ok := any(&g).(*Gemm[float32]); ok {
+		if p := active.Load(); p.tileRows > 0 {
+			for _, o := range offsets {
+				one := *f
+				one.from(f, o)
+				one.check()
+			}
+			t := newTiled(p, f)
+			return t.splitBatch(pool, offsets)
+		}
+	}
+	workers := make([]Gemm[T], pool.Threads())
+	for i := range workers {
+		workers[i] = g
+		workers[i].scratch = make([][]T, 1)
+		workers[i].scratch[0] = make([]T, tileRows*blockDepth+blockColumns*blockDepth)
+	}
+	for _, o := range offsets {
+		workers[0].from(&g, o)
+		workers[0].check()
+	}
+	body := func(w, lo, hi int) {
+		for _, o := range offsets[lo:hi] {
+			workers[w].from(&g, o)
+			workers[w].block(0, 0, g.M, 0, g.N)
+		}
+	}
+	return func() { pool.For(len(offsets), grain, body) }
+}
+
+// from sets the operands to those of whole that begin at o.
+func (g *Gemm[T]) from(whole *Gemm[T], o Offsets) {
+	g.A.Data, g.B.Data, g.C = whole.A.Data[o.A:], whole.B.Data[o.B:], whole.C[o.C:]
+}
+
+func (g *Gemm[T]) check() {
+	need := func(name string, m Matrix[T], rows, columns int) {
+		if m.Transposed {
+			rows, columns = columns, rows
+		}
+		if m.Stride < columns || rows > 0 && len(m.Data) < (rows-1)*m.Stride+columns {
+			panic(fmt.Sprintf("kernel: Gemm: %s has %d elements, stride %d, for %d x %d", name, len(m.Data), m.Stride, rows, columns))
+		}
+	}
+	need("A", g.A, g.M, g.K)
+	need("B", g.B, g.K, g.N)
+	need("C", Matrix[T]{Data: g.C, Stride: g.N}, g.M, g.N)
+}
+
+// block computes rows lo ... hi and columns left ... right of C.
+func (g *Gemm[T]) block(worker, lo, hi, left, right int) {
+	if g.Start != nil {
+		g.Start(lo, hi, left, right)
+	} else {
+		for i := lo; i < hi; i++ {
+			clear(g.C[i*g.N+left : i*g.N+right])
+		}
+	}
+	panelA := g.scratch[worker][:tileRows*blockDepth]
+	blockB := g.scratch[worker][tileRows*blockDepth:]
+	for j0 := left; j0 < right; j0 += blockColumns {
+		j1 := min(j0+blockColumns, right)
+		for p0 := 0; p0 < g.K; p0 += blockDepth {
+			p1 := min(p0+blockDepth, g.K)
+			depth := p1 - p0
+			for j := j0; j < j1; j += tileColumns {
+				packColumns(blockB[(j-j0)*depth:], g.B, p0, p1, j, min(j+tileColumns, j1))
+			}
+			for i := lo; i < hi; i += tileRows {
+				rows := min(tileRows, hi-i)
+				packRows(panelA, g.A, p0, p1, i, i+rows)
+				for j := j0; j < j1; j += tileColumns {
+					acc := tile(depth, panelA, blockB[(j-j0)*depth:])
+					for r := range rows {
+						for c := range min(tileColumns, j1-j) {
+							g.C[(i+r)*g.N+j+c] += g.Alpha * acc[r*tileColumns+c]
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// packRows copies rows i0 ... i1 of A, columns p0 ... p1, as depth groups of tileRows elements; missing rows are zeros.
+func packRows[T Float](dst []T, a Matrix[T], p0, p1, i0, i1 int) {
+	depth := p1 - p0
+	for r := range tileRows {
+		if i0+r >= i1 {
+			for p := range depth {
+				dst[p*tileRows+r] = 0
+			}
+			continue
+		}
+		if a.Transposed {
+			src := a.Data[p0*a.Stride+i0+r:]
+			for p := range depth {
+				dst[p*tileRows+r] = src[p*a.Stride]
+			}
+			continue
+		}
+		for p, v := range a.Data[(i0+r)*a.Stride+p0:][:depth] {
+			dst[p*tileRows+r] = v
+		}
+	}
+}
+
+// packColumns copies columns j0 ... j1 of B, rows p0 ... p1, as depth groups of tileColumns elements; missing columns are zeros.
+func packColumns[T Float](dst []T, b Matrix[T], p0, p1, j0, j1 int) {
+	depth := p1 - p0
+	if j1-j0 < tileColumns {
+		clear(dst[:depth*tileColumns])
+	}
+	for c := range j1 - j0 {
+		if b.Transposed {
+			for p, v := range b.Data[(j0+c)*b.Stride+p0:][:depth] {
+				dst[p*tileColumns+c] = v
+			}
+			continue
+		}
+		src := b.Data[p0*b.Stride+j0+c:]
+		for p := range depth {
+			dst[p*tileColumns+c] = src[p*b.Stride]
+		}
+	}
+}
+
+// tile multiplies a packed panel of A with one of B: eight sums, each in order of depth.
+func tile[T Float](depth int, a, b []T) (acc [tileRows * tileColumns]T) {
+	var c00, c01, c10, c11, c20, c21, c30, c31 T
+	a, b = a[:depth*tileRows], b[:depth*tileColumns]
+	for len(a) >= tileRows && len(b) >= tileColumns {
+		b0, b1 := b[0], b[1]
+		a0, a1, a2, a3 := a[0], a[1], a[2], a[3]
+		c00 += a0 * b0
+		c01 += a0 * b1
+		c10 += a1 * b0
+		c11 += a1 * b1
+		c20 += a2 * b0
+		c21 += a2 * b1
+		c30 += a3 * b0
+		c31 += a3 * b1
+		a, b = a[tileRows:], b[tileColumns:]
+	}
+	return [tileRows * tileColumns]T{c00, c01, c10, c11, c20, c21, c30, c31}
+}

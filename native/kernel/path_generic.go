@@ -1,0 +1,12 @@
+//go:build !amd64 || noasm
+
+package kernel
+
+func vectorPaths() []*path { return nil }
+
+// The generic path has no vectors, so that no one calls these.
+func (k *path) accumulate(*float32, *float32, int) { panic("kernel: no vectors") }
+func (k *path) keep(*bool, int, *keepConstants)    { panic("kernel: no vectors") }
+
+// pause has nothing to rest with here.
+func pause() {}

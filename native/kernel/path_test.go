@@ -1,0 +1,229 @@
+package kernel
+
+import (
+	"math"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"tandem/native/philox"
+)
+
+// eachPath runs a test on every path that the processor has. A path named by TANDEM_REQUIRE must be among them: a machine that is
+// there to test it must not skip it.
+func eachPath(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	for _, name := range []string{"avx2", "avx512"} { // the variable names other things too, such as pytorch
+		if required := strings.Split(os.Getenv("TANDEM_REQUIRE"), ","); slices.Contains(required, name) && !slices.Contains(Paths(), name) {
+			t.Fatalf("TANDEM_REQUIRE asks for kernels %q, this processor and build have %v", name, Paths())
+		}
+	}
+	for _, name := range Paths() {
+		t.Run(name, func(t *testing.T) {
+			use(t, name)
+			test(t)
+		})
+	}
+}
+
+// use chooses a path until the test ends.
+func use(t *testing.T, name string) {
+	t.Helper()
+	before := Path()
+	if err := Use(name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := Use(before); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestUseRefusesWhatTheProcessorHasNot(t *testing.T) {
+	use(t, "generic")
+	for _, name := range []string{"", "avx", "AVX2", "neon"} {
+		err := Use(name)
+		if err == nil || !strings.Contains(err.Error(), "generic") {
+			t.Errorf("Use(%q): %v; the error must name the paths there are", name, err)
+		}
+	}
+	if Path() != "generic" {
+		t.Errorf("after errors the path is %s", Path())
+	}
+}
+
+func TestVariableChoosesThePath(t *testing.T) {
+	use(t, Path())
+	for _, name := range Paths() {
+		t.Setenv(PathVariable, name)
+		if err := UseVariable(); err != nil || Path() != name {
+			t.Errorf("%s=%s: path %s, %v", PathVariable, name, Path(), err)
+		}
+	}
+	t.Setenv(PathVariable, "sse9")
+	if err := UseVariable(); err == nil || !strings.Contains(err.Error(), PathVariable) {
+		t.Errorf("a path that does not exist: %v; the error must name the variable", err)
+	}
+	t.Setenv(PathVariable, "")
+	before := Path()
+	if err := UseVariable(); err != nil || Path() != before {
+		t.Errorf("empty: path %s, %v", Path(), err)
+	}
+}
+
+// special are the numbers at which vector instructions differ from Go's operators most easily.
+var special = []float32{
+	0, float32(math.Copysign(0, -1)), float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)),
+	math.SmallestNonzeroFloat32, -math.SmallestNonzeroFloat32, math.MaxFloat32, -math.MaxFloat32, 1, -1,
+}
+
+// TestElementPathsGiveTheSameBits compares every path with the generic kernels, bit by bit, NaN's payload aside: at all short lengths, at
+// offsets 0 to 15 from a cache line, and at a length of several calls. What lies around the slices must stay.
+func TestElementPathsGiveTheSameBits(t *testing.T) {
+	adam := AdamStep[float32]{Shrink: 0.999, Decay: 0.01, Fresh1: 0.1, Beta2: 0.999, Fresh2: 0.001, Size: 0.01, Root: 0.2, Eps: 1e-8}
+	sgd := SGDStep[float32]{Rate: 0.1, Decay: 0.01, Momentum: 0.9, Fresh: 0.75}
+	kernels := []struct {
+		name string
+		run  func(x [][]float32, keep []bool)
+	}{
+		{"Relu", func(x [][]float32, _ []bool) { Relu(x[0], x[1]) }},
+		{"Relu in place", func(x [][]float32, _ []bool) { Relu(x[0], x[0]) }},
+		{"ReluGradient", func(x [][]float32, _ []bool) { ReluGradient(x[0], x[1], x[2]) }},
+		{"Mask", func(x [][]float32, keep []bool) { Mask(x[0], x[1], keep, 1.25) }},
+		{"Accumulate", func(x [][]float32, _ []bool) { Accumulate(x[0], x[1]) }},
+		{"Adam", func(x [][]float32, _ []bool) {
+			for i, v := range x[3] {
+				x[3][i] = max(v, -v)
+			}
+			Adam(x[0], x[1], x[2], x[3], &adam)
+		}},
+		{"SGD", func(x [][]float32, _ []bool) { SGD(x[0], x[1], &sgd) }},
+		{"SGDMomentum", func(x [][]float32, _ []bool) { SGDMomentum(x[0], x[1], x[2], &sgd, false, false) }},
+		{"SGDMomentum, first", func(x [][]float32, _ []bool) { SGDMomentum(x[0], x[1], x[2], &sgd, true, false) }},
+		{"SGDMomentum, Nesterov", func(x [][]float32, _ []bool) { SGDMomentum(x[0], x[1], x[2], &sgd, false, true) }},
+		{"SumRows", func(x [][]float32, _ []bool) { SumRows(x[0], x[1], 1, len(x[1]), 0, len(x[1])) }},
+	}
+	lengths := []int{2*elementsPerCall + 37}
+	for n := range 68 {
+		lengths = append(lengths, n)
+	}
+	eachPath(t, func(t *testing.T) {
+		path := Path()
+		rng := rand.New(rand.NewPCG(8, 8))
+		for _, k := range kernels {
+			for _, n := range lengths {
+				const slices, margin = 4, 64
+				// Each slice at its own offset from a cache line.
+				whole := make([][]float32, slices)
+				at := make([]int, slices)
+				for s := range whole {
+					whole[s] = make([]float32, n+2*margin)
+					at[s] = margin/2 + rng.IntN(16)
+					for i := range whole[s] {
+						whole[s][i] = float32(rng.NormFloat64())
+						if rng.IntN(4) == 0 {
+							whole[s][i] = special[rng.IntN(len(special))]
+						}
+					}
+				}
+				keep := make([]bool, n)
+				for i := range keep {
+					keep[i] = rng.IntN(2) == 0
+				}
+				run := func(name string) (after [][]float32) {
+					use(t, name)
+					x := make([][]float32, slices)
+					for s := range whole {
+						copied := append([]float32(nil), whole[s]...)
+						after = append(after, copied)
+						x[s] = copied[at[s] : at[s]+n]
+					}
+					k.run(x, keep)
+					return after
+				}
+				want, got := run("generic"), run(path)
+				for s := range want {
+					for i := range want[s] {
+						w, g := want[s][i], got[s][i]
+						if math.Float32bits(w) != math.Float32bits(g) && (w == w || g == g) {
+							t.Fatalf("%s, %d elements, offset %d: slice %d, element %d is %g, generic %g", k.name, n, at[s], s, i-at[s], g, w)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestKeepIsPhilox(t *testing.T) {
+	eachPath(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(2, 2))
+		for _, n := range []int{0, 1, 3, 4, 31, 32, 33, 35, 36, 67, 100, 129, elementsPerCall + 77} {
+			for first := range 9 {
+				for _, p := range []float64{0, 0x1p-32, 0.2, 0.5, 1 - 0x1p-32, 1} {
+					s := philox.Stream{Seed: rng.Uint64(), Step: rng.Uint64(), Site: rng.Uint32()}
+					whole := make([]bool, n+64)
+					got := whole[32 : 32+n]
+					want := make([]bool, n)
+					Keep(got, s, 1000+first, p)
+					s.Keep(want, 1000+first, p)
+					if !slices.Equal(got, want) {
+						t.Fatalf("%d elements from %d, p = %g: the mask differs from philox's", n, 1000+first, p)
+					}
+					if slices.Contains(whole[:32], true) || slices.Contains(whole[32+n:], true) {
+						t.Fatalf("%d elements from %d: wrote outside", n, 1000+first)
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestAdamAgainstFloat64 bounds the error of a step in float32 by what its roundings can add up to.
+func TestAdamAgainstFloat64(t *testing.T) {
+	eachPath(t, func(t *testing.T) {
+		rng := rand.New(rand.NewPCG(6, 6))
+		const n = 1003
+		c := AdamStep[float32]{Shrink: 0.9999, Decay: 0.01, Fresh1: 0.1, Beta2: 0.999, Fresh2: 0.001, Size: 0.003, Root: 0.1, Eps: 1e-8}
+		c64 := AdamStep[float64]{
+			Shrink: float64(c.Shrink), Decay: float64(c.Decay), Fresh1: float64(c.Fresh1), Beta2: float64(c.Beta2), Fresh2: float64(c.Fresh2),
+			Size: float64(c.Size), Root: float64(c.Root), Eps: float64(c.Eps),
+		}
+		x, x64 := make([][]float32, 4), make([][]float64, 4)
+		for s := range x {
+			x[s], x64[s] = make([]float32, n), make([]float64, n)
+			for i := range x[s] {
+				v := rng.NormFloat64()
+				if s == 3 {
+					v *= v
+				}
+				x[s][i] = float32(v)
+				x64[s][i] = float64(x[s][i])
+			}
+		}
+		before := slices.Clone(x64[0])
+		g, m := slices.Clone(x64[1]), slices.Clone(x64[2])
+		Adam(x[0], x[1], x[2], x[3], &c)
+		Adam(x64[0], x64[1], x64[2], x64[3], &c64)
+		const u = 0x1p-24 // half a unit in the last place
+		for i := range n {
+			// d carries 3 roundings of terms of its size, m adds 3 more.
+			size := math.Abs(g[i]) + 0.01*math.Abs(before[i]) + math.Abs(m[i])
+			if err := math.Abs(float64(x[2][i]) - x64[2][i]); !(err <= 6*u*size) {
+				t.Fatalf("m[%d] is off by %g, allowed %g", i, err, 6*u*size)
+			}
+			if err := math.Abs(float64(x[3][i]) - x64[3][i]); !(err <= 8*u*x64[3][i]+1e-3*12*u*size*size) {
+				t.Fatalf("v[%d] is off by %g of %g", i, err, x64[3][i])
+			}
+			// The parameter is rounded twice; the update has the error of m, of the root of v, and four of its own.
+			update := c64.Size / (math.Sqrt(x64[3][i])/c64.Root + c64.Eps)
+			limit := 2*u*math.Abs(before[i]) + update*(6*u*size+16*u*size)
+			if err := math.Abs(float64(x[0][i]) - x64[0][i]); !(err <= limit) {
+				t.Fatalf("p[%d] is off by %g, allowed %g", i, err, limit)
+			}
+		}
+	})
+}

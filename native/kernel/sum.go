@@ -1,0 +1,68 @@
+package kernel
+
+// SumRows is y[j] = sum over i of x[i*width+j] for j in lo ... hi: the columns' sums of a rows x width matrix. Each
+// sum runs over at most 32 rows at a time before the parts are added, which bounds its rounding error.
+func SumRows[T Float](y, x []T, rows, width, lo, hi int) {
+	const part = 32
+	clear(y[lo:hi])
+	if rows <= part {
+		for i := range rows {
+			Accumulate(y[lo:hi], x[i*width+lo:i*width+hi])
+		}
+		return
+	}
+	var sums [64]T
+	for j := lo; j < hi; j += len(sums) {
+		n := min(len(sums), hi-j)
+		for i := 0; i < rows; i += part {
+			clear(sums[:n])
+			for r := i; r < min(i+part, rows); r++ {
+				Accumulate(sums[:n], x[r*width+j:r*width+j+n])
+			}
+			Accumulate(y[j:j+n], sums[:n])
+		}
+	}
+}
+
+// Accumulate is y[i] += x[i].
+func Accumulate[T Float](y, x []T) {
+	x = x[:len(y)]
+	done := 0
+	if k := vectorised[T](); k != nil {
+		done = k.whole(len(y))
+		for i := 0; i < done; i += elementsPerCall {
+			k.accumulate(address(y, i), address(x, i), k.vectors(i, done))
+		}
+	}
+	for i := done; i < len(y); i++ {
+		y[i] += x[i]
+	}
+}
+
+// ScatterSum sets y to zeros and adds every row of x, width elements each, into y from offset[row] on, step (0 or 1)
+// apart.
+func ScatterSum[T Float](y, x []T, offset []int, width, step int) {
+	clear(y)
+	for r, at := range offset {
+		row := x[r*width : (r+1)*width]
+		if step == 1 {
+			Accumulate(y[at:at+width], row)
+			continue
+		}
+		y[at] += Sum(row)
+	}
+}
+
+// Sum adds the elements pairwise in blocks of 32, which bounds the rounding error (Higham, "Accuracy and Stability of
+// Numerical Algorithms", 2nd ed., section 4.2).
+func Sum[T Float](x []T) T {
+	if len(x) <= 32 {
+		var s T
+		for _, v := range x {
+			s += v
+		}
+		return s
+	}
+	half := len(x) / 2
+	return Sum(x[:half]) + Sum(x[half:])
+}

@@ -1,0 +1,132 @@
+package op
+
+import (
+	"errors"
+	"fmt"
+
+	"tandem/native/ir"
+	"tandem/native/kernel"
+	"tandem/native/philox"
+)
+
+// Dropout zeroes each element with probability ratio and scales the others by 1/(1-ratio). Its mask is drawn by
+// package philox from (seed, step, site), so that every engine draws the same. Inputs: data, ratio, training_mode,
+// both constants; pass.Import adds the attributes "tandem_site" and "tandem_p" (the ratio as a float64, from the
+// manifest). Without training_mode it is the identity, as ONNX says.
+func init() {
+	Register(Def{
+		Name: "Dropout", Since: 12, MinInputs: 1, MaxInputs: 3, Saves: 2,
+		Infer:   inferDropout,
+		Float32: bindDropout[float32], Float64: bindDropout[float64],
+		Gradient: func(g *Gradient) error {
+			if !dropoutTrains(g.Node) {
+				g.Set(0, g.Out[0])
+				return nil
+			}
+			if len(g.Node.Outputs) < 2 || g.Node.Outputs[1] == nil {
+				return errors.New("the node has no mask output to differentiate with")
+			}
+			p, err := g.Node.Attributes.Float("tandem_p", 0)
+			if err != nil {
+				return err
+			}
+			g.Set(0, g.Add("tandem.DropoutGradient", map[string]any{"p": p}, g.Out[0], g.Node.Outputs[1]))
+			return nil
+		},
+		Cases: []Case{
+			{
+				Name: "training", Attributes: map[string]any{"tandem_site": int64(3), "tandem_p": 0.25},
+				Inputs: []CaseInput{{Shape: []int{5, 7}}, {Float: []float64{0.25}, Const: true, NoGrad: true}, {Type: ir.Bool, Bool: []bool{true}, Const: true, NoGrad: true}},
+			},
+			{
+				Name: "evaluation", Attributes: map[string]any{"tandem_p": 0.25},
+				Inputs: []CaseInput{{Shape: []int{5, 7}}, {Float: []float64{0.25}, Const: true, NoGrad: true}, {Type: ir.Bool, Bool: []bool{false}, Const: true, NoGrad: true}},
+			},
+		},
+	})
+	Register(Def{
+		Name: "tandem.DropoutGradient", MinInputs: 2, MaxInputs: 2, // dy, mask
+		Infer:   inferSame,
+		Float32: bindDropoutGradient[float32], Float64: bindDropoutGradient[float64],
+		NoGradient: "tandem takes first derivatives alone",
+	})
+}
+
+// dropoutTrains reports whether the node drops anything: its training_mode input is the constant true.
+func dropoutTrains(n *ir.Node) bool {
+	v := n.Input(2)
+	return v != nil && v.Const != nil && v.Const.Len() == 1 && v.Const.Bytes()[0] != 0
+}
+
+func inferDropout(n *ir.Node) error {
+	if err := wantFloat(n, 0); err != nil {
+		return err
+	}
+	if v := n.Input(1); v != nil && (v.Const == nil || v.Const.Len() != 1) {
+		return fmt.Errorf("a ratio that is not a constant is %w", ErrUnsupported)
+	}
+	if v := n.Input(2); v != nil && (v.Const == nil || v.Const.Len() != 1) {
+		return fmt.Errorf("a training_mode that is not a constant is %w", ErrUnsupported)
+	}
+	p, err := n.Attributes.Float("tandem_p", 0)
+	if err != nil {
+		return err
+	}
+	if !(p >= 0 && p <= 1) {
+		return fmt.Errorf("the ratio is %g, must be between 0 and 1", p)
+	}
+	setOutput(n, 0, ir.Float, n.Inputs[0].Shape...)
+	setOutput(n, 1, ir.Bool, n.Inputs[0].Shape...)
+	return nil
+}
+
+// dropoutScale is what kept elements are multiplied with; 0 when none is kept.
+func dropoutScale[T kernel.Float](p float64) T {
+	if p == 1 {
+		return 0
+	}
+	return T(1 / (1 - p))
+}
+
+func bindDropout[T kernel.Float](c *Context[T]) (func(), error) {
+	x, y := c.In[0].Float, c.Out[0].Float
+	var mask []bool
+	if len(c.Out) > 1 {
+		mask = c.Out[1].Bool
+	}
+	if !dropoutTrains(c.Node) {
+		return func() {
+			copy(y, x)
+			for i := range mask {
+				mask[i] = true
+			}
+		}, nil
+	}
+	if mask == nil {
+		mask = make([]bool, len(y))
+	}
+	p, err := c.Node.Attributes.Float("tandem_p", 0)
+	if err != nil {
+		return nil, err
+	}
+	site, err := c.Node.Attributes.Int("tandem_site", 0)
+	if err != nil {
+		return nil, err
+	}
+	run, scale := c.Run, dropoutScale[T](p)
+	return elementwise(c.Pool, len(y), func(lo, hi int) {
+		s := philox.Stream{Seed: run.Seed, Step: uint64(run.Step), Site: uint32(site)}
+		kernel.Keep(mask[lo:hi], s, lo, p)
+		kernel.Mask(y[lo:hi], x[lo:hi], mask[lo:hi], scale)
+	}), nil
+}
+
+func bindDropoutGradient[T kernel.Float](c *Context[T]) (func(), error) {
+	dy, mask, dx := c.In[0].Float, c.In[1].Bool, c.Out[0].Float
+	p, err := c.Node.Attributes.Float("p", 0)
+	if err != nil {
+		return nil, err
+	}
+	scale := dropoutScale[T](p)
+	return elementwise(c.Pool, len(dx), func(lo, hi int) { kernel.Mask(dx[lo:hi], dy[lo:hi], mask[lo:hi], scale) }), nil
+}

@@ -1,0 +1,69 @@
+package op
+
+import (
+	"fmt"
+
+	"tandem/native/ir"
+	"tandem/native/kernel"
+)
+
+// tandem.SumTo sums its input over the dimensions along which the attribute shape broadcasts to it: the gradient of a
+// broadcast. The bias of a linear layer is the usual case: rows summed.
+func init() {
+	Register(Def{
+		Name: "tandem.SumTo", MinInputs: 1, MaxInputs: 1,
+		Infer: func(n *ir.Node) error {
+			if err := wantFloat(n, 0); err != nil {
+				return err
+			}
+			shape, err := n.Attributes.Ints("shape", nil)
+			if err != nil {
+				return err
+			}
+			out := make([]int, len(shape))
+			for i, s := range shape {
+				out[i] = int(s)
+			}
+			if back, err := broadcast(out, n.Inputs[0].Shape); err != nil || !equalShapes(back, n.Inputs[0].Shape) {
+				return fmt.Errorf("shape %v does not broadcast to %v", out, n.Inputs[0].Shape)
+			}
+			setOutput(n, 0, ir.Float, out...)
+			return nil
+		},
+		Float32: bindSumTo[float32], Float64: bindSumTo[float64],
+		NoGradient: "tandem takes first derivatives alone",
+		Cases: []Case{
+			{Name: "rows", Inputs: []CaseInput{{Shape: []int{4, 3}}}, Attributes: map[string]any{"shape": []int64{3}}},
+			{Name: "columns", Inputs: []CaseInput{{Shape: []int{4, 3}}}, Attributes: map[string]any{"shape": []int64{4, 1}}},
+			{Name: "middle", Inputs: []CaseInput{{Shape: []int{2, 3, 4}}}, Attributes: map[string]any{"shape": []int64{2, 1, 4}}},
+			{Name: "all", Inputs: []CaseInput{{Shape: []int{2, 3}}}, Attributes: map[string]any{"shape": []int64{}}},
+		},
+	})
+}
+
+func bindSumTo[T kernel.Float](c *Context[T]) (func(), error) {
+	x, y := c.In[0].Float, c.Out[0].Float
+	in := c.In[0].Shape
+	if len(x) == 0 {
+		return func() { clear(y) }, nil
+	}
+	if rows := len(x) / len(y); len(c.Out[0].Shape) > 0 && isRowSum(in, c.Out[0].Shape) {
+		width := len(y)
+		body := func(_, lo, hi int) { kernel.SumRows(y, x, rows, width, lo, hi) }
+		return func() { c.Pool.For(width, max(1, elementGrain/rows), body) }, nil
+	}
+	w := newWalk(c.Out[0].Shape, in)
+	width := 1
+	if len(in) > 0 {
+		width = in[len(in)-1]
+	}
+	return func() { kernel.ScatterSum(y, x, w.offset, width, w.step) }, nil
+}
+
+// isRowSum reports whether the output's shape, ones in front aside, is the tail of the input's.
+func isRowSum(in, out []int) bool {
+	for len(out) > 0 && out[0] == 1 {
+		out = out[1:]
+	}
+	return len(out) <= len(in) && equalShapes(in[len(in)-len(out):], out)
+}

@@ -1,0 +1,99 @@
+package optim
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"tandem/native/ir"
+	"tandem/native/kernel"
+	"tandem/native/op"
+)
+
+// Config is an optimizer and its numbers. Fields that the kind does not use are ignored.
+type Config struct {
+	Kind         string // "sgd", "adam", "adamw"
+	LearningRate float64
+	Betas        [2]float64
+	Eps          float64
+	WeightDecay  float64
+	Momentum     float64
+	Dampening    float64
+	Nesterov     bool
+}
+
+// Rule is one optimizer.
+type Rule struct {
+	// Kind is the name in Config.
+	Kind string
+	// Slots returns the names of the moments kept for each parameter, PyTorch's names.
+	Slots func(c Config) []string
+	// Check refuses numbers that make no sense.
+	Check func(c Config) error
+	// Float32 and Float64 make the update of one parameter.
+	Float32 func(c Config) Update[float32]
+	Float64 func(c Config) Update[float64]
+}
+
+// Update has two parts: Begin computes a step's numbers, once for each parameter and step, and returns the loop
+// over elements lo ... hi of the parameter, its gradient and its slots.
+type Update[T kernel.Float] struct {
+	Begin func(run *op.Run)
+	Range func(parameter, gradient []T, slots [][]T, lo, hi int)
+}
+
+var rules = map[string]Rule{}
+
+// register makes the rule known under its kind, and as an operator of the graph.
+func register(r Rule) {
+	rules[r.Kind] = r
+	op.Register(op.Def{
+		Name: operator(r.Kind), MinInputs: 2, MaxInputs: -1, // parameter, gradient, slots
+		Infer: func(n *ir.Node) error {
+			for _, v := range n.Inputs[1:] {
+				if !slices.Equal(v.Shape, n.Inputs[0].Shape) {
+					return fmt.Errorf("%s has shape %v, its parameter %v", v.Name, v.Shape, n.Inputs[0].Shape)
+				}
+			}
+			return nil
+		},
+		Float32:    func(c *op.Context[float32]) (func(), error) { return bind(c, r.Float32) },
+		Float64:    func(c *op.Context[float64]) (func(), error) { return bind(c, r.Float64) },
+		NoGradient: "an update is not differentiated",
+	})
+}
+
+// operator returns the name of the graph operator of an optimizer.
+func operator(kind string) string { return "tandem.optim." + kind }
+
+// Slots checks the configuration and returns the names of the moments that its optimizer keeps.
+func Slots(c Config) ([]string, error) {
+	r, ok := rules[c.Kind]
+	if !ok {
+		return nil, fmt.Errorf("optim: optimizer %q is %w; it has %s", c.Kind, op.ErrUnsupported, strings.Join(slices.Sorted(maps.Keys(rules)), ", "))
+	}
+	if !(c.LearningRate >= 0) {
+		return nil, fmt.Errorf("optim: the learning rate is %g, must not be negative", c.LearningRate)
+	}
+	if !(c.WeightDecay >= 0) {
+		return nil, fmt.Errorf("optim: the weight decay is %g, must not be negative", c.WeightDecay)
+	}
+	if err := r.Check(c); err != nil {
+		return nil, fmt.Errorf("optim: %s: %w", c.Kind, err)
+	}
+	return r.Slots(c), nil
+}
+
+// Node returns the node that updates a parameter with its gradient. The learning rate is read from the run at each
+// step; everything else is fixed.
+func Node(c Config, parameter, gradient *ir.Value, slots []*ir.Value) (*ir.Node, error) {
+	n := &ir.Node{
+		Op:     operator(c.Kind),
+		Inputs: append([]*ir.Value{parameter, gradient}, slots...),
+		Writes: append([]*ir.Value{parameter}, slots...),
+		Origin: ir.Origin{Node: parameter.Name, Phase: ir.Update},
+	}
+	n.Attributes = attributes(c)
+	return n, op.Infer(n)
+}

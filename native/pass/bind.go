@@ -1,0 +1,148 @@
+package pass
+
+import (
+	"fmt"
+	"unsafe"
+
+	"tandem/native/ir"
+	"tandem/native/kernel"
+	"tandem/native/op"
+)
+
+// Program is a graph with memory and calls.
+type Program[T kernel.Float] struct {
+	Graph *ir.Graph
+	Plan  *Plan
+	// Calls runs the graph; Nodes[i] is what Calls[i] computes.
+	Calls []func()
+	Nodes []*ir.Node
+
+	state     func(*ir.Value) []T
+	constants map[*ir.Value]op.Buffer[T]
+	floats    []T
+	ints      []int64
+	bools     []bool
+}
+
+// Bind gives a planned graph its memory and turns its nodes into calls. state returns the elements of a persistent value; they
+// must stay where they are as long as the program is used.
+func Bind[T kernel.Float](g *ir.Graph, plan *Plan, run *op.Run, pool *kernel.Pool, state func(*ir.Value) []T) (*Program[T], error) {
+	p := &Program[T]{
+		Graph: g, Plan: plan, state: state,
+		constants: map[*ir.Value]op.Buffer[T]{},
+		floats:    alignedSlice[T](plan.Length[ir.Float]),
+		ints:      make([]int64, plan.Length[ir.Int64]),
+		bools:     make([]bool, plan.Length[ir.Bool]),
+	}
+	for _, n := range g.Nodes {
+		def := op.Lookup(n.Op)
+		if def.View {
+			continue
+		}
+		c := &op.Context[T]{Node: n, Pool: pool, Run: run}
+		var err error
+		if c.In, err = p.buffers(n.Inputs); err != nil {
+			return nil, &op.NodeError{Node: n, Err: err}
+		}
+		if c.Out, err = p.buffers(n.Outputs); err != nil {
+			return nil, &op.NodeError{Node: n, Err: err}
+		}
+		call, err := bindNode(def, c)
+		if err != nil {
+			return nil, &op.NodeError{Node: n, Err: err}
+		}
+		p.Calls = append(p.Calls, call)
+		p.Nodes = append(p.Nodes, n)
+	}
+	return p, nil
+}
+
+// bindNode chooses the operator's binding for T.
+func bindNode[T kernel.Float](d *op.Def, c *op.Context[T]) (func(), error) {
+	switch c := any(c).(type) {
+	case *op.Context[float32]:
+		return d.Float32(c)
+	case *op.Context[float64]:
+		return d.Float64(c)
+	}
+	panic("pass: an element type without kernels")
+}
+
+func (p *Program[T]) buffers(values []*ir.Value) ([]op.Buffer[T], error) {
+	out := make([]op.Buffer[T], len(values))
+	for i, v := range values {
+		if v == nil {
+			continue
+		}
+		b, err := p.Buffer(v)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = b
+	}
+	return out, nil
+}
+
+// Buffer returns the memory of a value of the program. What an intermediate value holds is only known between the
+// node that computes it and its last reader, unless it is an output of the graph.
+func (p *Program[T]) Buffer(v *ir.Value) (op.Buffer[T], error) {
+	root := p.Plan.Root(v)
+	b := op.Buffer[T]{Shape: v.Shape}
+	if b.Shape == nil {
+		b.Shape = []int{}
+	}
+	switch {
+	case root.Role == ir.Constant:
+		c, ok := p.constants[root]
+		if !ok {
+			var err error
+			if c, err = constantElements[T](root); err != nil {
+				return b, err
+			}
+			p.constants[root] = c
+		}
+		b.Float, b.Int, b.Bool = c.Float, c.Int, c.Bool
+		return b, nil
+	case root.Role.Persistent():
+		b.Float = p.state(root)
+		if len(b.Float) != root.Len() {
+			return b, fmt.Errorf("the state of %v has %d elements", root, len(b.Float))
+		}
+		return b, nil
+	}
+	at, ok := p.Plan.Offset[root]
+	if !ok {
+		return b, fmt.Errorf("%v has no place in memory", v)
+	}
+	end := at + root.Len()
+	switch root.Type {
+	case ir.Float:
+		b.Float = p.floats[at:end:end]
+	case ir.Int64:
+		b.Int = p.ints[at:end:end]
+	case ir.Bool:
+		b.Bool = p.bools[at:end:end]
+	}
+	return b, nil
+}
+
+// Bytes returns the size of the program's arenas.
+func (p *Program[T]) Bytes() int {
+	var zero T
+	return len(p.floats)*int(unsafe.Sizeof(zero)) + len(p.ints)*8 + len(p.bools)
+}
+
+// alignedSlice returns n zeros whose first starts at a multiple of 64 bytes.
+func alignedSlice[T kernel.Float](n int) []T {
+	if n == 0 {
+		return nil
+	}
+	var zero T
+	size := int(unsafe.Sizeof(zero))
+	s := make([]T, n+64/size)
+	skip := 0
+	if over := int(uintptr(unsafe.Pointer(unsafe.SliceData(s))) % 64); over != 0 {
+		skip = (64 - over) / size
+	}
+	return s[skip : skip+n : skip+n]
+}

@@ -1,0 +1,13 @@
+// Package pass holds the passes that turn an ONNX model into a list of calls, one file each, in this order:
+//
+//	Import         onnx.Model → ir.Graph with static shapes; integers computed from shapes and constants are folded
+//	Evaluate       (evaluation only) training behaviour is switched off
+//	Loss           the loss is added to the model's output
+//	Differentiate  the gradient nodes are added
+//	Update         (training only) the optimizer's nodes are added
+//	Prune          what nothing needs is taken away
+//	Plan           each value gets its place in memory
+//	Bind           each node becomes a call
+//
+// Each takes a graph that ir.Graph.Verify accepts and leaves one. Fusion and layout passes belong between Prune and Plan.
+package pass

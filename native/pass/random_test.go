@@ -1,0 +1,177 @@
+package pass_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"tandem/native/ir"
+	"tandem/native/kernel"
+	"tandem/native/op"
+	"tandem/native/pass"
+	"tandem/onnx"
+	"tandem/onnx/tensor"
+)
+
+// randomModel is a few nodes of any operators with any inputs and attributes: most are refused, some are sound.
+func randomModel(t *testing.T, rng *rand.Rand) *onnx.Model {
+	b := onnx.NewBuilder("random", 20).
+		Input("x", tensor.Float32, -1, 3).Input("i", tensor.Int64, 2).Input("t", tensor.Bool, 2, 1).
+		Initializer("w", of(t, []float32{1, 2, 3, 4, 5, 6}, 2, 3)).Initializer("v", of(t, []float32{1, 2, 3}, 3)).
+		Initializer("wT", of(t, []float32{1, 2, 3, 4, 5, 6}, 3, 2)).Initializer("scalar", of(t, []float32{0.5})).Initializer("empty", of(t, []float32{}, 0, 3)).Initializer("yes", of(t, []bool{true}))
+	names := []string{"x", "i", "t", "w", "v", "scalar", "empty", "yes", "", "x", "w"}
+	for k, data := range [][]int64{{0}, {1}, {-1}, {3, 2}, {2, 1}, {0, -1}, {1, 0}, {2, 3, 1}, {}, {-9}, {1 << 40, 1 << 40}, {-1 << 63}, {1<<63 - 1}} {
+		name := fmt.Sprintf("ints%d", k)
+		b.Initializer(name, of(t, data, len(data)))
+		names = append(names, name)
+	}
+	operators := append(op.Names(), "Constant", "Nonsense")
+	last := "x"
+	for n := range 1 + rng.IntN(5) {
+		operator := operators[rng.IntN(len(operators))]
+		var inputs, outputs []string
+		count := rng.IntN(4)
+		if d := op.Lookup(operator); d != nil && rng.IntN(8) > 0 { // a number that it takes
+			count = d.MinInputs + rng.IntN(max(d.MaxInputs, d.MinInputs+1)-d.MinInputs+1)
+		}
+		for range count {
+			from := names
+			if rng.IntN(3) > 0 { // something that is likely to fit
+				from = []string{last, "x", "w", "v", "scalar", "wT"}
+				if slices.Contains([]string{"And", "Or", "Xor", "Not"}, operator) {
+					from = []string{"t", "yes"}
+				}
+			}
+			if len(inputs) > 0 && slices.Contains([]string{"Expand", "Reshape", "Slice", "Split", "Squeeze", "Unsqueeze", "ReduceSum", "ReduceMean"}, operator) {
+				from = names[slices.Index(names, "ints0"):][:13]
+			}
+			inputs = append(inputs, from[rng.IntN(len(from))])
+		}
+		for o := range 1 + rng.IntN(8)/6 {
+			last = fmt.Sprintf("n%d.%d", n, o)
+			outputs = append(outputs, last)
+		}
+		attributes := map[string]any{}
+		small := func() int64 { return rng.Int64N(6) - 2 }
+		if operator == "Cast" {
+			attributes["to"] = []int64{1, 7, 9, 11}[rng.IntN(4)]
+		}
+		for range rng.IntN(3) {
+			switch rng.IntN(7) {
+			case 0:
+				attributes["axis"] = small()
+			case 1:
+				attributes["axes"] = []int64{small()}
+			case 2:
+				attributes["perm"] = [][]int64{{1, 0}, {0}, {0, 0}, {2, 1, 0}, {-1, 0}}[rng.IntN(5)]
+			case 3:
+				attributes["keepdims"], attributes["noop_with_empty_axes"] = small(), small()
+			case 4:
+				attributes["to"] = []int64{1, 7, 9, 11, 16, 99, -1}[rng.IntN(7)]
+			case 5:
+				attributes["num_outputs"] = small()
+			case 6:
+				attributes["transA"], attributes["transB"], attributes["alpha"] = small()&1, small()&1, 0.5
+			}
+		}
+		b.Node(operator, inputs, outputs, attributes)
+		names = append(names, outputs...)
+	}
+	m, err := b.Output(last, tensor.Float32).Build()
+	if err != nil {
+		return nil
+	}
+	return m
+}
+
+// TestRandomModelsAreTrainedOrRefused sends random models all the way to a step: none may panic, in any pass or any call. A Gather whose
+// index is out of range and a loss whose label is do so by contract: they are left out of the last part.
+func TestRandomModelsAreTrainedOrRefused(t *testing.T) {
+	imported, differentiated, bound := map[string]int{}, map[string]int{}, 0
+	pool := kernel.NewPool(2)
+	defer pool.Close()
+	for seed := range uint64(16000) {
+		m := randomModel(t, rand.New(rand.NewPCG(seed, 3)))
+		if m == nil {
+			continue
+		}
+		func() {
+			defer func() {
+				if r := recover(); r != nil {
+					for _, n := range m.Graph.Nodes {
+						t.Logf("%s(%q) = %q, %v", n.OpType, n.Inputs, n.Outputs, n.Attributes)
+					}
+					t.Errorf("seed %d: panic: %v", seed, r)
+					panic(r)
+				}
+			}()
+			g, err := pass.Import(m, map[string]int{"batch": 2})
+			if err != nil {
+				return
+			}
+			for _, n := range g.Nodes {
+				imported[n.Op]++
+			}
+			runs := []*ir.Graph{g}
+			if again, err := pass.Import(m, map[string]int{"batch": 2}); err != nil {
+				t.Errorf("seed %d: the second import fails: %v", seed, err)
+			} else if loss, err := pass.Loss(again, "cross_entropy", "sum"); err == nil {
+				if d, err := pass.Differentiate(again, loss); err == nil {
+					again.Outputs = []*ir.Value{loss}
+					for _, v := range again.State {
+						if d[v] != nil {
+							again.Outputs = append(again.Outputs, d[v])
+						}
+					}
+					for _, n := range again.Nodes {
+						if n.Origin.Phase == ir.Backward {
+							differentiated[n.Op]++
+						}
+					}
+					runs = append(runs, again)
+				}
+			}
+			for _, g := range runs {
+				if err := pass.Prune(g); err != nil {
+					t.Errorf("seed %d: %v", seed, err)
+				}
+				if slices.ContainsFunc(g.Nodes, func(n *ir.Node) bool {
+					return n.Op == "Gather" || n.Op == "SoftmaxCrossEntropyLoss" && n.Inputs[1].Name != pass.Target
+				}) {
+					continue
+				}
+				plan, err := pass.NewPlan(g)
+				if err != nil {
+					t.Errorf("seed %d: %v", seed, err)
+					continue
+				}
+				if plan.Length[ir.Float] > 1<<20 {
+					continue // a shape of 2^40 elements is sound, and not for this machine
+				}
+				p, err := pass.Bind(g, plan, &op.Run{}, pool, func(v *ir.Value) []float32 {
+					if v.Const != nil {
+						return tensor.View[float32](v.Const)
+					}
+					return nil
+				})
+				if err != nil {
+					continue
+				}
+				bound++
+				for _, call := range p.Calls {
+					call()
+				}
+			}
+		}()
+	}
+	t.Logf("%d programs ran; operators imported: %v; in gradients: %v", bound, imported, differentiated)
+	for _, name := range op.Names() {
+		if imported[name] == 0 && !slices.Contains([]string{"Shape", "Size", "SoftmaxCrossEntropyLoss"}, name) { // two are folded, one wants labels
+			t.Errorf("no random model with %s was sound: the test says nothing about it", name)
+		}
+	}
+	if len(differentiated) < 10 {
+		t.Errorf("only %d kinds of nodes stood in gradients", len(differentiated))
+	}
+}

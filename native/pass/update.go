@@ -1,0 +1,35 @@
+package pass
+
+import (
+	"fmt"
+
+	"tandem/native/ir"
+	"tandem/native/optim"
+)
+
+// Update adds an optimizer's node for every gradient, with its slots as new persistent values named
+// "<slot>/<parameter>".
+func Update(g *ir.Graph, gradients map[*ir.Value]*ir.Value, c optim.Config) error {
+	slots, err := optim.Slots(c)
+	if err != nil {
+		return err
+	}
+	for _, p := range g.State[:len(g.State):len(g.State)] {
+		gradient := gradients[p]
+		if gradient == nil {
+			continue
+		}
+		var values []*ir.Value
+		for _, s := range slots {
+			v := &ir.Value{Name: fmt.Sprintf("%s/%s", s, p.Name), Type: ir.Float, Shape: p.Shape, Role: ir.Slot}
+			values = append(values, v)
+			g.State = append(g.State, v)
+		}
+		n, err := optim.Node(c, p, gradient, values)
+		if err != nil {
+			return err
+		}
+		g.Nodes = append(g.Nodes, n)
+	}
+	return g.Verify()
+}

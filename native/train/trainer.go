@@ -1,0 +1,173 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+
+	"tandem/native/ir"
+	"tandem/native/kernel"
+	"tandem/native/op"
+	"tandem/native/optim"
+	"tandem/native/pass"
+	"tandem/onnx"
+)
+
+// Options are what a model file does not say.
+type Options struct {
+	Loss      string // "cross_entropy"
+	Reduction string // "mean" or "sum"
+	Optimizer optim.Config
+	// Seed keys the dropout masks.
+	Seed uint64
+	// Threads is the number of threads; 0 means one. The results do not depend on it.
+	Threads int
+	// Rewrite, when set, changes each graph after the forward pass and the loss are built and before anything is derived
+	// from them. It exists to plant known mistakes.
+	Rewrite func(*ir.Graph)
+}
+
+// Trainer holds a model's state and its compiled programs. It serves one goroutine at a time.
+type Trainer[T kernel.Float] struct {
+	model    *onnx.Model
+	options  Options
+	pool     *kernel.Pool
+	run      op.Run
+	step     int64
+	state    []*stateTensor[T]
+	byValue  map[stateKey]*stateTensor[T]
+	programs map[programKey]*Batch[T]
+}
+
+// The symbolic dimension that PyTorch's export leaves open.
+const batchDim = "batch"
+
+// New compiles nothing yet but checks that the model can be trained: it builds the training graph for a batch of one
+// and reports the first operator, attribute or shape that is not supported.
+func New[T kernel.Float](m *onnx.Model, o Options) (*Trainer[T], error) {
+	t := &Trainer[T]{
+		model: m, options: o, pool: kernel.NewPool(o.Threads),
+		byValue: map[stateKey]*stateTensor[T]{}, programs: map[programKey]*Batch[T]{},
+	}
+	t.run.Seed = o.Seed
+	t.run.LearningRate = o.Optimizer.LearningRate
+	g, _, err := t.trainingGraph(1)
+	if err != nil {
+		t.pool.Close()
+		return nil, err
+	}
+	for _, v := range g.State {
+		t.addState(v)
+	}
+	return t, nil
+}
+
+// Close ends the trainer's threads.
+func (t *Trainer[T]) Close() { t.pool.Close() }
+
+// Threads returns the number of threads.
+func (t *Trainer[T]) Threads() int { return t.pool.Threads() }
+
+// Steps returns the number of steps taken.
+func (t *Trainer[T]) Steps() int64 { return t.step }
+
+// DropoutSites returns the number of Dropout nodes.
+func (t *Trainer[T]) DropoutSites() int {
+	n := 0
+	for _, node := range t.model.Graph.Nodes {
+		if node.OpType == "Dropout" {
+			n++
+		}
+	}
+	return n
+}
+
+// trainingGraph builds forward pass, loss, gradients and updates for a batch size, and returns the gradients by
+// parameter.
+func (t *Trainer[T]) trainingGraph(rows int) (*ir.Graph, map[*ir.Value]*ir.Value, error) {
+	g, loss, gradients, err := t.gradientGraph(rows)
+	if err != nil {
+		return nil, nil, err
+	}
+	g.Outputs = []*ir.Value{loss}
+	if err := pass.Update(g, gradients, t.options.Optimizer); err != nil {
+		return nil, nil, err
+	}
+	return g, gradients, pass.Prune(g)
+}
+
+// gradientGraph builds forward pass, loss and gradients.
+func (t *Trainer[T]) gradientGraph(rows int) (g *ir.Graph, loss *ir.Value, gradients map[*ir.Value]*ir.Value, err error) {
+	if g, err = pass.Import(t.model, map[string]int{batchDim: rows}); err != nil {
+		return nil, nil, nil, err
+	}
+	if loss, err = pass.Loss(g, t.options.Loss, t.options.Reduction); err != nil {
+		return nil, nil, nil, err
+	}
+	if t.options.Rewrite != nil {
+		t.options.Rewrite(g)
+	}
+	gradients, err = pass.Differentiate(g, loss)
+	return g, loss, gradients, err
+}
+
+// compile plans and binds a graph.
+func (t *Trainer[T]) compile(g *ir.Graph) (*pass.Program[T], error) {
+	plan, err := pass.NewPlan(g)
+	if err != nil {
+		return nil, err
+	}
+	return pass.Bind(g, plan, &t.run, t.pool, t.elements)
+}
+
+// Step trains on one batch and returns the loss before the update. The batch must be filled and come from TrainingBatch.
+func (t *Trainer[T]) Step(b *Batch[T]) (T, error) {
+	if b.kind != training || b.owner != t {
+		return 0, errors.New("train: Step needs a batch made by this trainer's TrainingBatch")
+	}
+	if err := b.checkTargets(); err != nil {
+		return 0, err
+	}
+	t.run.Step = t.step
+	for _, call := range b.program.Calls {
+		call()
+	}
+	t.step++
+	return b.loss[0], nil
+}
+
+// Gradient computes the loss of the batch at the present state. Read the gradients from the batch, which must come
+// from GradientBatch. The state does not change.
+func (t *Trainer[T]) Gradient(b *Batch[T]) (T, error) {
+	if b.kind != gradient && b.kind != activations || b.owner != t {
+		return 0, errors.New("train: Gradient needs a batch made by this trainer's GradientBatch")
+	}
+	if err := b.checkTargets(); err != nil {
+		return 0, err
+	}
+	t.run.Step = t.step
+	for _, call := range b.program.Calls {
+		call()
+	}
+	return b.loss[0], nil
+}
+
+// Forward computes the model's outputs in evaluation mode; the batch must come from EvaluationBatch.
+func (t *Trainer[T]) Forward(b *Batch[T]) error {
+	if b.kind != evaluation || b.owner != t {
+		return errors.New("train: Forward needs a batch made by this trainer's EvaluationBatch")
+	}
+	for _, call := range b.program.Calls {
+		call()
+	}
+	return nil
+}
+
+// Trained returns the model with the present parameters and buffers in the place of the initial ones, rounded to
+// float32 if the trainer computes in float64.
+func (t *Trainer[T]) Trained() (*onnx.Model, error) {
+	values, err := t.initializers()
+	if err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	return t.model.WithInitializers(values)
+}
