@@ -1,0 +1,462 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"tandem/fixtures/experiment"
+	"tandem/native/kernel"
+	"tandem/native/op"
+	"tandem/native/optim"
+	"tandem/native/train"
+	"tandem/onnx"
+	"tandem/onnx/safetensors"
+	"tandem/onnx/tensor"
+	"tandem/results/engine"
+	"tandem/results/environment"
+)
+
+// Native is the native trainer as an engine. The zero value is not ready: use New.
+type Native struct {
+	engine.Unimplemented
+
+	version  string
+	baseline int64
+
+	model   *onnx.Model
+	data    *data
+	options train.Options
+	mutant  mutant
+	trainer *train.Trainer[float32]
+	// double computes float64 gradients and updates; it is made when first asked for.
+	double *train.Trainer[float64]
+}
+
+// New returns an engine that holds nothing yet. version is tandem's own.
+func New(version string) *Native {
+	n := &Native{version: version}
+	if m, err := environment.Resident(os.Getpid()); err == nil {
+		n.baseline = m.CurrentBytes
+	}
+	return n
+}
+
+// Hello describes the engine.
+func (n *Native) Hello() engine.Hello {
+	return engine.Hello{
+		Protocol: engine.Version, Name: "native", Version: n.version,
+		Versions: map[string]string{"go": runtime.Version(), "kernels": kernel.Path()},
+		Device:   "cpu", PID: os.Getpid(),
+		DTypes:       []string{tensor.Float32.String(), tensor.Float64.String()},
+		Mutants:      mutantNames(),
+		SharedRandom: true, Activations: true, Save: true,
+	}
+}
+
+// Load reads experiment, model and data, and compiles the training step for every batch size that the order has.
+func (n *Native) Load(_ context.Context, p engine.LoadParams) (*engine.Loaded, error) {
+	loaded, err := n.load(p)
+	return loaded, asProtocolError(err)
+}
+
+func (n *Native) load(p engine.LoadParams) (*engine.Loaded, error) {
+	n.close()
+	if err := kernel.UseVariable(); err != nil {
+		return nil, engine.Errorf(engine.KindInput, "%v", err)
+	}
+	text, err := os.ReadFile(p.Experiment)
+	if err != nil {
+		return nil, engine.Errorf(engine.KindInput, "%v", err)
+	}
+	e, err := experiment.ParseJSON(text, p.Experiment)
+	if err != nil {
+		return nil, engine.Errorf(engine.KindInput, "%v", err)
+	}
+	if p.Mode != "" {
+		return nil, engine.Errorf(engine.KindUnsupported, "the native engine has no mode %q: it has one way of running", p.Mode)
+	}
+	if p.Random != engine.RandomShared && p.Random != engine.RandomOwn {
+		return nil, engine.Errorf(engine.KindInput, "random is %q, must be %q or %q", p.Random, engine.RandomShared, engine.RandomOwn)
+	}
+	if n.mutant, err = findMutant(p.Mutant); err != nil {
+		return nil, err
+	}
+	if n.model, err = onnx.Load(p.Model); err != nil {
+		return nil, err
+	}
+	if n.data, err = readData(p.Data, n.model, e.Data.InputName); err != nil {
+		return nil, err
+	}
+	n.options = train.Options{
+		Loss: e.Loss.Kind, Reduction: e.Loss.Reduction, Seed: e.Seed, Threads: p.Threads,
+		Optimizer: optim.Config{
+			Kind: e.Optimizer.Kind, LearningRate: e.Optimizer.LearningRate, Betas: e.Optimizer.Betas, Eps: e.Optimizer.Eps,
+			WeightDecay: e.Optimizer.WeightDecay, Momentum: e.Optimizer.Momentum, Dampening: e.Optimizer.Dampening, Nesterov: e.Optimizer.Nesterov,
+		},
+	}
+	if n.mutant.applies != nil && !n.mutant.applies(n) {
+		return nil, engine.Errorf(engine.KindUnsupported, "the mutant %q changes nothing about this experiment", p.Mutant)
+	}
+	if n.mutant.options != nil {
+		n.mutant.options(&n.options)
+	}
+	if n.mutant.model != nil {
+		if n.model, err = n.mutant.model(n.model); err != nil {
+			return nil, err
+		}
+	}
+	if n.mutant.data != nil {
+		n.mutant.data(n.data)
+	}
+	if n.trainer, err = train.New[float32](n.model, n.options); err != nil {
+		return nil, err
+	}
+	for _, rows := range n.data.batchSizes() {
+		if _, err := n.trainer.TrainingBatch(rows); err != nil {
+			return nil, err
+		}
+	}
+	loaded := &engine.Loaded{Data: n.data.digests, Threads: n.trainer.Threads(), Sites: n.trainer.DropoutSites()}
+	for _, t := range n.trainer.Parameters() {
+		loaded.Parameters = append(loaded.Parameters, tensorInfo(t))
+	}
+	for _, t := range n.trainer.Buffers() {
+		loaded.Buffers = append(loaded.Buffers, tensorInfo(t))
+	}
+	return loaded, nil
+}
+
+func (n *Native) close() {
+	if n.trainer != nil {
+		n.trainer.Close()
+	}
+	if n.double != nil {
+		n.double.Close()
+	}
+	n.trainer, n.double = nil, nil
+}
+
+func tensorInfo(p train.Parameter[float32]) engine.TensorInfo {
+	t, err := tensor.Of(p.Data, p.Shape...)
+	if err != nil {
+		panic(err) // the trainer's own shapes fit
+	}
+	return engine.TensorInfo{Name: p.Name, DType: t.DType().String(), Shape: p.Shape, SHA256: t.SHA256()}
+}
+
+// GetState writes the whole state.
+func (n *Native) GetState(_ context.Context, file string) (*engine.StateInfo, error) {
+	if err := n.ready(); err != nil {
+		return nil, err
+	}
+	if err := safetensors.WriteFile(file, n.trainer.State(), nil); err != nil {
+		return nil, asProtocolError(err)
+	}
+	return &engine.StateInfo{Step: n.trainer.Steps()}, nil
+}
+
+// SetState replaces the whole state.
+func (n *Native) SetState(_ context.Context, file string) (*engine.StateInfo, error) {
+	if err := n.ready(); err != nil {
+		return nil, err
+	}
+	f, err := safetensors.ReadFile(file)
+	if err != nil {
+		return nil, asProtocolError(err)
+	}
+	if err := n.trainer.SetState(f.Tensors); err != nil {
+		return nil, engine.Errorf(engine.KindInput, "%s: %v", file, err)
+	}
+	return &engine.StateInfo{Step: n.trainer.Steps()}, nil
+}
+
+// Grad writes loss, outputs and gradients of the present step's batch.
+func (n *Native) Grad(_ context.Context, p engine.GradParams) (*engine.GradResult, error) {
+	if err := n.ready(); err != nil {
+		return nil, err
+	}
+	if p.Variant != "" {
+		return nil, engine.Errorf(engine.KindUnsupported, "the native engine has no variant %q", p.Variant)
+	}
+	var out map[string]*tensor.Tensor
+	var loss float64
+	var err error
+	switch p.DType {
+	case "float32":
+		out, loss, err = gradient(n, n.trainer, p.Activations)
+	case "float64":
+		if err = n.syncDouble(); err == nil {
+			out, loss, err = gradient(n, n.double, p.Activations)
+		}
+	default:
+		err = engine.Errorf(engine.KindUnsupported, "the native engine does not compute in %q", p.DType)
+	}
+	if err != nil {
+		return nil, asProtocolError(err)
+	}
+	if err := safetensors.WriteFile(p.File, out, nil); err != nil {
+		return nil, asProtocolError(err)
+	}
+	return &engine.GradResult{Loss: engine.Float(loss)}, nil
+}
+
+func gradient[T float32 | float64](n *Native, t *train.Trainer[T], activations bool) (map[string]*tensor.Tensor, float64, error) {
+	rows := n.data.batch(n.mutant.step(t.Steps()))
+	b, err := t.GradientBatch(len(rows), activations)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := fill(n.data, n.data.train, b, rows); err != nil {
+		return nil, 0, err
+	}
+	loss, err := t.Gradient(b)
+	if err != nil {
+		return nil, 0, err
+	}
+	out := map[string]*tensor.Tensor{}
+	if out["loss"], err = tensor.Of([]T{loss}); err != nil {
+		return nil, 0, err
+	}
+	add := func(prefix string, tensors map[string]*tensor.Tensor) {
+		for name, v := range tensors {
+			out[prefix+name] = v
+		}
+	}
+	gradients := b.Gradients() // copies
+	n.mutant.lose(gradients)
+	add("gradients/", gradients)
+	add("outputs/", b.Outputs())
+	add("activations/", b.Activations())
+	return out, float64(loss), nil
+}
+
+// syncDouble gives the float64 trainer the present state.
+func (n *Native) syncDouble() (err error) {
+	if n.double == nil {
+		if n.double, err = train.New[float64](n.model, n.options); err != nil {
+			return err
+		}
+	}
+	return n.double.SetState(n.trainer.State())
+}
+
+// Update writes the state after one optimizer update with given gradients.
+func (n *Native) Update(_ context.Context, p engine.UpdateParams) (*engine.StateInfo, error) {
+	if err := n.ready(); err != nil {
+		return nil, err
+	}
+	after, err := n.update(p)
+	if err != nil {
+		return nil, asProtocolError(err)
+	}
+	if err := safetensors.WriteFile(p.File, after, nil); err != nil {
+		return nil, asProtocolError(err)
+	}
+	return &engine.StateInfo{Step: n.trainer.Steps() + 1}, nil
+}
+
+func (n *Native) update(p engine.UpdateParams) (map[string]*tensor.Tensor, error) {
+	f, err := safetensors.ReadFile(p.Gradients)
+	if err != nil {
+		return nil, err
+	}
+	gradients := map[string]*tensor.Tensor{}
+	for name, v := range f.Tensors {
+		if after, ok := strings.CutPrefix(name, "gradients/"); ok {
+			gradients[after] = v
+		}
+	}
+	switch p.DType {
+	case "float32":
+		return updated(n, n.trainer, gradients)
+	case "float64":
+		if err := n.syncDouble(); err != nil {
+			return nil, err
+		}
+		return updated(n, n.double, gradients)
+	}
+	return nil, engine.Errorf(engine.KindUnsupported, "the native engine does not compute in %q", p.DType)
+}
+
+func updated[T float32 | float64](n *Native, t *train.Trainer[T], gradients map[string]*tensor.Tensor) (map[string]*tensor.Tensor, error) {
+	if !n.mutant.frozen {
+		return t.Updated(gradients)
+	}
+	after := t.State()
+	step, err := tensor.Of([]int64{t.Steps() + 1})
+	after[train.StepKey] = step
+	return after, err
+}
+
+// Step trains and measures each step around its calls alone.
+func (n *Native) Step(ctx context.Context, count int) (*engine.StepResult, error) {
+	if err := n.ready(); err != nil {
+		return nil, err
+	}
+	r := &engine.StepResult{Losses: make([]engine.Float, 0, count), Seconds: make([]float64, 0, count)}
+	for range count {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		loss, seconds, err := n.step()
+		if err != nil {
+			return nil, asProtocolError(err)
+		}
+		r.Losses = append(r.Losses, engine.Float(loss))
+		r.Seconds = append(r.Seconds, seconds)
+	}
+	r.Step = n.trainer.Steps()
+	return r, nil
+}
+
+func (n *Native) step() (loss float32, seconds float64, err error) {
+	rows := n.data.batch(n.mutant.step(n.trainer.Steps()))
+	b, err := n.trainer.TrainingBatch(len(rows))
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := fill(n.data, n.data.train, b, rows); err != nil {
+		return 0, 0, err
+	}
+	var before map[string]*tensor.Tensor
+	rewinds := n.mutant.frozen || n.mutant.lost != nil
+	if rewinds {
+		before = n.trainer.State()
+	}
+	start := time.Now()
+	loss, err = n.trainer.Step(b)
+	seconds = time.Since(start).Seconds()
+	if rewinds && err == nil {
+		err = n.trainer.SetState(n.mutant.rewound(before, n.trainer.State()))
+	}
+	return loss, seconds, err
+}
+
+// evaluationRows is the number of rows that Forward computes at a time; the last ones may be fewer.
+const evaluationRows = 256
+
+// Forward writes the outputs for all rows of a split in evaluation mode.
+func (n *Native) Forward(_ context.Context, p engine.ForwardParams) (*engine.ForwardResult, error) {
+	if err := n.ready(); err != nil {
+		return nil, err
+	}
+	if p.Mode != "eval" {
+		return nil, engine.Errorf(engine.KindUnsupported, "forward in mode %q: the native engine has \"eval\"", p.Mode)
+	}
+	s, err := n.data.split(p.Split)
+	if err != nil {
+		return nil, err
+	}
+	var out map[string]*tensor.Tensor
+	switch p.DType {
+	case "float32":
+		out, err = forward(n.data, s, n.trainer)
+	case "float64":
+		if err = n.syncDouble(); err == nil {
+			out, err = forward(n.data, s, n.double)
+		}
+	default:
+		err = engine.Errorf(engine.KindUnsupported, "the native engine does not compute in %q", p.DType)
+	}
+	if err != nil {
+		return nil, asProtocolError(err)
+	}
+	if err := safetensors.WriteFile(p.File, out, nil); err != nil {
+		return nil, asProtocolError(err)
+	}
+	return &engine.ForwardResult{Rows: s.rows}, nil
+}
+
+// forward computes the outputs for all rows of a split, some rows at a time.
+func forward[T float32 | float64](d *data, s *split, t *train.Trainer[T]) (map[string]*tensor.Tensor, error) {
+	parts := map[string][]T{}
+	shapes := map[string][]int{}
+	rows := make([]int64, 0, evaluationRows)
+	for from := 0; from < s.rows; from += evaluationRows {
+		rows = rows[:0]
+		for r := from; r < min(from+evaluationRows, s.rows); r++ {
+			rows = append(rows, int64(r))
+		}
+		b, err := t.EvaluationBatch(len(rows))
+		if err != nil {
+			return nil, err
+		}
+		if err := fill(d, s, b, rows); err != nil {
+			return nil, err
+		}
+		if err := t.Forward(b); err != nil {
+			return nil, err
+		}
+		for name, v := range b.Outputs() {
+			if len(v.Shape()) == 0 || v.Shape()[0] != len(rows) {
+				return nil, engine.Errorf(engine.KindUnsupported, "output %q has shape %v: forward needs one row a sample", name, v.Shape())
+			}
+			parts[name] = append(parts[name], tensor.View[T](v)...)
+			shapes[name] = slices.Clone(v.Shape())
+		}
+	}
+	out := map[string]*tensor.Tensor{}
+	for name, v := range parts {
+		shapes[name][0] = s.rows
+		t, err := tensor.Of(v, shapes[name]...)
+		if err != nil {
+			return nil, err
+		}
+		out["outputs/"+name] = t
+	}
+	return out, nil
+}
+
+// Save writes the model with its present weights as ONNX.
+func (n *Native) Save(_ context.Context, file string) error {
+	if err := n.ready(); err != nil {
+		return err
+	}
+	m, err := n.trainer.Trained()
+	if err != nil {
+		return asProtocolError(err)
+	}
+	return asProtocolError(m.Save(file))
+}
+
+// Memory is the process's resident memory.
+func (n *Native) Memory(context.Context) (*engine.Memory, error) {
+	m, err := environment.Resident(os.Getpid())
+	if err != nil {
+		return nil, asProtocolError(err)
+	}
+	return &engine.Memory{BaselineBytes: n.baseline, CurrentBytes: m.CurrentBytes, PeakBytes: m.PeakBytes}, nil
+}
+
+func (n *Native) ready() error {
+	if n.trainer == nil {
+		return engine.Errorf(engine.KindInput, "nothing is loaded")
+	}
+	return nil
+}
+
+// asProtocolError says of an error whose fault it is: an unsupported operator, the user's file, or this engine.
+func asProtocolError(err error) error {
+	var already *engine.Error
+	var model *onnx.Error
+	var file *safetensors.Error
+	var system syscall.Errno
+	switch {
+	case err == nil, errors.As(err, &already):
+		return err
+	case errors.Is(err, op.ErrUnsupported), errors.Is(err, onnx.ErrUnsupported):
+		return engine.Errorf(engine.KindUnsupported, "%v", err)
+	case errors.As(err, &model), errors.As(err, &file):
+		return engine.Errorf(engine.KindInput, "%v", err)
+	case errors.As(err, &system): // no room on the disk, a folder that cannot be written: the user's to mend
+		return engine.Errorf(engine.KindInput, "%v", err)
+	}
+	return fmt.Errorf("native engine: %w", err)
+}

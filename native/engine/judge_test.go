@@ -1,0 +1,348 @@
+package engine_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tandem/fixtures/dataset"
+	"tandem/fixtures/experiment"
+	native "tandem/native/engine"
+	"tandem/onnx"
+	"tandem/onnx/safetensors"
+	"tandem/onnx/tensor"
+	"tandem/results/engine"
+	"tandem/results/judge"
+	"tandem/results/record"
+	"tandem/results/trace"
+)
+
+// The test model: dropout on the input, where no hidden unit's number decides its mask, and two hidden layers.
+const (
+	inputs  = 784
+	first   = 24
+	second  = 12
+	classes = 10
+)
+
+func model(t testing.TB) *onnx.Model {
+	t.Helper()
+	random := rand.New(rand.NewPCG(3, 1))
+	uniform := func(bound float64, shape ...int) *tensor.Tensor {
+		w := tensor.New(tensor.Float32, shape...)
+		for i := range tensor.View[float32](w) {
+			tensor.View[float32](w)[i] = float32(bound * (2*random.Float64() - 1))
+		}
+		return w
+	}
+	p, err := tensor.Of([]float32{0.2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	yes, err := tensor.Of([]bool{true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err = p.Reshape(); err != nil {
+		t.Fatal(err)
+	}
+	if yes, err = yes.Reshape(); err != nil {
+		t.Fatal(err)
+	}
+	linear := map[string]any{"transB": 1}
+	m, err := onnx.NewBuilder("mlp", 20).
+		Input("input", tensor.Float32, -1, inputs).
+		Initializer("p", p).Initializer("yes", yes).
+		Initializer("fc1.weight", uniform(1.0/28, first, inputs)).Initializer("fc1.bias", uniform(1.0/28, first)).
+		Initializer("fc2.weight", uniform(0.2, second, first)).Initializer("fc2.bias", uniform(0.2, second)).
+		Initializer("fc3.weight", uniform(0.3, classes, second)).Initializer("fc3.bias", uniform(0.3, classes)).
+		Node("Dropout", []string{"input", "p", "yes"}, []string{"d"}, nil).
+		Node("Gemm", []string{"d", "fc1.weight", "fc1.bias"}, []string{"z1"}, linear).
+		Node("Relu", []string{"z1"}, []string{"a1"}, nil).
+		Node("Gemm", []string{"a1", "fc2.weight", "fc2.bias"}, []string{"z2"}, linear).
+		Node("Relu", []string{"z2"}, []string{"a2"}, nil).
+		Node("Gemm", []string{"a2", "fc3.weight", "fc3.bias"}, []string{"logits"}, linear).
+		Output("logits", tensor.Float32, -1, classes).
+		Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// shuffled is the native engine with its hidden units in another order inside, and in the model's outside. The order decides in
+// which order inner products are summed and nothing else, so it rounds as a legitimate other program does.
+type shuffled struct {
+	*native.Native
+	dir    string
+	orders [2][]int // of the units of the hidden layers: inside, unit i is unit orders[i] outside
+	// variants are other orders that grad can be asked for; nil for none. load is kept for them.
+	variants map[string]*shuffled
+}
+
+// newShuffled draws the orders from seed; 0 leaves the units where they are.
+func newShuffled(t testing.TB, seed uint64) *shuffled {
+	random := rand.New(rand.NewPCG(seed, 2))
+	s := &shuffled{Native: native.New("test"), dir: t.TempDir()}
+	for i, n := range []int{first, second} {
+		s.orders[i] = random.Perm(n)
+		if seed == 0 {
+			for k := range n {
+				s.orders[i][k] = k
+			}
+		}
+	}
+	return s
+}
+
+// withVariants makes a reference: an engine that measures its own noise.
+func withVariants(t testing.TB, s *shuffled) *shuffled {
+	s.variants = map[string]*shuffled{}
+	for k := range 5 {
+		s.variants[fmt.Sprintf("units in order %d", k+1)] = newShuffled(t, uint64(100+k))
+	}
+	return s
+}
+
+func (s *shuffled) Hello() engine.Hello {
+	h := s.Native.Hello()
+	h.Activations = false // they have the inner order
+	h.Variants = nil
+	for name := range s.variants {
+		h.Variants = append(h.Variants, name)
+	}
+	return h
+}
+
+func (s *shuffled) Load(ctx context.Context, p engine.LoadParams) (*engine.Loaded, error) {
+	loaded, err := s.Native.Load(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range s.variants {
+		if _, err := v.Load(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	plain := filepath.Join(s.dir, "plain")
+	if _, err := s.Native.GetState(ctx, plain); err != nil {
+		return nil, err
+	}
+	_, err = s.SetState(ctx, plain)
+	return loaded, err
+}
+
+func (s *shuffled) SetState(ctx context.Context, file string) (*engine.StateInfo, error) {
+	inside := filepath.Join(s.dir, "inside")
+	if err := s.rewrite(file, inside, true); err != nil {
+		return nil, err
+	}
+	return s.Native.SetState(ctx, inside)
+}
+
+func (s *shuffled) GetState(ctx context.Context, file string) (*engine.StateInfo, error) {
+	info, err := s.Native.GetState(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	return info, s.rewrite(file, file, false)
+}
+
+func (s *shuffled) Grad(ctx context.Context, p engine.GradParams) (*engine.GradResult, error) {
+	if v := s.variants[p.Variant]; v != nil {
+		state := filepath.Join(s.dir, "state")
+		if _, err := s.GetState(ctx, state); err != nil {
+			return nil, err
+		}
+		if _, err := v.SetState(ctx, state); err != nil {
+			return nil, err
+		}
+		p.Variant = ""
+		return v.Grad(ctx, p)
+	}
+	result, err := s.Native.Grad(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return result, s.rewrite(p.File, p.File, false)
+}
+
+func (s *shuffled) Update(ctx context.Context, p engine.UpdateParams) (*engine.StateInfo, error) {
+	inside := filepath.Join(s.dir, "gradients")
+	if err := s.rewrite(p.Gradients, inside, true); err != nil {
+		return nil, err
+	}
+	p.Gradients = inside
+	info, err := s.Native.Update(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return info, s.rewrite(p.File, p.File, false)
+}
+
+// rewrite puts the units of all tensors of a file in the inner or the outer order.
+func (s *shuffled) rewrite(from, to string, inward bool) error {
+	f, err := safetensors.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	out := maps.Clone(f.Tensors)
+	for name := range f.Tensors {
+		for layer, order := range s.orders {
+			// The units are the rows of their own layer and the columns of the next one.
+			switch rows, columns := fmt.Sprintf("fc%d.", layer+1), fmt.Sprintf("fc%d.weight", layer+2); {
+			case strings.Contains(name, "/"+rows):
+				out[name] = permuted(out[name], order, 0, inward)
+			case strings.HasSuffix(name, "/"+columns):
+				out[name] = permuted(out[name], order, 1, inward)
+			}
+		}
+	}
+	return safetensors.WriteFile(to, out, nil)
+}
+
+// permuted moves the slices along an axis of a vector or matrix: outer slice order[i] is inner slice i.
+func permuted(t *tensor.Tensor, order []int, axis int, inward bool) *tensor.Tensor {
+	out := t.Clone()
+	size := t.DType().Size()
+	outer, inner := 1, size
+	for i, d := range t.Shape() {
+		if i < axis {
+			outer *= d
+		} else if i > axis {
+			inner *= d
+		}
+	}
+	for o := range outer {
+		for inside, outside := range order {
+			to, from := inside, outside
+			if !inward {
+				to, from = outside, inside
+			}
+			copy(out.Bytes()[(o*len(order)+to)*inner:][:inner], t.Bytes()[(o*len(order)+from)*inner:][:inner])
+		}
+	}
+	return out
+}
+
+// setting is a small experiment on synthetic images: 200 in batches of 32, the last of each epoch of 8.
+type setting struct {
+	experiment *experiment.Experiment
+	load       engine.LoadParams
+	steps      int
+}
+
+func newSetting(t testing.TB) *setting {
+	t.Helper()
+	e, err := experiment.Load("mnist-mlp",
+		experiment.Setting{Key: "data.source", Value: "synthetic"}, experiment.Setting{Key: "data.train", Value: "200"},
+		experiment.Setting{Key: "data.test", Value: "20"}, experiment.Setting{Key: "train.epochs", Value: "9"},
+		experiment.Setting{Key: "parity.judged_steps", Value: "[0, 1, 2, 6, 7, 20, -1]"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := dataset.Load(context.Background(), e, dataset.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	order, offsets, err := dataset.Order(e, d.TrainRows())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	s := &setting{experiment: e, steps: len(offsets) - 1}
+	s.load = engine.LoadParams{
+		Experiment: filepath.Join(dir, "experiment.json"), Model: filepath.Join(dir, "model.onnx"), Data: filepath.Join(dir, "data.safetensors"),
+		Threads: 1, Random: engine.RandomShared,
+	}
+	text, err := e.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(s.load.Experiment, text, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := model(t).Save(s.load.Model); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dataset.WriteFile(s.load.Data, d, order, offsets); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *setting) reference(t testing.TB) *trace.Reference {
+	t.Helper()
+	ref, err := trace.CollectReference(context.Background(), withVariants(t, newShuffled(t, 0)), trace.ReferenceOptions{
+		Load: s.load, Experiment: s.experiment, Steps: s.steps, JudgedSteps: trace.JudgedSteps(s.experiment.Parity.JudgedSteps, s.steps),
+		Nudges: trace.DefaultNudges, Seed: 1, WorkDir: t.TempDir(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ref
+}
+
+func (s *setting) candidate(t testing.TB, ref *trace.Reference, seed uint64, mutant string) record.Parity {
+	t.Helper()
+	load := s.load
+	load.Mutant = mutant
+	cand, err := trace.CollectCandidate(context.Background(), newShuffled(t, seed), ref, trace.CandidateOptions{Load: load, WorkDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return judge.Judge(ref, cand, s.experiment.Parity.Thresholds)
+}
+
+// TestJudged compares the native trainer with itself, its hidden units in another order: a correct candidate passes, and each
+// mistake that can be planted fails in its own stage.
+func TestJudged(t *testing.T) {
+	s := newSetting(t)
+	ref := s.reference(t)
+	for seed := range uint64(3) {
+		p := s.candidate(t, ref, 1+seed, "")
+		if p.Verdict != record.Pass {
+			t.Errorf("units in order %d: %s in the stage %q\n%s", 1+seed, p.Verdict, p.Stage, strings.Join(p.Reasons, "\n"))
+		}
+		differs := false
+		for _, step := range p.Steps {
+			for _, e := range step.Gradients {
+				differs = differs || e.Float64Gap != nil && *e.Float64Gap > 0
+			}
+		}
+		if !differs {
+			t.Errorf("units in order %d: the candidate computes the reference's very bits, so it is no second program", 1+seed)
+		}
+	}
+	stages := map[string]record.Stage{
+		"loss-sum-for-mean":        record.StageLoss,
+		"learning-rate-doubled":    record.StageOptimizer,
+		"weight-decay-added":       record.StageOptimizer,
+		"optimizer-never-steps":    record.StageOptimizer,
+		"bias-gradient-missing":    record.StageBackward,
+		"dropout-mask-of-its-own":  record.StageForward,
+		"dropout-missing":          record.StageForward,
+		"relu-missing":             record.StageForward,
+		"weights-half-precision":   record.StageWeights,
+		"labels-shifted":           record.StageLoss,
+		"last-short-batch-dropped": record.StageForward, // the judged step of the short batch has another number of rows
+		"first-batch-repeated":     record.StageForward,
+	}
+	mutants := native.New("test").Hello().Mutants
+	if len(mutants) != len(stages) {
+		t.Errorf("%d mutants, of which this test knows %d", len(mutants), len(stages))
+	}
+	for _, mutant := range mutants {
+		t.Run(mutant, func(t *testing.T) {
+			p := s.candidate(t, ref, 1, mutant)
+			if p.Verdict != record.Fail || p.Stage != stages[mutant] {
+				t.Errorf("%s in the stage %q, want FAIL in %q\n%s", p.Verdict, p.Stage, stages[mutant], strings.Join(p.Reasons, "\n"))
+			}
+		})
+	}
+}

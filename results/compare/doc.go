@@ -1,0 +1,13 @@
+// Package compare runs one comparison from start to end: it starts the engines, collects their traces, has them judged, takes
+// the independent looks at the forward pass, measures the speed in fresh processes, and fills in the record.
+//
+// It knows engines by the protocol alone: how their processes are started is told by the caller, and so is where model
+// and data come from. What a run leaves behind is a folder:
+//
+//	result.json       the record (package results/record)
+//	report.md, *.svg  the report (package results/report)
+//	experiment.json   the resolved experiment, as the engines got it
+//	model.onnx        the exported model with its initial weights
+//	trained.onnx      the candidate's trained model, when asked for
+//	traces/           the two traces (package results/trace), when asked for
+package compare

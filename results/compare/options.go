@@ -1,0 +1,65 @@
+package compare
+
+import (
+	"context"
+
+	"tandem/fixtures/experiment"
+	"tandem/onnx/tensor"
+	"tandem/results/engine"
+	"tandem/results/record"
+)
+
+// Side is one of the two engines.
+type Side struct {
+	// Start starts a fresh process of the engine with that many threads.
+	Start func(ctx context.Context, threads int) (*engine.Client, error)
+	// Mutant plants a known mistake; empty for none.
+	Mutant string
+}
+
+// Looker computes a model's forward pass in evaluation mode, independently of both engines.
+type Looker struct {
+	Name string
+	// Forward returns the model's outputs by name for the test inputs by name.
+	Forward func(ctx context.Context, model string, inputs map[string]*tensor.Tensor) (map[string]*tensor.Tensor, error)
+	// Missing says why there is no Forward, when it is nil.
+	Missing string
+}
+
+// Data is the data of the comparison, as it was written to the data file.
+type Data struct {
+	File   string
+	Record record.Data
+	// Test holds the model's inputs for the test rows, TestTargets their classes.
+	Test        map[string]*tensor.Tensor
+	TestTargets []int64
+}
+
+// Options is one comparison.
+type Options struct {
+	Experiment *experiment.Experiment
+	Folder     *Folder
+	// Model is what was exported, and the file's path.
+	Model     record.Model
+	ModelFile string
+	Data      Data
+	Threads   int
+	Reference Side
+	Candidate Side
+	// Third looks at the forward pass besides the two engines.
+	Third Looker
+	// Prove asks for the judge to be proved on every mistake that the candidate can plant.
+	Prove bool
+	// Timing asks for the speed to be measured.
+	Timing bool
+	// Save keeps the candidate's trained model, Traces both traces.
+	Save, Traces bool
+	// Progress is told what is being done and how much of it is done; total 0 means that it is not known.
+	Progress func(phase string, done, total int)
+}
+
+func (o *Options) progress(phase string, done, total int) {
+	if o.Progress != nil {
+		o.Progress(phase, done, total)
+	}
+}

@@ -1,0 +1,83 @@
+// Package engine is the protocol between tandem and an engine, with both of its ends: [Client] drives an engine's
+// process, [Serve] answers for an engine written in Go.
+//
+// It is not a trainer and knows none: PyTorch, the native trainer and anyone's own program stand behind the same
+// lines of text, pay the same costs, and are timed at the same boundary.
+//
+// # The protocol, version 1
+//
+// An engine is a process. It reads one JSON object a line on standard input and answers each with one JSON object a
+// line on standard output, in order. Nothing else may be written to standard output; what goes to standard error is
+// kept and shown when something fails. Tensors never travel in the JSON: a message names a safetensors file, which
+// the answering side writes or reads. An engine burns no processor time while it waits for a line. When standard
+// input ends, the engine ends.
+//
+// A request is {"id": 1, "command": "step", "params": {...}}; the answer repeats the id and holds either a result
+// or an error:
+//
+//	{"id": 1, "result": {"losses": [2.3025], "seconds": [0.0012], "step": 1}}
+//	{"id": 1, "error": {"kind": "unsupported", "message": "operator Foo (node \"foo_1\") ..."}}
+//
+// Error kinds: "input" (what the user gave is at fault), "unsupported" (the engine cannot do this model or
+// command), "internal" (the engine is at fault). JSON has no numbers for NaN and the infinities; where a float may be one, it
+// is written as the string "NaN", "Infinity" or "-Infinity".
+//
+// The commands, with the Go types that define params and result exactly:
+//
+//	hello      -                  [Hello]       who are you, what can you do
+//	load       [LoadParams]       [Loaded]      experiment, model and data; the state becomes the initial one, step 0
+//	get_state  [FileParams]       [StateInfo]   write the whole state
+//	set_state  [FileParams]       [StateInfo]   replace the whole state
+//	grad       [GradParams]       [GradResult]  loss and gradients of the present step's batch; changes nothing
+//	update     [UpdateParams]     [StateInfo]   the state after one optimizer update with given gradients; changes nothing
+//	step       [StepParams]       [StepResult]  train; answers each step's loss and its wall time
+//	forward    [ForwardParams]    [ForwardResult]  outputs for the rows of a split
+//	save       [FileParams]       -             write the present model as ONNX (optional)
+//	memory     -                  [Memory]      resident memory
+//	quit       -                  -             end
+//
+// # Files
+//
+// The experiment file is JSON, written by tandem: package fixtures/experiment documents it. The model file is ONNX;
+// its initializers hold the initial parameters and buffers under the reference's names.
+//
+// The data file is safetensors: "train/<input>" and "test/<input>" for each model input, one sample a row;
+// "train/target" and "test/target" (int64 class numbers for cross-entropy); "order" (int64, the sample of each
+// position of the whole training, epoch after epoch) and "offsets" (int64, steps+1 numbers: step k's batch is
+// order[offsets[k]:offsets[k+1]]). Step numbers beyond the last begin again with batch k mod steps.
+//
+// A state file: "parameters/<name>", "buffers/<name>", "optimizer/<slot>/<name>" (the optimizer's slots under
+// PyTorch's names: exp_avg, exp_avg_sq, momentum_buffer), all float32, and "step", an int64 scalar: the number of
+// steps taken. It decides the next batch, the dropout masks and Adam's bias correction. An optimizer slot that does
+// not exist yet (PyTorch creates them at the first step) is written as zeros.
+//
+// A gradient file, as grad writes it: "loss" (scalar), "gradients/<name>", "outputs/<name>" and, when asked,
+// "activations/<ONNX value name>", all in the requested element type. update reads its "gradients/" and writes a state
+// file whose step counter is one more.
+//
+// # Randomness
+//
+// With random "shared", dropout masks come from one counter-based generator, so that every engine draws the same
+// bits: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011; the known answers of
+// Random123 hold) with the key (seed low 32 bits, seed high 32 bits) and the counter (i/4, step low 32 bits, step
+// high 32 bits, site) for element i in row-major order, which takes the word i%4 of the block. The element is kept
+// when its word is less than ceil((1-p) * 2^32), computed in float64; kept elements are scaled by 1/(1-p). Sites
+// are numbered from 0 in the order of the Dropout nodes in the ONNX graph, which is the order of the calls. With "own"
+// the engine uses what its users would use; tandem asks for that in timed runs alone, after parity was judged with
+// shared masks.
+//
+// # Life and death
+//
+// [Start] gives an engine a process group of its own, so that the terminal's Ctrl-C reaches tandem alone, which then
+// ends the engine. An engine needs no signal handler. What it starts itself is killed with its group. A command may
+// take long (see [DefaultTimeout]); an engine that takes longer, dies, or writes anything but an answer is ended, and
+// the [Failure] shows the last lines of its standard error. After an error answer ([Refusal]) it goes on.
+//
+// An engine in Go implements [Engine], embeds [Unimplemented] for what it does not have, and calls [Serve]: the
+// package's example is a whole one.
+//
+// # Time
+//
+// step measures each step by a monotonic clock around forward, backward and optimizer alone: fetching the batch and
+// preparing shared masks are outside. Nothing is left unfinished when the clock stops.
+package engine

@@ -1,0 +1,336 @@
+package judge_test
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"tandem/fixtures/experiment"
+	"tandem/onnx/tensor"
+	"tandem/results/engine"
+	"tandem/results/judge"
+	"tandem/results/record"
+	"tandem/results/trace"
+	"tandem/results/trace/tracetest"
+)
+
+// traces returns copies of a clean pair whose maps and slices may be changed.
+func traces(t *testing.T) (*trace.Reference, *trace.Candidate) {
+	t.Helper()
+	shared := reference(t, 0, usual)
+	ref := *shared
+	ref.Steps = slices.Clone(shared.Steps)
+	for i := range ref.Steps {
+		s := &ref.Steps[i]
+		cloneMeasured(&s.Measured)
+		s.Before, s.Exact, s.State = maps.Clone(s.Before), maps.Clone(s.Exact), maps.Clone(s.State)
+		s.Noise = slices.Clone(s.Noise)
+		for k := range s.Noise {
+			s.Noise[k].Distance = maps.Clone(s.Noise[k].Distance)
+		}
+	}
+	ref.Losses = slices.Clone(shared.Losses)
+	ref.FreeRuns = slices.Clone(shared.FreeRuns)
+	for i := range ref.FreeRuns {
+		ref.FreeRuns[i].Losses = slices.Clone(ref.FreeRuns[i].Losses)
+	}
+	ref.Initial = slices.Clone(shared.Initial)
+	ref.Loaded.Data = maps.Clone(shared.Loaded.Data)
+	clean := cleanCandidate(t, shared)
+	cand := *clean
+	cand.Steps = slices.Clone(clean.Steps)
+	for i := range cand.Steps {
+		cloneMeasured(&cand.Steps[i].Measured)
+		cand.Steps[i].Held = slices.Clone(cand.Steps[i].Held)
+		cand.Steps[i].Replay = slices.Clone(cand.Steps[i].Replay)
+	}
+	cand.Losses = slices.Clone(clean.Losses)
+	cand.Initial = slices.Clone(clean.Initial)
+	cand.Loaded.Data = maps.Clone(clean.Loaded.Data)
+	cand.Loaded.Parameters = slices.Clone(clean.Loaded.Parameters)
+	return &ref, &cand
+}
+
+var (
+	cleanOnce sync.Once
+	clean     *trace.Candidate
+)
+
+func cleanCandidate(t *testing.T, ref *trace.Reference) *trace.Candidate {
+	cleanOnce.Do(func() {
+		clean = collectCandidate(t, &tracetest.Engine{Seed: 0, Order: tracetest.CandidateOrder}, ref, "")
+	})
+	return clean
+}
+
+func cloneMeasured(m *trace.Measured) {
+	for _, s := range []*trace.Set{&m.Float32, &m.Float64, &m.Update32, &m.Update64, &m.After} {
+		*s = maps.Clone(*s)
+	}
+}
+
+// set replaces a tensor by one with the given elements in its type.
+func set(s trace.Set, name string, f func(i int, v float64) float64) {
+	old := s[name]
+	values := old.Values.Float64s()
+	for i, v := range values {
+		values[i] = f(i, v)
+	}
+	t, err := tensor.Of(values, len(values))
+	if err != nil {
+		panic(err)
+	}
+	if t, err = t.Convert(old.Values.DType()); err != nil {
+		panic(err)
+	}
+	s[name] = trace.Sampled{Shape: old.Shape, Values: t}
+}
+
+// away moves a tensor to rho times its floor from the float64 result.
+func away(p record.Parity, ref *trace.Reference, cand *trace.Candidate, step int, name string, rho float64) {
+	i := slices.IndexFunc(p.Steps[step].Gradients, func(e record.TensorError) bool { return "gradients/"+e.Name == name })
+	floor := float64(p.Steps[step].Gradients[i].Floor)
+	exact := ref.Steps[step].Float64[name].Values.Float64s()
+	set(cand.Steps[step].Float32, name, func(k int, _ float64) float64 { return exact[k] * (1 + rho*floor) })
+}
+
+func TestCompare(t *testing.T) {
+	const w, b = "gradients/fc1.weight", "gradients/fc1.bias"
+	nan := func(int, float64) float64 { return math.NaN() }
+	zero := func(int, float64) float64 { return 0 }
+	for _, test := range []struct {
+		name    string
+		edit    func(p record.Parity, ref *trace.Reference, cand *trace.Candidate)
+		verdict record.Verdict
+		stage   record.Stage
+		says    string
+		reason  string
+	}{
+		{"nothing changed", func(record.Parity, *trace.Reference, *trace.Candidate) {}, record.Pass, "", "data tensors", "the pair is clean"},
+
+		{"data not digested", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) {
+			r.Loaded.Data, c.Loaded.Data = nil, nil
+		}, record.Inconclusive, "", "Nothing was compared", "no comparison is no agreement"},
+		{"data not read", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { c.Loaded.Data = nil }, record.Fail, record.StageData, "did not read", ""},
+		{"data added", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { c.Loaded.Data["train/y"] = "0" }, record.Fail, record.StageData, "does not have", ""},
+
+		{"no initial state", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { c.Initial = nil }, record.Fail, record.StageWeights, "lacks", ""},
+		{"digest said is not the one written", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { c.Loaded.Parameters[0].SHA256 = "abc" }, record.Fail, record.StageWeights, "said after loading", "an engine's word is checked"},
+		{"given state not held", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { c.Steps[1].Held[0].SHA256 = "abc" }, record.Fail, record.StageWeights, "before step 3", ""},
+		{"initial shape", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { c.Initial[0].Shape = []int{1, 16} }, record.Fail, record.StageWeights, "is float32[1 16]", ""},
+
+		{"no judged steps", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) { r.Steps, c.Steps = nil, nil }, record.Inconclusive, "", "no judged step", "a curve alone never passes"},
+		{"candidate without steps", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { c.Steps = nil }, record.Inconclusive, "", "no answers at judged step 0", ""},
+		{"candidate without one step", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { c.Steps = c.Steps[1:] }, record.Inconclusive, "", "no answers at judged step 0", ""},
+
+		{"output missing", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) {
+			delete(c.Steps[0].Float32, "outputs/logits")
+		}, record.Fail, record.StageForward, "no output", ""},
+		{"no outputs at all", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) {
+			for i := range r.Steps {
+				for _, s := range []trace.Set{r.Steps[i].Float32, r.Steps[i].Float64, c.Steps[i].Float32, c.Steps[i].Float64} {
+					delete(s, "outputs/logits")
+				}
+			}
+		}, record.Inconclusive, "", "No output was compared", "activations alone do not stand for the outputs"},
+		{"activation missing", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) {
+			delete(c.Steps[0].Float32, "activations/z1")
+		}, record.Pass, "", "", "an engine may fuse values away"},
+		{"activation of another shape", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) {
+			c.Steps[0].Float32["activations/z1"] = trace.Sampled{Shape: []int{128}, Values: c.Steps[0].Float32["activations/z1"].Values}
+		}, record.Fail, record.StageForward, "shape [128]", ""},
+
+		{"gradient missing", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { delete(c.Steps[2].Float32, b) }, record.Fail, record.StageBackward, `no gradient "gradients/fc1.bias" in float32 at step 20`, ""},
+		{"gradient missing in float64", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { delete(c.Steps[2].Float64, b) }, record.Fail, record.StageBackward, "in float64 at step 20", ""},
+		{"gradient added", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) {
+			c.Steps[0].Float32["gradients/x"] = c.Steps[0].Float32[b]
+		}, record.Fail, record.StageBackward, "has not", ""},
+		{"gradient transposed in shape", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) {
+			c.Steps[0].Float32["gradients/fc2.weight"] = trace.Sampled{Shape: []int{16, 5}, Values: c.Steps[0].Float32["gradients/fc2.weight"].Values}
+		}, record.Fail, record.StageBackward, "shape [16 5]", ""},
+		{"gradient NaN in float64", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { set(c.Steps[0].Float64, b, nan) }, record.Fail, record.StageBackward, "NaN in float64", ""},
+		{"gradient NaN at both", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) {
+			set(r.Steps[0].Float64, b, nan)
+			set(c.Steps[0].Float64, b, nan)
+			set(c.Steps[0].Float32, b, nan)
+		}, record.Inconclusive, "", "not finite in float64", "two wrecks do not agree"},
+		{"noise infinite", func(_ record.Parity, r *trace.Reference, _ *trace.Candidate) {
+			r.Steps[0].Noise[2].Distance[w] = engine.Float(math.Inf(1))
+		}, record.Inconclusive, "", "its noise is unknown", "an infinite floor would let everything pass"},
+		{"noise not measured", func(_ record.Parity, r *trace.Reference, _ *trace.Candidate) { r.Steps[0].Noise = nil }, record.Inconclusive, "", "was not measured", ""},
+		{"reference without a gradient", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) {
+			for i := range r.Steps {
+				delete(r.Steps[i].Float64, b)
+				delete(c.Steps[i].Float32, b)
+				delete(c.Steps[i].Float64, b)
+			}
+		}, record.Inconclusive, "", "no gradient of", "what neither has was not judged"},
+
+		{"rho of 3", func(p record.Parity, r *trace.Reference, c *trace.Candidate) {
+			for i := range r.Steps {
+				away(p, r, c, i, w, 3)
+			}
+		}, record.Pass, "", "", "within the noise's spread"},
+		{"rho of 8 on one step", func(p record.Parity, r *trace.Reference, c *trace.Candidate) { away(p, r, c, 1, w, 8) }, record.Inconclusive, "", "between the 4 of a PASS", ""},
+		{"rho of 100 on two steps", func(p record.Parity, r *trace.Reference, c *trace.Candidate) {
+			away(p, r, c, 0, w, 100)
+			away(p, r, c, 2, w, 100)
+		}, record.Inconclusive, "", "only 2 of 3", "a flipped unit on each is possible"},
+		{"rho of 20 on three steps", func(p record.Parity, r *trace.Reference, c *trace.Candidate) {
+			for i := range r.Steps {
+				away(p, r, c, i, w, 20)
+			}
+		}, record.Fail, record.StageBackward, "3 of 3", ""},
+		{"float64 gap in one gradient on one step", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) {
+			set(c.Steps[1].Float64, w, func(i int, v float64) float64 { return v * (1 + 1e-3*float64(i%2)) })
+		}, record.Inconclusive, "", "a unit exactly at a kink", "forward, loss and the other gradients agree"},
+		{"float64 gap in one gradient on all steps", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) {
+			for i := range c.Steps {
+				set(c.Steps[i].Float64, w, func(_ int, v float64) float64 { return v * (1 + 1e-9) })
+			}
+		}, record.Fail, record.StageBackward, "3 of 3", "kinks do not flip every time"},
+		{"float64 gap in all gradients on one step", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) {
+			for name := range c.Steps[1].Float64 {
+				if strings.HasPrefix(name, "gradients/") {
+					set(c.Steps[1].Float64, name, func(_ int, v float64) float64 { return v * (1 + 1e-9) })
+				}
+			}
+		}, record.Fail, record.StageBackward, "1 of 3", "nothing lies before every gradient"},
+		{"float64 gap in an output on one step", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) {
+			set(c.Steps[1].Float64, "outputs/logits", func(_ int, v float64) float64 { return v * (1 + 1e-9) })
+		}, record.Fail, record.StageForward, "1 of 3", "outputs are continuous at a kink"},
+		{"no float64", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) {
+			for i := range c.Steps {
+				c.Steps[i].Float64, c.Steps[i].Loss64, c.Steps[i].Update64 = nil, nil, nil
+			}
+		}, record.Pass, "", "", "float64 is offered, not demanded"},
+
+		{"zero by structure", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) {
+			for i := range r.Steps {
+				set(r.Steps[i].Float64, b, func(i int, _ float64) float64 { return 1e-18 * float64(i%3-1) })
+				set(c.Steps[i].Float64, b, zero)
+				set(c.Steps[i].Float32, b, func(int, float64) float64 { return 1e-10 })
+				for _, n := range r.Steps[i].Noise {
+					n.Distance[b] = 1e-10
+				}
+			}
+		}, record.Pass, "", "", "relative to itself the error would be 1e8"},
+		{"zero by structure, candidate not", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) {
+			for i := range r.Steps {
+				set(r.Steps[i].Float64, b, zero)
+				set(c.Steps[i].Float64, b, zero)
+				for _, n := range r.Steps[i].Noise {
+					n.Distance[b] = 0
+				}
+			}
+		}, record.Fail, record.StageBackward, "fc1.bias", ""},
+		{"all gradients zero", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) {
+			for i := range r.Steps {
+				for name := range r.Steps[i].Float64 {
+					if strings.HasPrefix(name, "gradients/") {
+						set(r.Steps[i].Float64, name, zero)
+						for _, n := range r.Steps[i].Noise {
+							n.Distance[name] = 0
+						}
+					}
+				}
+			}
+		}, record.Fail, record.StageBackward, "+Inf", "0/0 is agreement, 1e-3/0 is not"},
+
+		{"moment missing", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) {
+			delete(c.Steps[0].Update32, "optimizer/exp_avg_sq/fc1.bias")
+		}, record.Fail, record.StageOptimizer, "no updated", ""},
+		{"slot added", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) {
+			c.Steps[0].Update32["optimizer/momentum_buffer/fc1.bias"] = c.Steps[0].Update32["optimizer/exp_avg/fc1.bias"]
+		}, record.Fail, record.StageOptimizer, "momentum_buffer", "another optimizer"},
+		{"buffer missing", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) {
+			delete(c.Steps[0].After, "buffers/mean")
+		}, record.Fail, record.StageBuffers, "no buffer", ""},
+
+		{"a loss too few", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { c.Losses = c.Losses[:63] }, record.Fail, record.StageCurve, "63 free-running steps", "the last short batch"},
+		{"no losses", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) { r.Losses, c.Losses = nil, nil }, record.Inconclusive, "", "no free-running loss", ""},
+		{"loss NaN", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { c.Losses[60] = math.NaN() }, record.Fail, record.StageCurve, "NaN at step 60", ""},
+		{"reference's loss NaN", func(_ record.Parity, r *trace.Reference, _ *trace.Candidate) { r.Losses[60] = math.NaN() }, record.Inconclusive, "", "reference's own loss", ""},
+		{"no nudged runs", func(_ record.Parity, r *trace.Reference, _ *trace.Candidate) { r.FreeRuns = nil }, record.Inconclusive, "", "no nudged runs", ""},
+		{"nudged runs too short", func(_ record.Parity, r *trace.Reference, _ *trace.Candidate) { r.FreeRuns[0].Losses = nil }, record.Inconclusive, "", "more than 0.001 apart from step 0", ""},
+		{"flat reference", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) {
+			for i := range r.Losses {
+				r.Losses[i], c.Losses[i] = 1.6, 1.6
+			}
+			for k := range r.FreeRuns {
+				r.FreeRuns[k].Losses = slices.Clone(r.Losses)
+			}
+			for i := range c.Steps {
+				for k := range c.Steps[i].Replay {
+					c.Steps[i].Replay[k] = 1.6
+				}
+			}
+		}, record.Inconclusive, "", "did not learn", "the benchmark that this project began from"},
+		{"one loss off by a flip", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { c.Losses[40] *= 1 + 3e-4 }, record.Pass, "", "", "a maximum is no gate"},
+		{"all losses off from step 30 on", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) {
+			for i := 30; i < 64; i++ {
+				c.Losses[i] *= 1 + 3e-4
+			}
+		}, record.Inconclusive, "", "nudged runs at step 30", "a flipped kink does that too, but nothing shows it"},
+		{"one loss far off", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { c.Losses[60] *= 1.1 }, record.Fail, record.StageCurve, "at step 60", "another batch"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ref, cand := traces(t)
+			before := judge.Judge(ref, cand, experiment.DefaultThresholds)
+			test.edit(before, ref, cand)
+			p := judge.Judge(ref, cand, experiment.DefaultThresholds)
+			if p.Verdict != test.verdict || p.Stage != test.stage || len(p.Reasons) == 0 || !strings.Contains(p.Reasons[0], test.says) {
+				t.Errorf("%s in the stage %q, want %s in %q with %q first (%s)\n%s", p.Verdict, p.Stage, test.verdict, test.stage, test.says, test.reason, strings.Join(p.Reasons, "\n"))
+			}
+		})
+	}
+}
+
+// TestEmpty judges traces with nothing in them.
+func TestEmpty(t *testing.T) {
+	p := judge.Judge(&trace.Reference{}, &trace.Candidate{}, experiment.DefaultThresholds)
+	if p.Verdict == record.Pass {
+		t.Errorf("two empty traces pass: %q", p.Reasons)
+	}
+}
+
+// TestLimits judges by limits that are no limits.
+func TestLimits(t *testing.T) {
+	ref, cand := traces(t)
+	for _, limits := range []func(*experiment.Thresholds){
+		func(l *experiment.Thresholds) { *l = experiment.Thresholds{} },
+		func(l *experiment.Thresholds) { l.PassRho = math.NaN() },
+		func(l *experiment.Thresholds) { l.FailRho = math.Inf(1) },
+		func(l *experiment.Thresholds) { l.FailRho = 2 },
+		func(l *experiment.Thresholds) { l.Quantile = 2 },
+	} {
+		l := experiment.DefaultThresholds
+		limits(&l)
+		if p := judge.Judge(ref, cand, l); p.Verdict != record.Inconclusive || len(p.ChangedThresholds) == 0 {
+			t.Errorf("limits %+v: %s, changed %q; want INCONCLUSIVE and the change named", l, p.Verdict, p.ChangedThresholds)
+		}
+	}
+}
+
+// TestNarrowLimits judges by the limits that may be zero.
+func TestNarrowLimits(t *testing.T) {
+	ref, cand := traces(t)
+	l := experiment.DefaultThresholds
+	l.LossNoise, l.StructuralZero, l.Learning = 0, 0, 0
+	if p := judge.Judge(ref, cand, l); p.Verdict != record.Pass || len(p.ChangedThresholds) != 3 {
+		t.Errorf("%s, changed %q; want PASS with three changed limits: %q", p.Verdict, p.ChangedThresholds, p.Reasons)
+	}
+}
+
+// TestOtherLayout is a candidate with another model: its state cannot be set, and it must fail, not err.
+func TestOtherLayout(t *testing.T) {
+	ref, _ := traces(t)
+	ref.Initial[2].Shape = []int{1, 2, 3}
+	cand := collectCandidate(t, &tracetest.Engine{Seed: 0}, ref, "")
+	if p := judge.Judge(ref, cand, experiment.DefaultThresholds); p.Verdict != record.Fail || p.Stage != record.StageWeights {
+		t.Errorf("%s in the stage %q, want FAIL in the initial weights: %q", p.Verdict, p.Stage, p.Reasons)
+	}
+}

@@ -1,0 +1,60 @@
+package record
+
+// Timing is the speed, measured after parity was judged. Without a PASS it is kept but no speed-up is claimed.
+type Timing struct {
+	Blocks     int `json:"blocks"`      // interleaved blocks of each contender
+	BlockSteps int `json:"block_steps"` // steps in a block
+	// OrderSeed draws the order of the contenders in each round.
+	OrderSeed uint64       `json:"order_seed,omitempty"`
+	Reference EngineTiming `json:"reference"` // the best of the reference's modes
+	Candidate EngineTiming `json:"candidate"`
+	// Modes are all of the reference's modes that were measured, the best among them.
+	Modes   []EngineTiming `json:"modes"`
+	Speedup *Speedup       `json:"speedup,omitempty"` // nil when none may be claimed: see Claim
+	// Measured is the same ratio whatever the verdict, for whoever looks for the cause of a FAIL.
+	Measured Speedup `json:"measured_ratio"`
+	// Resolution is the reference against itself in the same session: no speed-up smaller than it is claimed.
+	Resolution Speedup `json:"resolution"`
+	// ResolutionMode is the reference's mode that the resolution was measured in.
+	ResolutionMode string `json:"resolution_mode,omitempty"`
+	// Claim says in words what may be said about the speed.
+	Claim string `json:"claim"`
+}
+
+// EngineTiming is one contender's times.
+type EngineTiming struct {
+	Engine  string `json:"engine"`
+	Mode    string `json:"mode,omitempty"`
+	Threads int    `json:"threads"`
+	// StepSeconds summarises the block medians: forward, backward and optimizer of one batch.
+	StepSeconds Quantile `json:"step_seconds"`
+	// BlockMedians are the raw samples, one a block, in seconds a step.
+	BlockMedians []float64 `json:"block_medians"`
+	// FirstStepSeconds is the first step after load; ColdStartSeconds is from the start of the process to its end.
+	FirstStepSeconds float64 `json:"first_step_seconds"`
+	ColdStartSeconds float64 `json:"cold_start_seconds"`
+}
+
+// Quantile is a median with its 95 % confidence interval.
+type Quantile struct {
+	Median     float64 `json:"median"`
+	Low        float64 `json:"low"`
+	High       float64 `json:"high"`
+	N          int     `json:"n"`
+	Confidence float64 `json:"confidence"` // actual
+}
+
+// Speedup is a ratio of times, reference over candidate, paired block by block.
+type Speedup struct {
+	Median float64   `json:"median"`
+	Low    float64   `json:"low"`
+	High   float64   `json:"high"`
+	N      int       `json:"n"`
+	Ratios []float64 `json:"ratios"` // the raw samples
+}
+
+// MemoryUse is one engine's resident memory while it trained in the timed part.
+type MemoryUse struct {
+	BaselineBytes int64 `json:"baseline_bytes"` // after start-up and imports
+	PeakBytes     int64 `json:"peak_bytes"`
+}

@@ -1,0 +1,75 @@
+package trace
+
+import (
+	"fmt"
+	"slices"
+
+	"tandem/fixtures/experiment"
+	"tandem/results/engine"
+)
+
+// ReferenceOptions says what to collect from a reference.
+type ReferenceOptions struct {
+	Load       engine.LoadParams
+	Experiment *experiment.Experiment // the content of Load.Experiment, kept in the trace
+	Steps      int                    // of the free run: the length of the training
+	// JudgedSteps as [JudgedSteps] resolves them.
+	JudgedSteps []int
+	// Sample keeps at most so many elements of a tensor where it need not be whole; 0 keeps all.
+	Sample int
+	// OmitInitialState leaves the state of judged step 0 out, for a recording that travels with its model.
+	OmitInitialState bool
+	// Nudges is the number of free runs from nudged starts; Seed draws them.
+	Nudges int
+	Seed   uint64
+	// Activations asks for the values inside the forward pass, if the engine can give them.
+	Activations bool
+	// WorkDir is an existing folder for the files that pass between the collector and the engine.
+	WorkDir string
+	// Progress, if not nil, is called as training steps are done and judged steps finished.
+	Progress Progress
+}
+
+// CandidateOptions says how to collect from a candidate; what to collect follows from the reference.
+type CandidateOptions struct {
+	Load        engine.LoadParams
+	Activations bool
+	WorkDir     string
+	Progress    Progress
+}
+
+// Progress is told what is being done and how much of the whole is, in units that are alike in time to within an
+// order of magnitude.
+type Progress func(done, total int, what string)
+
+// DefaultNudges gives an envelope whose largest member a correct candidate, being one more draw, exceeds in one run of six.
+const DefaultNudges = 5
+
+// JudgedSteps resolves an experiment's list: negative numbers count from the end, steps outside the training are
+// left out, the rest is sorted and each named once.
+func JudgedSteps(list []int, steps int) []int {
+	var out []int
+	for _, s := range list {
+		if s < 0 {
+			s += steps
+		}
+		if s >= 0 && s < steps {
+			out = append(out, s)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func (o *ReferenceOptions) check() error {
+	if o.Experiment == nil || o.WorkDir == "" {
+		return fmt.Errorf("the experiment and a work folder are required")
+	}
+	if o.Steps < 1 || o.Sample < 0 || o.Nudges < 0 {
+		return fmt.Errorf("steps %d, sample %d, nudges %d: none may be negative, and there must be a step", o.Steps, o.Sample, o.Nudges)
+	}
+	if !slices.Equal(o.JudgedSteps, JudgedSteps(o.JudgedSteps, o.Steps)) {
+		return fmt.Errorf("judged steps %v are not resolved for %d steps", o.JudgedSteps, o.Steps)
+	}
+	return nil
+}
