@@ -1,0 +1,116 @@
+"""The data file: samples of both splits and the batches of the whole training, written once by tandem."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .errors import InputError
+from .files import TensorFile
+
+SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The samples of one step: inputs in the model's order, each (B, ...), and targets (B,) int64."""
+
+    inputs: tuple[torch.Tensor, ...]
+    target: torch.Tensor
+
+    @property
+    def size(self) -> int:
+        """The number of samples."""
+        return int(self.target.shape[0])
+
+
+class Data:
+    """The data file in memory."""
+
+    def __init__(self, path: str | os.PathLike[str], input_names: list[str]) -> None:
+        file = TensorFile(path)
+        self.path = str(path)
+        values = {name: file.read(name) for name in file.names}
+        #: SHA-256 of each tensor's little-endian bytes.
+        self.digests = {name: digest(value) for name, value in values.items()}
+        wanted = [*input_names, "target"]
+        for name in [f"{split}/{part}" for split in SPLITS for part in wanted] + ["order", "offsets"]:
+            if name not in values:
+                raise InputError(
+                    f'data file {path}: no tensor "{name}"; the model\'s inputs are {", ".join(input_names)}, and the '
+                    f"file has {', '.join(sorted(values)) or 'nothing'}"
+                )
+        self._inputs = {
+            split: tuple(torch.from_numpy(values[f"{split}/{name}"]) for name in input_names) for split in SPLITS
+        }
+        self._targets = {split: torch.from_numpy(values[f"{split}/target"]) for split in SPLITS}
+        for split in SPLITS:
+            self._check_split(split, input_names)
+        self._order = torch.from_numpy(values["order"])
+        self._offsets: list[int] = values["offsets"].tolist()
+        self._check_order(values["order"], values["offsets"])
+
+    @property
+    def steps(self) -> int:
+        """The number of batches in the file."""
+        return len(self._offsets) - 1
+
+    def rows(self, split: str) -> int:
+        """The number of samples of a split."""
+        return int(self._targets[split].shape[0])
+
+    def batch(self, step: int) -> Batch:
+        """Return a copy of step ``step``'s batch; steps beyond the last begin again."""
+        step %= self.steps
+        index = self._order[self._offsets[step] : self._offsets[step + 1]]
+        return Batch(
+            tuple(value.index_select(0, index) for value in self._inputs["train"]),
+            self._targets["train"].index_select(0, index),
+        )
+
+    def inputs(self, split: str, start: int, end: int) -> tuple[torch.Tensor, ...]:
+        """Return the inputs of a split's rows start ... end-1, not copied."""
+        return tuple(value[start:end] for value in self._inputs[split])
+
+    def _check_split(self, split: str, names: list[str]) -> None:
+        target = self._targets[split]
+        if target.dtype != torch.int64 or target.dim() != 1:
+            raise InputError(
+                f"data file {self.path}: {split}/target is {target.dtype} of shape {list(target.shape)}; "
+                "cross-entropy needs int64 class numbers of shape [samples]"
+            )
+        for name, value in zip(names, self._inputs[split], strict=True):
+            if value.dim() < 1 or value.shape[0] != target.shape[0]:
+                raise InputError(
+                    f"data file {self.path}: {split}/{name} has shape {list(value.shape)}, "
+                    f"but {split}/target has {target.shape[0]} samples"
+                )
+
+    def _check_order(self, order: np.ndarray, offsets: np.ndarray) -> None:
+        for name, value in (("order", order), ("offsets", offsets)):
+            if value.dtype != np.int64 or value.ndim != 1:
+                raise InputError(
+                    f"data file {self.path}: {name} is {value.dtype} of shape {list(value.shape)}, not a row of int64"
+                )
+        if len(offsets) < 2 or offsets[0] < 0 or offsets[-1] > len(order) or bool((np.diff(offsets) <= 0).any()):
+            raise InputError(
+                f"data file {self.path}: offsets must be rising numbers within order's {len(order)} positions, "
+                "one more than there are steps"
+            )
+        rows = self.rows("train")
+        used = order[offsets[0] : offsets[-1]]
+        if int(used.min()) < 0 or int(used.max()) >= rows:
+            raise InputError(
+                f"data file {self.path}: order names samples {used.min()} to {used.max()}, "
+                f"but there are {rows} training samples"
+            )
+
+
+def digest(value: np.ndarray) -> str:
+    """Return the SHA-256 of a tensor's elements in row-major order, little-endian."""
+    little = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))
+    return hashlib.sha256(little.data).hexdigest()

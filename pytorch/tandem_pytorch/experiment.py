@@ -1,0 +1,133 @@
+"""The experiment file, as tandem writes it: JSON with every value filled in.
+
+Nothing has a default here. A missing field is an error, since a default of one engine's own would make two engines
+train different things.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import InputError, UnsupportedError
+
+
+@dataclass(frozen=True)
+class Model:
+    """``source`` is "module:callable" or "file.py:callable"; ``args`` are the callable's keyword arguments."""
+
+    source: str
+    args: dict[str, Any]
+    opset: int
+
+
+@dataclass(frozen=True)
+class Loss:
+    """``kind`` is "cross_entropy"; ``reduction`` is "mean" or "sum"."""
+
+    kind: str
+    reduction: str
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """``kind`` is "sgd", "adam" or "adamw"; values that a kind does not use are ignored."""
+
+    kind: str
+    learning_rate: float
+    betas: tuple[float, float]
+    eps: float
+    weight_decay: float
+    momentum: float
+    dampening: float
+    nesterov: bool
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The parts of an experiment that PyTorch's side needs."""
+
+    name: str
+    seed: int
+    input_name: str
+    batch: int
+    model: Model
+    loss: Loss
+    optimizer: Optimizer
+
+
+def read(path: str | os.PathLike[str]) -> Experiment:
+    """Read and check an experiment file."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except OSError as error:
+        raise InputError(f"cannot read experiment {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"experiment {path} is not JSON: {error}") from error
+    return _Reader(str(path), content).experiment()
+
+
+class _Reader:
+    """Takes typed fields out of the JSON, with errors that name the file and the field."""
+
+    def __init__(self, path: str, content: Any) -> None:
+        self.path = path
+        self.content = content
+
+    def get(self, field: str, kind: type | tuple[type, ...]) -> Any:
+        value = self.content
+        for part in field.split("."):
+            if not isinstance(value, dict) or part not in value:
+                raise InputError(f'experiment {self.path}: field "{field}" is missing')
+            value = value[part]
+        right = isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool)
+        if not right:
+            raise InputError(f'experiment {self.path}: field "{field}" is {value!r}, which has the wrong type')
+        return value
+
+    def number(self, field: str) -> float:
+        return float(self.get(field, (int, float)))
+
+    def choice(self, field: str, choices: tuple[str, ...]) -> str:
+        value: str = self.get(field, str)
+        if value not in choices:
+            raise UnsupportedError(f'experiment {self.path}: {field} "{value}" is none of {", ".join(choices)}')
+        return value
+
+    def experiment(self) -> Experiment:
+        kind = self.choice("optimizer.kind", ("sgd", "adam", "adamw"))
+        sgd = kind == "sgd"
+        betas = (0.0, 0.0)
+        if not sgd:
+            given = self.get("optimizer.betas", list)
+            if len(given) != 2 or not all(isinstance(beta, (int, float)) for beta in given):
+                raise InputError(f"experiment {self.path}: optimizer.betas is {given!r}, not two numbers")
+            betas = (float(given[0]), float(given[1]))
+        batch = self.get("train.batch", int)
+        if batch < 1:
+            raise InputError(f"experiment {self.path}: train.batch is {batch}; it must be at least 1")
+        seed = self.get("seed", int)
+        if not 0 <= seed < 1 << 64:
+            raise InputError(f"experiment {self.path}: seed {seed} is not a 64-bit unsigned number")
+        args = self.content.get("model", {}).get("args") if isinstance(self.content, dict) else None
+        return Experiment(
+            name=self.get("name", str),
+            seed=seed,
+            input_name=self.get("data.input_name", str),
+            batch=batch,
+            model=Model(self.get("model.source", str), dict(args or {}), self.get("model.opset", int)),
+            loss=Loss(self.choice("loss.kind", ("cross_entropy",)), self.choice("loss.reduction", ("mean", "sum"))),
+            optimizer=Optimizer(
+                kind=kind,
+                learning_rate=self.number("optimizer.learning_rate"),
+                betas=betas,
+                eps=0.0 if sgd else self.number("optimizer.eps"),
+                weight_decay=self.number("optimizer.weight_decay"),
+                momentum=self.number("optimizer.momentum") if sgd else 0.0,
+                dampening=self.number("optimizer.dampening") if sgd else 0.0,
+                nesterov=self.get("optimizer.nesterov", bool) if sgd else False,
+            ),
+        )

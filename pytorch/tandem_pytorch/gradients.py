@@ -1,0 +1,153 @@
+"""Loss, gradients, outputs and activations of a batch at the present state, without changing anything.
+
+The module is called with copies of its parameters and buffers in their place, so that neither a gradient nor a
+BatchNorm's new statistics reach the trained ones, and so that the same code computes in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from .data import Batch
+from .errors import UnsupportedError
+from .losses import LossFunction, named_outputs
+from .masks import MaskSource, SharedMasks, Site
+
+#: Element types that gradients are computed in.
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+#: Rearranges a site's mask for a batch that is not the step's own order.
+MaskTransform = Callable[[MaskSource, Site], torch.Tensor]
+
+
+@dataclass
+class Evaluation:
+    """The tensors of one forward and backward pass; gradients and outputs by name."""
+
+    loss: torch.Tensor
+    gradients: dict[str, torch.Tensor]
+    outputs: dict[str, torch.Tensor]
+    activations: dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a forward pass needs: the module, the graph's output names, the loss, and modules by ONNX value name."""
+
+    module: nn.Module
+    outputs: list[str]
+    loss: LossFunction
+    activations: dict[str, str]
+
+
+@contextmanager
+def computing_in(dtype: torch.dtype) -> Iterator[None]:
+    """Make ``dtype`` the default type, for the tensors that a forward pass creates itself."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def copies(module: nn.Module, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """Return copies of a module's parameters, as leaves, and buffers; floating-point ones in ``dtype``."""
+    result: dict[str, torch.Tensor] = {}
+    for name, parameter in module.named_parameters():
+        copy = parameter.detach().to(dtype, copy=True, memory_format=torch.preserve_format)
+        result[name] = copy.requires_grad_(parameter.requires_grad)
+    for name, buffer in module.named_buffers():
+        result[name] = _cast(buffer, dtype).clone(memory_format=torch.preserve_format)
+    return result
+
+
+def call(
+    module: nn.Module, tensors: dict[str, torch.Tensor], inputs: tuple[torch.Tensor, ...], dtype: torch.dtype
+) -> Any:
+    """Call the module with ``tensors`` in the place of its parameters and buffers."""
+    with computing_in(dtype):
+        return torch.func.functional_call(module, tensors, tuple(_cast(value, dtype) for value in inputs))
+
+
+def evaluate(
+    model: Model,
+    batch: Batch,
+    source: MaskSource,
+    dtype: torch.dtype = torch.float32,
+    *,
+    transform: MaskTransform | None = None,
+    loss: LossFunction | None = None,
+    activations: bool = False,
+    prepare: Callable[[torch.Tensor], torch.Tensor] | None = None,
+) -> Evaluation:
+    """Run forward and backward in training mode with the masks of ``source``'s present step.
+
+    ``transform``, ``loss`` and ``prepare`` are for variants: they rearrange masks, replace the loss, and change the
+    memory layout of parameters and inputs.
+    """
+    tensors = copies(model.module, dtype)
+    inputs = batch.inputs
+    if prepare is not None:
+        tensors = {name: _leaf(prepare(value.detach()), value.requires_grad) for name, value in tensors.items()}
+        inputs = tuple(prepare(value) for value in inputs)
+    seen: dict[str, torch.Tensor] = {}
+    with _recording(model, seen) if activations else _nothing(), SharedMasks(source, transform):
+        returned = named_outputs(call(model.module, tensors, inputs, dtype), model.outputs)
+        value = (loss or model.loss)(next(iter(returned.values())), batch.target)
+    trained = {name: tensors[name] for name, parameter in model.module.named_parameters() if parameter.requires_grad}
+    found = torch.autograd.grad(value, list(trained.values()), allow_unused=True)
+    return Evaluation(
+        loss=value.detach(),
+        gradients={
+            # A parameter that the loss does not depend on has the gradient zero.
+            name: torch.zeros_like(tensor) if gradient is None else gradient
+            for (name, tensor), gradient in zip(trained.items(), found, strict=True)
+        },
+        outputs={name: output.detach() for name, output in returned.items()},
+        activations=seen,
+    )
+
+
+@contextmanager
+def _recording(model: Model, seen: dict[str, torch.Tensor]) -> Iterator[None]:
+    """Copy the outputs of the modules that stand for an ONNX value while the block runs."""
+    if not model.activations:
+        raise UnsupportedError(
+            "the ONNX file's manifest names no activations; export the model with tandem, which records them"
+        )
+    handles = []
+
+    def hook(value_name: str) -> Callable[..., None]:
+        def record(module: nn.Module, args: Any, output: Any) -> None:
+            # A copy: an in-place operation behind the module may overwrite its output.
+            seen[value_name] = output.detach().clone()
+
+        return record
+
+    try:
+        for value_name, path in model.activations.items():
+            handles.append(model.module.get_submodule(path).register_forward_hook(hook(value_name)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+def _cast(value: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    return value.to(dtype) if value.is_floating_point() else value
+
+
+def _leaf(value: torch.Tensor, requires_grad: bool) -> torch.Tensor:
+    return value.detach().requires_grad_(requires_grad)

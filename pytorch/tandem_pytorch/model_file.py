@@ -1,0 +1,78 @@
+"""An ONNX file as the engine needs it: its initializers by name, inputs, outputs, dropout sites and manifest.
+
+The graph itself is not run here; PyTorch runs the module that the experiment names.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from .errors import InputError, UnsupportedError
+
+#: The key of the manifest in the model's metadata_props.
+MANIFEST = "tandem.manifest"
+#: The operators that draw random numbers for dropout.
+DROPOUT_OPERATORS = ("Dropout", "Bernoulli")
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """What an ONNX file says about a model."""
+
+    path: str
+    initializers: dict[str, np.ndarray]
+    inputs: list[str]
+    outputs: list[str]
+    dropout_sites: int
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def constants(self) -> set[str]:
+        """The initializers that the manifest declares neither parameters nor buffers."""
+        return set(self.manifest.get("constants", []))
+
+
+def read(path: str | os.PathLike[str]) -> ModelFile:
+    """Read an ONNX file."""
+    try:
+        model = onnx.load(os.fspath(path))
+    except FileNotFoundError as error:
+        raise InputError(f"no such file: {path}") from error
+    except Exception as error:  # protobuf's own error types differ between its implementations
+        raise InputError(f"{path} is not a readable ONNX file: {error}") from error
+    graph = model.graph
+    if not graph.node:
+        raise InputError(f"{path} is not an ONNX model: it has no nodes")
+    initializers = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    return ModelFile(
+        path=str(path),
+        initializers=initializers,
+        inputs=[value.name for value in graph.input if value.name not in initializers],
+        outputs=[value.name for value in graph.output],
+        dropout_sites=sum(node.op_type in DROPOUT_OPERATORS and node.domain in ("", "ai.onnx") for node in graph.node),
+        manifest=_manifest(model, path),
+    )
+
+
+def _manifest(model: onnx.ModelProto, path: str | os.PathLike[str]) -> dict[str, Any]:
+    for entry in model.metadata_props:
+        if entry.key != MANIFEST:
+            continue
+        try:
+            manifest = json.loads(entry.value)
+        except ValueError as error:
+            raise InputError(f"{path}: the metadata {MANIFEST} is not JSON: {error}; export the model again") from error
+        version = manifest.get("version") if isinstance(manifest, dict) else None
+        if version != 1:
+            raise UnsupportedError(
+                f"{path}: the manifest has version {version}, this engine reads 1; export the model again"
+            )
+        return dict(manifest)
+    return {}

@@ -1,0 +1,115 @@
+"""The timed training step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from . import optimizers
+from .data import Batch, Data
+from .errors import UnsupportedError
+from .experiment import Experiment
+from .gradients import call, copies
+from .losses import LossFunction, outputs
+from .masks import MaskSource, SharedMasks, Site
+
+#: Ways of running: torch as it comes; with the one-kernel optimizer; with that and forward and loss compiled.
+MODES = ("eager", "fused", "compile")
+
+
+class Trainer:
+    """Trains a module batch by batch, each step timed by itself.
+
+    The clock covers clearing the gradients, forward, loss, backward, the optimizer's update and reading the loss. The
+    batch is fetched and shared masks are drawn before it starts.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        module: nn.Module,
+        data: Data,
+        loss: LossFunction,
+        mode: str,
+        shared: bool,
+    ) -> None:
+        if mode not in MODES:
+            raise UnsupportedError(f'mode "{mode}" is none of {", ".join(MODES)}')
+        self.step = 0
+        self.mode = mode
+        self.data = data
+        self.masks = MaskSource(experiment.seed)
+        self.settings = experiment.optimizer
+        self.optimizer = optimizers.build(self.settings, module.parameters(), fused=self.fused)
+        self._module = module.train()
+        self._loss = loss
+        self._shared = shared
+        self._sites: dict[int, list[Site]] = {}
+        self._forward: Callable[..., torch.Tensor] = self._plain_forward
+        if mode == "compile":
+            if shared and self.sites(data.batch(0)):
+                raise UnsupportedError(
+                    'mode "compile" cannot draw shared dropout masks, since its compiled graph draws its own; '
+                    'load with random "own", or in mode "eager" or "fused"'
+                )
+            self._shared = False
+            # One compilation for each batch size: the sizes are few (whole and last batch), and fixed ones are faster.
+            self._forward = torch.compile(self._plain_forward, dynamic=False)
+
+    @property
+    def fused(self) -> bool:
+        """Whether the optimizer is torch's one-kernel implementation."""
+        return self.mode != "eager"
+
+    def sites(self, batch: Batch) -> list[Site]:
+        """Return the dropout draws of a batch of this size, found by one forward pass that changes nothing."""
+        known = self._sites.get(batch.size)
+        if known is None:
+            probe = SharedMasks(MaskSource(0))
+            with torch.no_grad(), probe:
+                call(self._module, copies(self._module, torch.float32), batch.inputs, torch.float32)
+            known = self._sites[batch.size] = probe.sites
+        return known
+
+    def present(self) -> Batch:
+        """Return the present step's batch, with the shared masks of the step prepared."""
+        batch = self.data.batch(self.step)
+        self.masks.prepare(self.step, self.sites(batch))
+        return batch
+
+    def train(self) -> tuple[float, float]:
+        """Take one step and return its loss and its wall time in seconds."""
+        if self._shared:
+            batch = self.present()
+            # Without a draw there is nothing to replace, and the mode's own cost falls away.
+            if self._sites[batch.size]:
+                result = self._timed(self._masked_forward, batch)
+            else:
+                result = self._timed(self._forward, batch)
+        else:
+            result = self._timed(self._forward, self.data.batch(self.step))
+        self.step += 1
+        return result
+
+    def _timed(self, forward: Callable[..., torch.Tensor], batch: Batch) -> tuple[float, float]:
+        inputs, target, optimizer = batch.inputs, batch.target, self.optimizer
+        start = time.perf_counter_ns()
+        optimizer.zero_grad(set_to_none=True)
+        loss = forward(inputs, target)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        value = loss.item()
+        end = time.perf_counter_ns()
+        return value, (end - start) / 1e9
+
+    def _plain_forward(self, inputs: tuple[torch.Tensor, ...], target: torch.Tensor) -> torch.Tensor:
+        returned: Any = self._module(*inputs)
+        return self._loss(outputs(returned)[0], target)
+
+    def _masked_forward(self, inputs: tuple[torch.Tensor, ...], target: torch.Tensor) -> torch.Tensor:
+        with SharedMasks(self.masks):
+            return self._plain_forward(inputs, target)

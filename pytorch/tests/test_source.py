@@ -1,0 +1,93 @@
+"""The built-in model and the lookup of models, with the errors a user meets."""
+
+from __future__ import annotations
+
+import tempfile
+import unittest
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tandem_pytorch.errors import InputError
+from tandem_pytorch.experiment import Model
+from tandem_pytorch.models import mnist_mlp, source
+
+USER = """
+from neighbour import WIDTH
+from torch import nn
+def build(width=WIDTH): return nn.Linear(width, 2)
+def failing(): raise RuntimeError("no such luck")
+def number(): return 5
+def empty(): return nn.ReLU()
+class Holder:
+    build = staticmethod(build)
+CONSTANT = 3
+"""
+
+
+class BuiltIn(unittest.TestCase):
+    def test_mnist_mlp(self) -> None:
+        model = mnist_mlp.build()
+        self.assertEqual(sum(p.numel() for p in model.parameters()), 109_386)
+        self.assertEqual(
+            [name for name, _ in model.named_children()],
+            ["fc1", "relu1", "drop1", "fc2", "relu2", "drop2", "fc3"],
+        )
+        self.assertEqual(model(torch.zeros(2, 784)).shape, (2, 10))
+
+
+class Lookup(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.file = Path(folder.name) / "user.py"
+        self.file.write_text(USER, encoding="utf-8")
+        (Path(folder.name) / "neighbour.py").write_text("WIDTH = 3\n", encoding="utf-8")
+        (Path(folder.name) / "broken.py").write_text("import nowhere_at_all\n", encoding="utf-8")
+
+    def build(self, text: str, **args: Any) -> nn.Module:
+        return source.build(Model(text, args, 20), seed=11)
+
+    def test_sources(self) -> None:
+        for text in (
+            "mnist_mlp:build",
+            "tandem_pytorch.models.mnist_mlp:build",
+            f"{self.file}:build",
+            f"{self.file}:Holder.build",
+        ):
+            with self.subTest(text):
+                self.assertIsInstance(self.build(text), nn.Module)
+
+    def test_seed_decides_the_weights(self) -> None:
+        torch.manual_seed(11)
+        expected = nn.Linear(4, 2)
+        torch.rand(3)
+        got = self.build(f"{self.file}:build", width=4)
+        self.assertTrue(torch.equal(got.weight, expected.weight))  # type: ignore[arg-type]
+
+    def test_errors_say_what_is_wrong(self) -> None:
+        cases = {
+            "no_colon": 'must be "module:callable"',
+            "no_such_module_anywhere:build": "no module",
+            "mnist_mlp:nothing": 'has no "nothing"; it has ',
+            "/no/such/file.py:build": "no such file",
+            f"{self.file}:failing": "RuntimeError: no such luck",
+            f"{self.file}:number": "returned int",
+            f"{self.file}:empty": "without parameters",
+            f"{self.file}:CONSTANT": "cannot be called",
+            f"{self.file.parent / 'broken.py'}:build": "nowhere_at_all",
+        }
+        for text, expected in cases.items():
+            with self.subTest(text), self.assertRaisesRegex(InputError, expected):
+                self.build(text)
+
+    def test_wrong_arguments_show_the_users_traceback(self) -> None:
+        with self.assertRaisesRegex(InputError, "depth=2") as caught:
+            self.build(f"{self.file}:build", depth=2)
+        self.assertIn("TypeError", caught.exception.detail)
+
+
+if __name__ == "__main__":
+    unittest.main()
