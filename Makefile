@@ -1,0 +1,79 @@
+# tandem's targets: "make help" lists them. On a fresh machine Go, Python 3.11 or newer, make and a C compiler are enough.
+
+GO ?= go
+# Where set-up puts the Python environment: the same rule as in the package pytorch.
+ENVIRONMENT = $(or $(TANDEM_ENV),$(CURDIR)/.tandem/python)
+PYTHON = $(ENVIRONMENT)/venv/bin/python
+UV = $(ENVIRONMENT)/venv/bin/uv
+TOOL = $(GO) tool -modfile=tools/go.mod
+# How long test-long fuzzes each target.
+FUZZTIME ?= 20s
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build compare test test-long bench publish lint format size requirements clean purge
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+build: ## build bin/tandem
+	$(GO) build -o bin/tandem ./cmd/tandem
+
+setup: build ## make the Python environment in .tandem/python (once; TANDEM_TORCH_INDEX chooses a CPU-only PyTorch)
+	bin/tandem setup
+
+compare: setup ## the main job: train the MNIST MLP in PyTorch and natively, judge, time, report
+	bin/tandem run mnist-mlp --prove --out runs/mnist-mlp
+
+test: setup ## all tests, real PyTorch and ONNX Runtime among them
+	$(GO) vet ./...
+	TANDEM_REQUIRE=pytorch,onnxruntime $(GO) test ./...
+	PYTHONPATH=pytorch PYTHONNOUSERSITE=1 $(PYTHON) -m unittest discover --start-directory pytorch/tests --top-level-directory pytorch
+
+test-long: setup ## the tests under the race detector, and each fuzz target for FUZZTIME (20s)
+	TANDEM_REQUIRE=pytorch,onnxruntime $(GO) test -race ./...
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+bench: ## Go benchmarks of the native trainer
+	$(GO) test -run '^$$' -bench . -benchmem ./native/...
+
+publish: setup ## rewrite results/published and the README's result: an idle machine, a few minutes
+	bin/tandem run mnist-mlp --prove --out results/published/mnist-mlp
+	bin/tandem run mnist-mlp --prove --threads 1 --out results/published/mnist-mlp-1-thread
+	$(GO) test ./cmd/tandem -run Readme -update
+
+lint: build ## gofumpt, go vet, staticcheck (pinned in tools/go.mod); the list of licences
+	@unformatted=$$($(TOOL) gofumpt -l .); test -z "$$unformatted" || { echo "not formatted (make format):"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(TOOL) staticcheck ./...
+	@$(GO) version -m bin/tandem | awk '$$1 == "dep" { print $$2 }' | while read -r module; do \
+		grep -qE "(^\| |, )($$module|$${module#golang.org/})[ ,;]" THIRD_PARTY_LICENSES.md || \
+			{ echo "$$module is linked in: add its licence to THIRD_PARTY_LICENSES.md"; exit 1; }; \
+	done
+
+format: ## write all Go files in gofumpt's format
+	$(TOOL) gofumpt -w .
+
+size: ## lines of each folder: code, tests, generated left out
+	@find . \( -name '.?*' -o -name bin -o -name runs -o -name testdata \) -prune -o \( -name '*.go' -o -name '*.py' -o -name '*.s' \) -print | \
+		xargs grep -L '^\(// \|# \)\?Code generated .* DO NOT EDIT' | xargs wc -l | \
+		awk '$$2 != "total" { folder = $$2; sub(/^\.\//, "", folder); name = folder; sub(/[^\/]*$$/, "", folder); \
+			if (name ~ /_test\.go$$|(^|\/)tests\//) test[folder] += $$1; else code[folder] += $$1; all[folder] } \
+			END { for (f in all) { printf "%-36s %6d %6d\n", f, code[f], test[f]; c += code[f]; t += test[f] } \
+			printf "%-36s %6d %6d\n", "~ all", c, t }' | LC_ALL=C sort | sed '1i folder                                 code  tests'
+
+requirements: setup ## compile pytorch/requirements.txt and uv.txt from their .in files
+	cd pytorch && for name in requirements uv; do \
+		$(UV) pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate --quiet \
+			--custom-compile-command "make requirements" --upgrade $$name.in -o $$name.txt || exit 1; \
+	done
+
+clean: ## remove what build made
+	rm -rf bin
+
+purge: clean ## remove the Python environment too; set-up makes it again
+	rm -rf .tandem

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	native "tandem/native/engine"
+	"tandem/results/engine"
+)
+
+func (a *app) engineCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "engine native",
+		Short: "Serve the native trainer's engine protocol on standard input and output",
+		Long: `Serve an engine of tandem's own behind the engine protocol, one JSON object a line. "tandem run" starts it so; whoever
+writes another engine can talk to it by hand. The protocol is documented in the Go package tandem/results/engine.`,
+		Example: `  echo '{"id":1,"command":"hello"}' | tandem engine native`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 || args[0] != "native" {
+				return usageError{fmt.Errorf("engine: name one of: native")}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error {
+			return engine.Serve(c.Context(), a.stdin, a.stdout, native.New(version()))
+		},
+	}
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"tandem/results/compare"
+	"tandem/results/record"
+	"tandem/results/report"
+)
+
+// finish writes record and report, moves the run to its place and prints the summary. With keep false the folder is
+// only made to be thrown away, and is not named.
+func (a *app) finish(r *record.Run, folder *compare.Folder, keep bool) error {
+	if err := record.Write(folder.File(compare.ResultFile), r); err != nil {
+		return err
+	}
+	if err := report.Markdown(folder.Dir, r); err != nil {
+		return err
+	}
+	dir, err := folder.Commit()
+	if err != nil {
+		return err
+	}
+	path := ""
+	if keep {
+		path = shorten(filepath.Join(dir, "report.md"))
+	}
+	if err := a.summary(r, path); err != nil {
+		return err
+	}
+	if a.json {
+		encoder := json.NewEncoder(a.stdout)
+		encoder.SetIndent("", "  ")
+		if err := encoder.Encode(r); err != nil {
+			return err
+		}
+	}
+	if r.Parity.Verdict != record.Pass {
+		return verdictError{r.Parity.Verdict}
+	}
+	return nil
+}
+
+// summary prints the record for people, and where the report is unless that is empty.
+func (a *app) summary(r *record.Run, path string) error {
+	w := a.human()
+	_, width := terminal(w)
+	return report.Terminal(w, r, report.Options{Color: colour(w), Width: width, Verbose: a.verbose, Brief: a.quiet, Report: path})
+}
+
+// shorten returns a path as seen from the working directory, when that is shorter.
+func shorten(path string) string {
+	wd, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if rel, err := filepath.Rel(wd, path); err == nil && len(rel) < len(path) {
+		return rel
+	}
+	return path
+}
+
+// each does the same for every name and returns the worst verdict's error; any other error ends it.
+func each(names []string, do func(name string) error) error {
+	var worst error
+	for _, name := range names {
+		err := do(name)
+		var verdict verdictError
+		if err != nil && !errors.As(err, &verdict) {
+			return err
+		}
+		worst = worse(worst, err)
+	}
+	return worst
+}
+
+// worse returns the error of the worse verdict: FAIL before INCONCLUSIVE before none.
+func worse(a, b error) error {
+	var x verdictError
+	if a == nil || b != nil && errors.As(b, &x) && x.verdict == record.Fail {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"tandem/fixtures/dataset"
+	"tandem/onnx"
+	"tandem/onnx/tensor"
+	"tandem/pytorch"
+	"tandem/results/compare"
+	"tandem/results/record"
+)
+
+// modelFile is the exported model's name in a run's folder.
+const modelFile = "model.onnx"
+
+// prepareData loads the experiment's data and writes it, with the batch order, for the engines.
+func prepareData(ctx context.Context, o *compare.Options, p *progress) error {
+	p.phase("loading the data", 0, 0)
+	d, err := dataset.Load(ctx, o.Experiment, dataset.Options{Progress: func(file string, done, total int64) {
+		p.phase("downloading "+file, int(done), int(max(total, 0)))
+	}})
+	if err != nil {
+		return inputError{err}
+	}
+	order, offsets, err := dataset.Order(o.Experiment, d.TrainRows())
+	if err != nil {
+		return inputError{err}
+	}
+	file := o.Folder.WorkFile("data.safetensors")
+	digests, err := dataset.WriteFile(file, d, order, offsets)
+	if err != nil {
+		return err
+	}
+	o.Data = compare.Data{
+		File: file,
+		Record: record.Data{
+			Source: d.Source, Description: d.Description, License: d.License,
+			TrainRows: d.TrainRows(), TestRows: d.TestRows(), Steps: len(offsets) - 1, SHA256: digests,
+		},
+		Test:        map[string]*tensor.Tensor{d.InputName: d.TestInput},
+		TestTargets: tensor.View[int64](d.TestTarget),
+	}
+	return nil
+}
+
+// exportModel has PyTorch write the model with its initial weights.
+func exportModel(ctx context.Context, o *compare.Options, env *pytorch.Environment, p *progress) error {
+	p.phase("exporting the model from PyTorch", 0, 0)
+	text, err := o.Experiment.JSON()
+	if err != nil {
+		return err
+	}
+	settings := o.Folder.WorkFile("export.json")
+	if err := os.WriteFile(settings, text, 0o666); err != nil {
+		return err
+	}
+	o.ModelFile = o.Folder.File(modelFile)
+	result, err := env.Export(ctx, settings, o.Data.File, o.ModelFile, p.line)
+	if err != nil {
+		return err
+	}
+	m, err := onnx.Load(o.ModelFile)
+	if err != nil {
+		return err
+	}
+	o.Model = describeModel(m, result.SHA256)
+	return nil
+}
+
+// describeModel says of a model what the record holds before it was trained.
+func describeModel(m *onnx.Model, digest string) record.Model {
+	r := record.Model{File: modelFile, SHA256: digest, Opset: int(m.Opset[""])}
+	if e := m.Manifest; e != nil {
+		r.Exporter = fmt.Sprintf("%s %s with torch %s, onnxscript %s", e.Exporter.Name, e.Exporter.Tandem, e.Exporter.Torch, e.Exporter.ONNXScript)
+		r.ExporterChecks = e.Checks
+	}
+	return r
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// drawn is a progress on a terminal of that width, without the goroutine that draws.
+func drawn(width int) (*progress, *strings.Builder) {
+	w := &strings.Builder{}
+	return &progress{w: w, width: func() int { return width }}, w
+}
+
+var escape = regexp.MustCompile("\x1b\\[[0-9;]*[A-Za-z]")
+
+func TestProgressFitsTheTerminal(t *testing.T) {
+	for _, width := range []int{60, 80, 200} {
+		for _, total := range []int{0, 785} {
+			p, w := drawn(width)
+			p.phase(strings.Repeat("a long name of what is done ", 9), total/2, total)
+			p.render()
+			shown := 0
+			for line := range strings.SplitSeq(escape.ReplaceAllString(w.String(), ""), "\r") {
+				if n := utf8.RuneCountInString(strings.TrimRight(line, " ")); n > 0 {
+					shown++
+					if n >= width {
+						t.Errorf("%d columns are too few for the line %q of a phase of %d", width, line, total)
+					}
+				}
+			}
+			if shown == 0 {
+				t.Errorf("nothing was drawn for a phase of %d", total)
+			}
+		}
+	}
+}
+
+func TestProgressGoesOnAndBeginsAnew(t *testing.T) {
+	p, w := drawn(80)
+	p.phase("training", 3, 10)
+	p.render()
+	bar := p.bar
+	p.phase("testing", 4, 10)
+	p.render()
+	if p.bar != bar || !strings.Contains(w.String(), "testing") {
+		t.Error("another name alone must change the name and keep the bar")
+	}
+	for _, next := range []struct {
+		reason      string
+		done, total int
+	}{{"fewer are done", 2, 10}, {"another total", 2, 11}, {"no total", 0, 0}} {
+		p.phase("next", next.done, next.total)
+		if p.bar != nil || !strings.HasSuffix(w.String(), clearLine) {
+			t.Errorf("%s: that is another phase, whose bar must begin anew on an empty line", next.reason)
+		}
+		p.render()
+	}
+}
+
+func TestProgressWithoutATerminal(t *testing.T) {
+	w := &strings.Builder{}
+	p := &progress{w: w, plain: true}
+	for i := range 100 {
+		p.phase("training", i, 100)
+	}
+	p.phase("judging", 0, 0)
+	p.line("a tool's line")
+	p.more = true
+	p.line("another")
+	p.finish()
+	p.finish()
+	if got, want := w.String(), "training\njudging\n  another\n"; got != want {
+		t.Errorf("it wrote %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,117 @@
+//go:build unix
+
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tandem/results/compare"
+	"tandem/results/record"
+)
+
+// The smallest comparison with the real PyTorch in which both sides learn.
+var real = []string{
+	"run", "mnist-mlp", "--set", "data.source=synthetic", "--set", "data.train=128", "--set", "data.test=32", "--set", "train.epochs=2",
+	"--set", "optimizer.learning_rate=0.01", "--set", "parity.judged_steps=[0]", "--timing=false", "--threads=1", "--quiet",
+}
+
+// realTandem runs tandem with the real PyTorch in a folder of its own.
+func realTandem(t *testing.T, args ...string) (status int, stdout, stderr, dir string) {
+	t.Helper()
+	env := located(t)
+	dir = t.TempDir()
+	cmd := exec.Command("tandem", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "TANDEM_ENV="+env.Folder)
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String(), dir
+}
+
+func TestRealComparisons(t *testing.T) {
+	for _, sides := range [][2]string{{"pytorch", "native"}, {"pytorch", "pytorch"}} {
+		t.Run(sides[0]+" and "+sides[1], func(t *testing.T) {
+			t.Parallel()
+			status, stdout, stderr, dir := realTandem(t, append(real, "--reference", sides[0], "--candidate", sides[1], "--out", "run")...)
+			if status != statusOK {
+				t.Fatalf("status %d\n%s%s", status, stdout, stderr)
+			}
+			r, err := record.Read(filepath.Join(dir, "run", compare.ResultFile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Parity.Verdict != record.Pass || len(r.Engines) != 2 || r.Engines[0].Name != sides[0] || r.Engines[1].Name != sides[1] {
+				t.Errorf("verdict %s of %+v", r.Parity.Verdict, r.Engines)
+			}
+		})
+	}
+}
+
+// TestRealUnsupported follows an operator that the native trainer lacks from the line of Python to the message.
+func TestRealUnsupported(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	write("model.py", `import torch
+
+class Summing(torch.nn.Module):
+    def forward(self, x):
+        return torch.cumsum(x, 1)
+
+def build():
+    return torch.nn.Sequential(torch.nn.Linear(784, 16), Summing(), torch.nn.Linear(16, 10))
+`)
+	experiment := write("summing.toml", `[model]
+source = "model.py:build"
+[data]
+source = "synthetic"
+train = 64
+test = 16
+flatten = true
+[loss]
+kind = "cross_entropy"
+[optimizer]
+kind = "adam"
+[train]
+batch = 32
+epochs = 1
+`)
+	status, stdout, stderr, out := realTandem(t, "run", experiment, "--timing=false")
+	for _, want := range []string{"the model exported from model.py:build: operator CumSum", "model.py:5", "it supports", "Gemm"} {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("the message lacks %q:\n%s", want, stderr)
+		}
+	}
+	if status != statusUsage || stdout != "" || strings.Contains(stderr, "starting the reference") {
+		t.Errorf("status %d, standard output %q: the model must be refused before anything is trained\n%s", status, stdout, stderr)
+	}
+	if runs, err := os.ReadDir(filepath.Join(out, "runs")); err == nil && len(runs) > 0 {
+		t.Errorf("%v was left", runs)
+	}
+}
+
+// TestRealInterrupt sends SIGINT while PyTorch computes.
+func TestRealInterrupt(t *testing.T) {
+	t.Parallel()
+	env := located(t)
+	args := []string{"run", "mnist-mlp", "--timing=false", "--threads=1"}
+	status, said := interrupted(t, "judged step 0 of the reference", []string{"TANDEM_ENV=" + env.Folder}, args...)
+	if status != statusTrouble || !strings.Contains(said, "tandem: interrupted; nothing was written") {
+		t.Errorf("status %d, want %d; it said\n%s", status, statusTrouble, said)
+	}
+}

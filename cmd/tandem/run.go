@@ -1,0 +1,185 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tandem/fixtures/experiment"
+	"tandem/pytorch"
+	"tandem/results/compare"
+)
+
+// runFlags are the flags of run and of commands like it.
+type runFlags struct {
+	out     string
+	threads int
+	sets    []string
+	data    string
+	dir     string
+	seed    int64
+	timing  bool
+	save    bool
+	traces  bool
+	prove   bool
+	mutant  string
+	engines engineFlags
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "run EXPERIMENT...",
+		Short: "Export, import, train on both sides, judge, time, report",
+		Long: `Compare PyTorch and the native trainer on an experiment: a built-in one ("tandem list" names them) or a TOML file of
+your own. The model is exported from PyTorch as ONNX and imported into the native trainer with identical weights; both
+train on the same batches. The verdict, the speed and a report go into a folder of their own.`,
+		Example: `  tandem run mnist-mlp
+  tandem run mnist-mlp --data mnist --data-dir ~/mnist --threads 1
+  tandem run mnist-mlp --set train.epochs=1 --set optimizer.kind=sgd --set optimizer.learning_rate=0.1
+  tandem run my-experiment.toml --out runs/mine --save
+  tandem run mnist-mlp --candidate "python3 my_engine.py --fast"
+  tandem run mnist-mlp --reference native --candidate pytorch`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError{fmt.Errorf("run: name an experiment: %s, or a TOML file", builtins())}
+			}
+			if len(args) > 1 && f.out != "" {
+				return usageError{fmt.Errorf("run: --out names one folder, there are %d experiments", len(args))}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if f.threads < 1 {
+				return usageError{fmt.Errorf("run: --threads is %d, must be at least 1", f.threads)}
+			}
+			if err := f.engines.check(); err != nil {
+				return err
+			}
+			return each(args, func(name string) error { return a.run(c, name, f) })
+		},
+	}
+	flags := c.Flags()
+	flags.StringVarP(&f.out, "out", "o", "", "folder for the result (default runs/EXPERIMENT-TIME)")
+	flags.IntVar(&f.threads, "threads", runtime.GOMAXPROCS(0), "threads of each engine")
+	flags.StringArrayVar(&f.sets, "set", nil, "change a `KEY=VALUE` of the experiment, such as train.epochs=1")
+	flags.StringVar(&f.data, "data", "", "data.source: fashion-mnist-slice, fashion-mnist, mnist, idx or synthetic")
+	flags.StringVar(&f.dir, "data-dir", "", "data.dir: folder of IDX files")
+	flags.Int64Var(&f.seed, "seed", -1, "seed of weights, order and dropout (default the experiment's)")
+	flags.BoolVar(&f.timing, "timing", true, "measure the speed; --timing=false judges alone")
+	flags.BoolVar(&f.save, "save", false, "keep the native trainer's trained model as trained.onnx")
+	flags.BoolVar(&f.traces, "traces", false, "keep both traces: states, gradients, updates of the judged steps")
+	flags.BoolVar(&f.prove, "prove", false, "have the judge prove itself: plant every known mistake that applies and see it caught")
+	flags.StringVar(&f.mutant, "mutant", "", "plant a known mistake in the candidate, to see what the verdict says")
+	f.engines.add(flags)
+	return c
+}
+
+// settings turns flags into changes of the experiment.
+func (f *runFlags) settings() ([]experiment.Setting, error) {
+	arguments := f.sets
+	if f.data != "" {
+		arguments = append(arguments, "data.source="+f.data)
+	}
+	if f.dir != "" {
+		dir, err := filepath.Abs(f.dir)
+		if err != nil {
+			return nil, err
+		}
+		arguments = append(arguments, "data.dir="+dir)
+		if f.data == "" {
+			arguments = append(arguments, "data.source=idx")
+		}
+	}
+	if f.seed >= 0 {
+		arguments = append(arguments, fmt.Sprintf("seed=%d", f.seed))
+	}
+	return parseSettings(arguments)
+}
+
+// parseSettings reads the KEY=VALUE of --set flags.
+func parseSettings(arguments []string) ([]experiment.Setting, error) {
+	var out []experiment.Setting
+	for _, s := range arguments {
+		setting, err := experiment.ParseSetting(s)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		out = append(out, setting)
+	}
+	return out, nil
+}
+
+// run makes one comparison.
+func (a *app) run(c *cobra.Command, name string, f runFlags) error {
+	ctx, start := c.Context(), time.Now()
+	settings, err := f.settings()
+	if err != nil {
+		return err
+	}
+	e, err := experiment.Load(name, settings...)
+	if err != nil {
+		return inputError{err}
+	}
+	out := f.out
+	if out == "" {
+		out = filepath.Join("runs", e.Name+"-"+start.Format("20060102-150405"))
+	}
+	folder, err := compare.NewFolder(out, compare.ResultFile)
+	if err != nil {
+		return inputError{err}
+	}
+	defer folder.Discard()
+	p := a.newProgress()
+	defer p.finish()
+	env, err := pytorch.Locate()
+	if err != nil {
+		return err
+	}
+	reference, err := a.side(&f.engines, f.engines.reference, env)
+	if err != nil {
+		return err
+	}
+	candidate, err := a.side(&f.engines, f.engines.candidate, env)
+	if err != nil {
+		return err
+	}
+	candidate.Mutant = f.mutant
+	o := compare.Options{
+		Experiment: e, Folder: folder, Threads: f.threads, Timing: f.timing, Prove: f.prove, Save: f.save, Traces: f.traces, Progress: p.phase,
+		Reference: reference, Candidate: candidate,
+		Third: onnxRuntime(env.ONNXRuntime),
+	}
+	if err := prepareData(ctx, &o, p); err != nil {
+		return err
+	}
+	if err := exportModel(ctx, &o, env, p); err != nil {
+		return err
+	}
+	if err := f.engines.refuse(&o); err != nil {
+		return err
+	}
+	r, err := compare.Run(ctx, o)
+	if err != nil {
+		return err
+	}
+	r.Seconds = time.Since(start).Seconds()
+	r.Environment.Tandem = version()
+	p.finish()
+	return a.finish(r, folder, true)
+}
+
+// builtins lists the built-in experiments for a message.
+func builtins() string {
+	names := ""
+	for i, b := range experiment.Builtins() {
+		if i > 0 {
+			names += ", "
+		}
+		names += b.Name
+	}
+	return names
+}
