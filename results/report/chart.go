@@ -3,8 +3,11 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"html"
 	"image/color"
 	"math"
+	"regexp"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
@@ -123,7 +126,24 @@ func (c *chart) svg(height vg.Length) []byte {
 	if _, err := canvas.WriteTo(&buf); err != nil {
 		panic("report: a bytes.Buffer failed: " + err.Error()) // it never does
 	}
-	return bytes.ReplaceAll(buf.Bytes(), []byte("font-family:Liberation Sans;"), []byte("font-family:"+fonts+";"))
+	return bytes.ReplaceAll(fixWidths(buf.Bytes()), []byte("font-family:Liberation Sans;"), []byte("font-family:"+fonts+";"))
+}
+
+// textElement is a text as vgsvg writes it: its attributes, its size and its content.
+var textElement = regexp.MustCompile(`<text ([^>]*font-size:([0-9.]+)px[^>]*)>([^<]*)</text>`)
+
+// fixWidths gives every text the width that it was measured with. Where a reader lacks the fonts, another one's wider letters
+// would run over what stands beside them.
+func fixWidths(svg []byte) []byte {
+	return textElement.ReplaceAllFunc(svg, func(element []byte) []byte {
+		part := textElement.FindSubmatch(element)
+		size, err := strconv.ParseFloat(string(part[2]), 64)
+		if err != nil {
+			return element
+		}
+		width := textStyle(vg.Length(size), ink).Width(html.UnescapeString(string(part[3])))
+		return fmt.Appendf(nil, `<text textLength="%.5g" lengthAdjust="spacingAndGlyphs" %s>%s</text>`, float64(width), part[1], part[3])
+	})
 }
 
 func lineSample(style draw.LineStyle) func(*draw.Canvas, vg.Point, vg.Point) {

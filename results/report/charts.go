@@ -153,7 +153,7 @@ func differenceChart(r *record.Run) []byte {
 	c.Add(&plotter.Scatter{XYs: thin(shown, maxPoints), GlyphStyle: glyph})
 	name := side(r, record.Candidate) + " against " + side(r, record.Reference)
 	if equal {
-		name += " (equal: on the foot)"
+		name += " (equal losses: on the lower edge)"
 	}
 	c.legend = append(c.legend, legendEntry{name, pointSample(glyph)})
 	if len(envelope) > 0 {

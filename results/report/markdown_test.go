@@ -120,6 +120,10 @@ func TestChartsContents(t *testing.T) {
 		if bytes.Contains(svg, []byte("NaN")) || bytes.Contains(svg, []byte("Inf")) {
 			t.Errorf("%s has a coordinate that is no number", test.file)
 		}
+		// Another font than the one measured with would run over its neighbours.
+		if all, fixed := bytes.Count(svg, []byte("<text ")), bytes.Count(svg, []byte("<text textLength=")); all == 0 || fixed != all {
+			t.Errorf("%s has %d texts, of which %d have their width fixed", test.file, all, fixed)
+		}
 		if families := regexp.MustCompile("font-family:([^;\"]*)").FindAllSubmatch(svg, -1); len(families) == 0 {
 			t.Errorf("%s names no font", test.file)
 		} else {
