@@ -1,0 +1,492 @@
+package kernel
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"testing"
+	"unsafe"
+)
+
+// The conformance suite: every kernel that works on slices, one line each in conforming, runs on every path that the processor
+// has, at all lengths from 0 to 67 and some large ones, with its slices right behind a page that faults, right before one, and at
+// odd offsets between guard values. What is compared is the generic kernel: in float32, bit by bit, for kernels that promise
+// the same bits on every path, in float64 for the others. The numbers drawn contain those at which vector instructions go wrong.
+//
+// Products have a suite of their own, TestTiles and FuzzTiles.
+
+// operands are what a kernel gets in a test.
+type operands[T Float] struct {
+	rows, columns int
+	x             [][]T
+	keep          []bool  // as many as x[0]
+	target        []int64 // a column for each row
+}
+
+// conformance is a kernel and what it promises.
+type conformance[T Float] struct {
+	name string // the function's, then what is special about the case
+	// sizes has the length of each slice; the first of them, writes in number, may be written and hold numbers before.
+	sizes  []size
+	writes int
+	run    func(o *operands[T])
+	// ulps is how many units in the last place of float32 the result may differ from the float64 kernel's; 0 asks for
+	// the bits of the generic kernel on every path.
+	ulps float64
+	// relativeTo is the number whose units in the last place count for element i of slice s, if not the result itself: what was
+	// added up, where terms can cancel.
+	relativeTo func(o *operands[float64], s, i int) float64
+	// fill draws an element of slice s; nil means normally distributed numbers and special ones.
+	fill func(rng *rand.Rand, s int) float64
+}
+
+// size is the length of a slice for a matrix of the given size.
+type size func(rows, columns int) int
+
+func whole(rows, columns int) int  { return rows * columns }
+func perRow(rows, _ int) int       { return rows }
+func perColumn(_, columns int) int { return columns }
+
+// wholes are n slices of the matrix's size.
+func wholes(n int) []size { return slices.Repeat([]size{whole}, n) }
+
+// elementwise reports whether the kernel knows no rows.
+func (k *conformance[T]) elementwise() bool {
+	rows := [2]int{}
+	for _, s := range k.sizes {
+		rows[0] += s(1, 6)
+		rows[1] += s(2, 3)
+	}
+	return rows[0] == rows[1]
+}
+
+// normal draws numbers that are neither special nor small.
+func normal(rng *rand.Rand, _ int) float64 { return rng.NormFloat64() }
+
+// anything draws normally distributed numbers of all sizes up to 1e3, and special ones.
+func anything(rng *rand.Rand, _ int) float64 {
+	switch rng.IntN(8) {
+	case 0:
+		return float64(special[rng.IntN(len(special))])
+	case 1:
+		return rng.NormFloat64() * math.Pow(10, float64(rng.IntN(13)-10))
+	}
+	return rng.NormFloat64()
+}
+
+// conforming is the list of kernels.
+func conforming[T Float]() []conformance[T] {
+	adam := AdamStep[T]{Shrink: 0.999, Decay: 0.01, Fresh1: 0.1, Beta2: 0.999, Fresh2: 0.001, Size: 0.01, Root: 0.2, Eps: 1e-8}
+	sgd := SGDStep[T]{Rate: 0.1, Decay: 0.01, Momentum: 0.9, Fresh: 0.75}
+	// The second moment is not negative.
+	moments := func(rng *rand.Rand, s int) float64 {
+		if s == 3 {
+			return math.Abs(anything(rng, s))
+		}
+		return anything(rng, s)
+	}
+	type in = *operands[T]
+	return []conformance[T]{
+		{name: "Relu", sizes: wholes(2), writes: 1, run: func(o in) { Relu(o.x[0], o.x[1]) }},
+		{name: "Relu in place", sizes: wholes(1), writes: 1, run: func(o in) { Relu(o.x[0], o.x[0]) }},
+		{name: "ReluGradient", sizes: wholes(3), writes: 1, run: func(o in) { ReluGradient(o.x[0], o.x[1], o.x[2]) }},
+		{name: "Mask", sizes: wholes(2), writes: 1, run: func(o in) { Mask(o.x[0], o.x[1], o.keep, 1.25) }},
+		{name: "Accumulate", sizes: wholes(2), writes: 1, run: func(o in) { Accumulate(o.x[0], o.x[1]) }},
+		{name: "Max", sizes: wholes(3), writes: 1, run: func(o in) { Max(o.x[0], o.x[1], o.x[2], 1, 1) }},
+		{name: "Min", sizes: wholes(3), writes: 1, run: func(o in) { Min(o.x[0], o.x[1], o.x[2], 1, 1) }},
+		{name: "Map", sizes: wholes(2), writes: 1, run: func(o in) { Map(o.x[0], o.x[1], math.Exp) }},
+		{name: "MapGradient", sizes: wholes(3), writes: 1, run: func(o in) { MapGradient(o.x[0], o.x[1], o.x[2], math.Cos) }},
+		{name: "Where", sizes: wholes(3), writes: 1, run: func(o in) { Where(o.x[0], o.keep, o.x[1], o.x[2], [3]int{1, 1, 1}) }},
+		{name: "Convert", sizes: wholes(2), writes: 1, run: func(o in) { Convert(o.x[0], o.x[1], func(x T) T { return -x }) }},
+		{name: "Adam", sizes: wholes(4), writes: 4, fill: moments, run: func(o in) { Adam(o.x[0], o.x[1], o.x[2], o.x[3], &adam) }},
+		{name: "SGD", sizes: wholes(2), writes: 1, run: func(o in) { SGD(o.x[0], o.x[1], &sgd) }},
+		{name: "SGDMomentum", sizes: wholes(3), writes: 3, run: func(o in) { SGDMomentum(o.x[0], o.x[2], o.x[1], &sgd, false, false) }},
+		{name: "SGDMomentum, first", sizes: wholes(3), writes: 3, run: func(o in) { SGDMomentum(o.x[0], o.x[2], o.x[1], &sgd, true, false) }},
+		{name: "SGDMomentum, Nesterov", sizes: wholes(3), writes: 3, run: func(o in) { SGDMomentum(o.x[0], o.x[2], o.x[1], &sgd, false, true) }},
+		{name: "SumRows", sizes: []size{perColumn, whole}, writes: 1, run: func(o in) { SumRows(o.x[0], o.x[1], o.rows, o.columns, 0, o.columns) }},
+		{name: "SumRows of some columns", sizes: []size{perColumn, whole}, writes: 1, run: func(o in) {
+			SumRows(o.x[0], o.x[1], o.rows, o.columns, o.columns/3, o.columns-o.columns/4)
+		}},
+		{name: "Sum", sizes: []size{func(_, _ int) int { return 1 }, whole}, writes: 1, run: func(o in) { o.x[0][0] = Sum(o.x[1]) }},
+	}
+}
+
+// elsewhere are the kernels that the suite does not run, and where else they are tested.
+var elsewhere = map[string]string{
+	"Keep":                          "TestKeepIsPhilox: it has no float operand",
+	"Gather":                        "the operator's cases: copies rows",
+	"GatherGradient":                "the operator's cases: Accumulate of rows",
+	"CopyStrided":                   "TestStrided: copies",
+	"AddStrided":                    "TestStrided: one addition after the other",
+	"CopyBlocks":                    "TestStrided: copies",
+	"ScatterSum":                    "TestScatterSum: Accumulate and Sum of rows",
+	"Softmax":                       "the operator's cases: generic alone",
+	"SoftmaxGradient":               "the operator's cases: generic alone",
+	"LogSoftmaxAlong":               "the operator's cases: generic alone",
+	"LogSoftmaxGradient":            "the operator's cases: generic alone",
+	"LogSoftmax":                    "the operator's cases: generic alone",
+	"NegativeLogLikelihood":         "the operator's cases: generic alone",
+	"CrossEntropyGradient":          "the operator's cases: generic alone",
+	"NewPool":                       "pool_test.go",
+	"Path, Paths, Use, UseVariable": "path_test.go",
+}
+
+// TestEveryKernelConforms reads the package's own source: an exported function is in the suite, or elsewhere says where else it is tested.
+func TestEveryKernelConforms(t *testing.T) {
+	tested := map[string]bool{}
+	for names := range elsewhere {
+		for name := range strings.SplitSeq(names, ", ") {
+			tested[name] = true
+		}
+	}
+	for _, k := range conforming[float32]() {
+		tested[strings.FieldsFunc(k.name, func(r rune) bool { return r == ' ' || r == ',' })[0]] = true
+	}
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range file.Decls {
+			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.IsExported() {
+				found[f.Name.Name] = true
+				if !tested[f.Name.Name] {
+					t.Errorf("%s is not tested: add a line to conforming or, with the reason, to elsewhere", f.Name.Name)
+				}
+			}
+		}
+	}
+	for name := range tested {
+		if !found[name] {
+			t.Errorf("%s is in the suite's lists and is no exported function of the package", name)
+		}
+	}
+}
+
+// fences keeps memory between fences for the slices of a test, so that not each case has to map its own.
+type fences struct {
+	t     testing.TB
+	small []*fence // of the slots of operands
+	large []*fence
+}
+
+// The bytes of a small and a large fence.
+const smallFence, largeFence = 4 << 10, 512 << 10
+
+// untouched stands wherever no slice is.
+const untouched = 0xa5
+
+type fence struct {
+	memory     []byte
+	begin, end int // of the slice
+}
+
+// place returns the memory of the slot, with a slice of size bytes at its beginning, its end or a random odd multiple of align bytes
+// from its middle, and untouched elsewhere.
+func (f *fences) place(slot, size, align int, position position, rng *rand.Rand) *fence {
+	list, bytes := &f.small, smallFence
+	if size > smallFence {
+		list, bytes = &f.large, largeFence
+	}
+	for len(*list) <= slot {
+		*list = append(*list, &fence{memory: betweenFences(f.t, bytes)})
+	}
+	m := (*list)[slot]
+	switch position {
+	case atBegin:
+		m.begin = 0
+	case atEnd:
+		m.begin = len(m.memory) - size
+	case between:
+		m.begin = rng.IntN((len(m.memory)-size)/align+1) * align
+	}
+	m.end = m.begin + size
+	for i := range m.memory {
+		m.memory[i] = untouched
+	}
+	return m
+}
+
+// stands reports whether nothing but the slice was written.
+func (m *fence) stands() bool {
+	for _, part := range [][]byte{m.memory[:m.begin], m.memory[m.end:]} {
+		if bytes.Count(part, []byte{untouched}) != len(part) {
+			return false
+		}
+	}
+	return true
+}
+
+type position int
+
+const (
+	atBegin position = iota
+	atEnd
+	between
+	positions
+)
+
+// slice returns the elements at a fence.
+func slice[E any](m *fence) []E {
+	var e E
+	n := (m.end - m.begin) / int(unsafe.Sizeof(e))
+	if n == 0 {
+		return []E{}
+	}
+	// The capacity reaches to the end of the memory, so that a slice made too long would show.
+	return unsafe.Slice((*E)(unsafe.Pointer(&m.memory[m.begin])), (len(m.memory)-m.begin)/int(unsafe.Sizeof(e)))[:n]
+}
+
+// conforms runs a float32 kernel, with its float64 twin for comparison, on one shape on the path in use.
+func (f *fences) conforms(k *conformance[float32], k64 *conformance[float64], rows, columns int, p position, seed uint64) (err error) {
+	rng := rand.New(rand.NewPCG(seed, uint64(rows*1000003+columns)))
+	fill := k.fill
+	if fill == nil {
+		fill = anything
+	}
+	o := &operands[float32]{rows: rows, columns: columns}
+	var used []*fence
+	at := func(size, align int) *fence {
+		m := f.place(len(used), size, align, p, rng)
+		used = append(used, m)
+		return m
+	}
+	for s, size := range k.sizes {
+		x := slice[float32](at(4*size(rows, columns), 4))
+		for i := range x {
+			x[i] = float32(fill(rng, s))
+		}
+		o.x = append(o.x, x)
+	}
+	o.keep = slice[bool](at(k.sizes[0](rows, columns), 1))
+	for i := range o.keep {
+		o.keep[i] = rng.IntN(2) == 0
+	}
+	o.target = slice[int64](at(8*rows, 8))
+	for i := range o.target {
+		o.target[i] = int64(rng.IntN(max(columns, 1)))
+	}
+	before := copied[float32](o)
+	if err := faults(func() { k.run(o) }); err != nil {
+		return err
+	}
+	for i, m := range used {
+		if !m.stands() {
+			return fmt.Errorf("memory outside slice %d was written", i)
+		}
+	}
+	for s := k.writes; s < len(o.x); s++ {
+		if !sameBits(o.x[s], before.x[s]) {
+			return fmt.Errorf("input %d was changed", s)
+		}
+	}
+	if !slices.Equal(o.keep, before.keep) || !slices.Equal(o.target, before.target) {
+		return errors.New("the mask or the targets were changed")
+	}
+	if k.ulps == 0 {
+		want := copied[float32](before)
+		path := active.Swap(paths[0])
+		k.run(want)
+		active.Store(path)
+		for s := range k.writes {
+			for i, w := range want.x[s] {
+				if g := o.x[s][i]; math.Float32bits(w) != math.Float32bits(g) && (w == w || g == g) { // payloads of NaN aside
+					return fmt.Errorf("element %d of slice %d is %g, generic %g", i, s, g, w)
+				}
+			}
+		}
+		return nil
+	}
+	want, before64 := copied[float64](before), copied[float64](before)
+	k64.run(want)
+	for s := range k.writes {
+		for i, w := range want.x[s] {
+			relative := w
+			if k64.relativeTo != nil {
+				relative = max(math.Abs(w), math.Abs(k64.relativeTo(before64, s, i)))
+			}
+			if err := ulpsBetween(o.x[s][i], w, relative); !(err <= k.ulps) {
+				return fmt.Errorf("element %d of slice %d is %g, want %g: off by %g units in the last place of %g, allowed %g", i, s, o.x[s][i], w, err, relative, k.ulps)
+			}
+		}
+	}
+	return nil
+}
+
+// faults runs a function and returns the panic it ends in, a fault among them, as an error.
+func faults(run func()) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v\n%s", r, debug.Stack())
+		}
+	}()
+	run()
+	return nil
+}
+
+// copied returns the operands in ordinary memory, in another type perhaps.
+func copied[To, From Float](o *operands[From]) *operands[To] {
+	c := &operands[To]{rows: o.rows, columns: o.columns, keep: slices.Clone(o.keep), target: slices.Clone(o.target)}
+	for _, x := range o.x {
+		y := make([]To, len(x))
+		for i, v := range x {
+			y[i] = To(v)
+		}
+		c.x = append(c.x, y)
+	}
+	return c
+}
+
+func sameBits(a, b []float32) bool {
+	return slices.EqualFunc(a, b, func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) || a != a && b != b })
+}
+
+// ulpsBetween returns the distance of got and want in units in the last place that float32 has at the size of relative. Infinity counts as
+// the power of two behind the largest number, NaN equals NaN alone, and an exact zero must have its sign.
+func ulpsBetween(got float32, want, relative float64) float64 {
+	g := float64(got)
+	switch {
+	case math.IsNaN(want) || math.IsNaN(g):
+		if math.IsNaN(want) && math.IsNaN(g) {
+			return 0
+		}
+		return math.Inf(1)
+	case float32(want) == got && (want != 0 || math.Signbit(want) == math.Signbit(g)):
+		return 0
+	case want == 0 && g == 0:
+		return math.Inf(1)
+	}
+	limited := func(x float64) float64 { return max(-0x1p128, min(0x1p128, x)) }
+	return math.Abs(limited(g)-limited(want)) / float32Ulp(relative)
+}
+
+// float32Ulp returns the distance of float32 numbers of the size of x, between powers of two.
+func float32Ulp(x float64) float64 {
+	_, exponent := math.Frexp(limitedSize(x))
+	return math.Ldexp(1, max(exponent-24, -149))
+}
+
+func limitedSize(x float64) float64 { return min(math.Abs(x), math.MaxFloat32) }
+
+// shapes are those that every kernel runs on: for elementwise ones all lengths to 67 and some of several calls of assembly.
+func shapes(elementwise bool) (all [][2]int) {
+	if elementwise {
+		for n := range 68 {
+			all = append(all, [2]int{1, n})
+		}
+		return append(all, [2]int{1, 257}, [2]int{1, 4099}, [2]int{1, 2*elementsPerCall + 37})
+	}
+	for columns := range 68 {
+		for _, rows := range []int{0, 1, 2, 5} {
+			all = append(all, [2]int{rows, columns})
+		}
+	}
+	return append(all, [2]int{67, 3}, [2]int{33, 64}, [2]int{131, 10}, [2]int{3, 1000}, [2]int{2, 4099}, [2]int{1, 2*elementsPerCall + 37})
+}
+
+func TestConformance(t *testing.T) {
+	f := &fences{t: t}
+	kernels, twins := conforming[float32](), conforming[float64]()
+	eachPath(t, func(t *testing.T) {
+		for i := range kernels {
+			k := &kernels[i]
+			t.Run(k.name, func(t *testing.T) {
+				for _, shape := range shapes(k.elementwise()) {
+					for p := range positions {
+						if err := f.conforms(k, &twins[i], shape[0], shape[1], p, 1); err != nil {
+							t.Fatalf("%d x %d, position %d: %v", shape[0], shape[1], p, err)
+						}
+					}
+				}
+			})
+		}
+	})
+}
+
+// TestConformanceFinds runs kernels with mistakes: the suite must find each.
+func TestConformanceFinds(t *testing.T) {
+	beyond := func(x []float32, by int) *float32 {
+		return (*float32)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(x)), 4*by))
+	}
+	type in = *operands[float32]
+	right := func(o in) { copy(o.x[0], o.x[1]) }
+	tests := []struct {
+		name     string
+		position position
+		unix     bool // needs pages that fault
+		run      func(o in)
+		want     string
+	}{
+		{"none", between, false, right, ""},
+		{"a write behind the slice", between, false, func(o in) { right(o); *beyond(o.x[0], len(o.x[0])) = 1 }, "outside slice 0"},
+		{"a write before an input", between, false, func(o in) { right(o); *beyond(o.x[1], -1) = 1 }, "outside slice 1"},
+		{"a read behind the slice", atEnd, true, func(o in) { right(o); o.x[0][0] += 0 * *beyond(o.x[1], len(o.x[1])) }, "fault"},
+		{"a read before the slice", atBegin, true, func(o in) { right(o); o.x[0][0] += 0 * *beyond(o.x[1], -1) }, "fault"},
+		{"a changed input", atEnd, false, func(o in) { right(o); o.x[1][2]++ }, "input 1 was changed"},
+		{"a changed mask", atEnd, false, func(o in) { right(o); o.keep[0] = !o.keep[0] }, "mask"},
+		{"an element left out", atEnd, false, func(o in) { copy(o.x[0][1:], o.x[1][1:]) }, "element 0"},
+		{"one unit in the last place", atEnd, false, func(o in) {
+			right(o)
+			if active.Load() == paths[len(paths)-1] {
+				o.x[0][4] = math.Float32frombits(math.Float32bits(o.x[0][4]) ^ 1)
+			}
+		}, "generic"},
+	}
+	for _, tt := range tests {
+		if tt.unix && runtime.GOOS == "windows" || strings.HasPrefix(tt.want, "generic") && len(paths) == 1 {
+			continue
+		}
+		for _, ulps := range []float64{0, 0.25} {
+			if tt.want == "generic" && ulps > 0 {
+				tt.want = "off by 1 units"
+			}
+			k := conformance[float32]{sizes: wholes(2), writes: 1, ulps: ulps, fill: normal, run: tt.run}
+			k64 := conformance[float64]{run: func(o *operands[float64]) { copy(o.x[0], o.x[1]) }}
+			err := (&fences{t: t}).conforms(&k, &k64, 1, 9, tt.position, 3)
+			if tt.name == "an element left out" && ulps == 0 {
+				continue // the generic path makes the same mistake
+			}
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+				t.Errorf("%s, %g units allowed: %v, want %q", tt.name, ulps, err, tt.want)
+			}
+		}
+	}
+}
+
+// FuzzConformance draws the kernel, the shape, the place in memory and the numbers.
+func FuzzConformance(f *testing.F) {
+	f.Add(uint8(0), uint8(1), uint16(33), uint8(0), uint64(1))
+	f.Add(uint8(5), uint8(7), uint16(10), uint8(2), uint64(2))
+	kernels, twins := conforming[float32](), conforming[float64]()
+	f.Fuzz(func(t *testing.T, which, rows uint8, columns uint16, p uint8, seed uint64) {
+		i := int(which) % len(kernels)
+		r, c := int(rows), int(columns)%1100
+		r = min(r, 100_000/max(c, 1)) // inside the memory between the fences
+		mapped := &fences{t: t}
+		for _, name := range Paths() {
+			use(t, name)
+			if err := mapped.conforms(&kernels[i], &twins[i], r, c, position(p%uint8(positions)), seed); err != nil {
+				t.Fatalf("%s, %d x %d: %v", kernels[i].name, r, c, err)
+			}
+		}
+	})
+}
