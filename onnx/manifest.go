@@ -10,6 +10,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"tandem/onnx/tensor"
 )
 
 // ManifestKey is the key of the model's metadata under which the manifest lies.
@@ -28,6 +30,7 @@ type Manifest struct {
 	Constants        []string           `json:"constants"`             // the other initializers
 	BatchNorm        []BatchNorm        `json:"batch_norm"`            // nodes in training mode
 	Dropout          []DropoutSite      `json:"dropout"`               // in the order of their draws
+	Scalars          []Scalar           `json:"scalars,omitempty"`     // constants whose double is known; may be absent
 	EmbeddingPadding []EmbeddingPadding `json:"embedding_padding"`     // rows without gradient
 	Activations      []Activation       `json:"activations,omitempty"` // values that are outputs of modules; may be absent
 	Checks           []string           `json:"checks"`                // sentences on what the exporter verified
@@ -67,6 +70,13 @@ type DropoutSite struct {
 	Operator string  `json:"operator"` // "Dropout" or "Bernoulli"
 	P        float64 `json:"p"`        // probability of dropping, in [0, 1]
 	Module   string  `json:"module"`   // path of the PyTorch module
+}
+
+// Scalar is a float32 constant of one element with the double of the model's source that it stands for: what a trainer in float64
+// computes with. Without one, the shortest decimal stands (see [Widen]).
+type Scalar struct {
+	Value  string  `json:"value"` // initializer
+	Number float64 `json:"number"`
 }
 
 // EmbeddingPadding is a row of an embedding whose gradient PyTorch sets to zero (padding_idx); ONNX's Gather does not carry it.
@@ -231,6 +241,15 @@ func (m *Manifest) check(g *Graph) error {
 	}
 	if err := m.checkDropout(g, nodes, fail); err != nil {
 		return err
+	}
+	for _, s := range m.Scalars {
+		t := g.Initializer(s.Value)
+		switch {
+		case role[s.Value] != "a constant":
+			return fail("scalars names %s, which is not a constant", quote(s.Value))
+		case t.DType() != tensor.Float32 || t.Len() != 1 || tensor.View[float32](t)[0] != float32(s.Number):
+			return fail("scalars says that %s is %v, but it is %v", quote(s.Value), s.Number, t)
+		}
 	}
 	for _, e := range m.EmbeddingPadding {
 		t := g.Initializer(e.Weight)

@@ -33,6 +33,7 @@ func normalized(t *testing.T) (*onnx.Builder, *onnx.Manifest) {
 			{Site: 0, Node: "Dropout_2", Operator: "Dropout", P: 0.2, Module: "a"},
 			{Site: 1, Node: "Dropout_3", Operator: "Dropout", P: 0.2, Module: "b"},
 		},
+		Scalars:          []onnx.Scalar{{Value: "ratio", Number: 0.2}},
 		EmbeddingPadding: []onnx.EmbeddingPadding{{Weight: "emb", Row: 4}},
 		Activations:      []onnx.Activation{{Value: "d", Module: "a"}},
 		Checks:           []string{"a sentence"},
@@ -84,6 +85,9 @@ func TestManifestFitsTheGraph(t *testing.T) {
 		}, "where site 0 belongs"},
 		{"probability 1.5", func(m *onnx.Manifest) { m.Dropout[0].P = 1.5 }, "1.5"},
 
+		{"number of a parameter", func(m *onnx.Manifest) { m.Scalars[0].Value = "emb" }, `"emb", which is not a constant`},
+		{"number of another type", func(m *onnx.Manifest) { m.Scalars[0].Value = "on" }, "bool[]"},
+		{"number that rounds to another", func(m *onnx.Manifest) { m.Scalars[0].Number = 0.2000001 }, "0.2000001"},
 		{"padding of a buffer", func(m *onnx.Manifest) { m.EmbeddingPadding[0].Weight = "mean" }, `"mean"`},
 		{"padding past the end", func(m *onnx.Manifest) { m.EmbeddingPadding[0].Row = 5 }, "row 5"},
 		{"negative padding", func(m *onnx.Manifest) { m.EmbeddingPadding[0].Row = -1 }, "row -1"},

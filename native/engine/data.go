@@ -26,6 +26,8 @@ type split struct {
 	rows   int
 	inputs []input
 	target []int64
+	// positions is the number of targets a row.
+	positions int
 }
 
 // input is one model input for all rows; one of the slices is set.
@@ -86,19 +88,19 @@ func int64s(file string, tensors map[string]*tensor.Tensor, name string) ([]int6
 }
 
 func readSplit(file string, tensors map[string]*tensor.Tensor, name string, m *onnx.Model) (*split, error) {
-	s := &split{name: name}
-	var err error
-	if s.target, err = int64s(file, tensors, name+"/target"); err != nil {
-		return nil, err
+	target := tensors[name+"/target"]
+	if target == nil || target.DType() != tensor.Int64 || len(target.Shape()) == 0 {
+		return nil, engine.Errorf(engine.KindInput, "%s: %q must be int64, one row a sample", file, name+"/target")
 	}
-	s.rows = len(s.target)
+	s := &split{name: name, rows: target.Shape()[0], target: tensor.View[int64](target)}
+	s.positions = len(s.target) / max(s.rows, 1)
 	for _, in := range m.Graph.Inputs {
 		t := tensors[name+"/"+in.Name]
 		if t == nil {
 			return nil, engine.Errorf(engine.KindInput, "%s: there is no %q for the model's input %q", file, name+"/"+in.Name, in.Name)
 		}
 		if len(t.Shape()) != len(in.Shape) || t.Shape()[0] != s.rows {
-			return nil, engine.Errorf(engine.KindInput, "%s: %q has shape %v for %d targets and the model's input %v", file, name+"/"+in.Name, t.Shape(), s.rows, in)
+			return nil, engine.Errorf(engine.KindInput, "%s: %q has shape %v for %d rows of targets and the model's input %v", file, name+"/"+in.Name, t.Shape(), s.rows, in)
 		}
 		for i, dim := range in.Shape {
 			if i > 0 && dim.Value >= 0 && dim.Value != int64(t.Shape()[i]) {
@@ -170,8 +172,15 @@ func fill[T float32 | float64](d *data, s *split, b *train.Batch[T], rows []int6
 			copy(dst[r*in.width:(r+1)*in.width], in.ints[int(row)*in.width:(int(row)+1)*in.width])
 		}
 	}
-	for r := range b.Targets() {
-		b.Targets()[r] = s.target[rows[r]]
+	targets := b.Targets()
+	if targets == nil { // an evaluation batch
+		return nil
+	}
+	if len(targets) != len(rows)*s.positions {
+		return engine.Errorf(engine.KindInput, "%s: %s/target has %d class numbers a row, the model has scores for %d", d.file, s.name, s.positions, len(targets)/max(len(rows), 1))
+	}
+	for r, row := range rows {
+		copy(targets[r*s.positions:(r+1)*s.positions], s.target[int(row)*s.positions:(int(row)+1)*s.positions])
 	}
 	return nil
 }

@@ -51,8 +51,12 @@ type importer struct {
 func (im *importer) initializers() error {
 	roles := map[string]ir.Role{}
 	frozen := map[string]bool{}
+	exact := map[string]float64{}
 	m := im.model.Manifest
 	if m != nil {
+		for _, s := range m.Scalars {
+			exact[s.Value] = s.Number
+		}
 		for _, p := range m.Parameters {
 			roles[p.Name], frozen[p.Name] = ir.Parameter, !p.RequiresGrad
 		}
@@ -74,7 +78,13 @@ func (im *importer) initializers() error {
 		if role == ir.Parameter && t != ir.Float {
 			return &onnx.Error{File: im.model.Path, Value: init.Name, Reason: fmt.Sprintf("a parameter of type %v", init.Tensor.DType()), Kind: onnx.ErrUnsupported, Err: op.ErrUnsupported}
 		}
-		v := &ir.Value{Name: im.graph.UniqueName(init.Name), Type: t, Shape: init.Tensor.Shape(), Role: role, Const: init.Tensor, Frozen: frozen[init.Name]}
+		content := init.Tensor
+		if number, known := exact[init.Name]; known {
+			if content, err = tensor.Of([]float64{number}, content.Shape()...); err != nil {
+				return fmt.Errorf("%s: %w", init.Name, err)
+			}
+		}
+		v := &ir.Value{Name: im.graph.UniqueName(init.Name), Type: t, Shape: init.Tensor.Shape(), Role: role, Const: content, Frozen: frozen[init.Name]}
 		im.values[init.Name] = v
 		if role.Persistent() {
 			im.graph.State = append(im.graph.State, v)

@@ -369,6 +369,50 @@ func TestLossRefuses(t *testing.T) {
 	}
 }
 
+// TestLossOverPositions: scores for each position of a sample are so many rows of scores.
+func TestLossOverPositions(t *testing.T) {
+	table := of(t, []float32{1, 2, 3, 4, 5, 7}, 3, 2)
+	builder := func(shape ...int) *onnx.Model {
+		return build(t, onnx.NewBuilder("m", 20).Input("x", tensor.Int64, shape...).Initializer("table", table).
+			Node("Gather", []string{"table", "x"}, []string{"y"}, nil).Output("y", tensor.Float32, append(shape, 2)...))
+	}
+	result := func(m *onnx.Model, rows int) []float64 {
+		g, err := pass.Import(m, map[string]int{"batch": rows})
+		if err != nil {
+			t.Fatal(err)
+		}
+		loss, err := pass.Loss(g, "cross_entropy", "mean")
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := pass.Differentiate(g, loss)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gradient := d[g.StateValue(ir.Parameter, "table")]
+		g.Outputs = []*ir.Value{loss, gradient}
+		p := evaluate(t, g, func(v *ir.Value, b op.Buffer[float64]) {
+			copy(b.Int, []int64{0, 1, 2, 1})
+			if v.Name == pass.Target {
+				copy(b.Int, []int64{1, 0, 0, 1})
+			}
+		})
+		var out []float64
+		for _, v := range g.Outputs {
+			b, err := p.Buffer(v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, b.Float...)
+		}
+		return out
+	}
+	flat, deep := result(builder(-1), 4), result(builder(-1, 2), 2)
+	if !slices.Equal(flat, deep) || slices.Contains(flat, 0) {
+		t.Errorf("loss and gradients are %v for 4 rows, %v for 2 rows of 2 positions", flat, deep)
+	}
+}
+
 // TestDifferentiateRefusesWhatHasNoGradient names the operator and why.
 func TestDifferentiateRefusesWhatHasNoGradient(t *testing.T) {
 	m := build(t, onnx.NewBuilder("m", 20).Input("x", tensor.Float32, -1, 2).
@@ -464,6 +508,24 @@ func TestFoldKeepsFloatingPointInTheGraph(t *testing.T) {
 	}
 	if len(g.Nodes) != 4 {
 		t.Errorf("the nodes are %v, want all four", g.Nodes)
+	}
+}
+
+// TestScalarsAreTheDoublesOfTheSource: the file has attention's 1/sqrt(32) as a float32 alone.
+func TestScalarsAreTheDoublesOfTheSource(t *testing.T) {
+	factor := 1 / math.Sqrt(32)
+	listed := manifest()
+	listed.Constants = []string{"factor"}
+	listed.Scalars = []onnx.Scalar{{Value: "factor", Number: factor}}
+	m := build(t, linear(t).Manifest(listed).Initializer("factor", of(t, []float32{float32(factor)})).
+		Node("Mul", []string{"y", "factor"}, []string{"z"}, nil))
+	g, err := pass.Import(m, map[string]int{"batch": 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := g.Nodes[len(g.Nodes)-1].Inputs[1]
+	if got := v.Const.Float64s()[0]; got != factor || v.Role != ir.Constant {
+		t.Errorf("the graph multiplies with %v (%v), want %v", got, v.Role, factor)
 	}
 }
 

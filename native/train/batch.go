@@ -224,7 +224,8 @@ func (b *Batch[T]) input(name string, t ir.Type) *ir.Value {
 	return nil
 }
 
-// Targets returns where the class numbers are to be written; nil in an evaluation batch.
+// Targets returns where the class numbers are to be written, row after row, as many for each as the model has scores for; nil
+// in an evaluation batch.
 func (b *Batch[T]) Targets() []int64 { return b.targets }
 
 // Outputs returns the model's outputs after Gradient or Forward, as copies.

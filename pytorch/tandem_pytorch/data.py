@@ -17,7 +17,7 @@ SPLITS = ("train", "test")
 
 @dataclass(frozen=True)
 class Batch:
-    """The samples of one step: inputs in the model's order, each (B, ...), and targets (B,) int64."""
+    """The samples of one step: inputs in the model's order, each (B, ...), and targets (B, ...) int64."""
 
     inputs: tuple[torch.Tensor, ...]
     target: torch.Tensor
@@ -78,10 +78,10 @@ class Data:
 
     def _check_split(self, split: str, names: list[str]) -> None:
         target = self._targets[split]
-        if target.dtype != torch.int64 or target.dim() != 1:
+        if target.dtype != torch.int64 or target.dim() < 1:
             raise InputError(
                 f"data file {self.path}: {split}/target is {target.dtype} of shape {list(target.shape)}; "
-                "cross-entropy needs int64 class numbers of shape [samples]"
+                "cross-entropy needs int64 class numbers of shape [samples] or [samples, positions]"
             )
         for name, value in zip(names, self._inputs[split], strict=True):
             if value.dim() < 1 or value.shape[0] != target.shape[0]:

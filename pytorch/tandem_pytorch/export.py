@@ -30,7 +30,7 @@ import torch
 from torch import nn
 
 from . import experiment as experiments
-from . import manifest, model_file, protocol, selfcheck, translations
+from . import manifest, model_file, protocol, scalars, selfcheck, translations
 from .data import Data
 from .errors import INPUT, UNSUPPORTED, InputError, UnsupportedError, describe
 from .experiment import Experiment
@@ -60,14 +60,14 @@ def export(module: nn.Module, inputs: dict[str, torch.Tensor], opset: int) -> on
     module.train()
     _refuse(module)
     sites, names = _probe(module, inputs)
-    model = _trace(module, inputs, names, opset)
+    model, numbers = _trace(module, inputs, names, opset)
     protected = {*manifest.first_names(module), *floating_buffers(module)}
     fold(model, protected)
     _untie(model.graph, manifest.first_names(module))
     _drop_idle_dropout(model.graph)
     _number_dropout(model.graph)
     _shorten_paths(model)
-    described = manifest.describe(model.graph, module, sites)
+    described = manifest.describe(model.graph, module, sites, numbers)
     proto = ir.to_proto(model)
     described["checks"] = selfcheck.run(selfcheck.Subject(proto, described, module, inputs, sites))
     onnx.helper.set_model_props(
@@ -129,8 +129,10 @@ def _forward(module: nn.Module, inputs: dict[str, torch.Tensor], remark: str) ->
     return returned, probe.sites
 
 
-def _trace(module: nn.Module, inputs: dict[str, torch.Tensor], names: list[str], opset: int) -> ir.Model:
-    """Run torch.onnx with nothing but the translation: no optimizer, no folding."""
+def _trace(
+    module: nn.Module, inputs: dict[str, torch.Tensor], names: list[str], opset: int
+) -> tuple[ir.Model, set[float]]:
+    """Run torch.onnx with nothing but the translation: no optimizer, no folding. Also return the program's numbers."""
     try:
         with _without_in_place_dropout(module), _quiet():
             program = torch.onnx.export(
@@ -157,7 +159,8 @@ def _trace(module: nn.Module, inputs: dict[str, torch.Tensor], names: list[str],
             "on the values of tensors is the usual cause; the traceback is in the detail)"
         ) from error
     assert program is not None  # with dynamo=True there always is one
-    return program.model
+    assert program.exported_program is not None
+    return program.model, scalars.numbers(program.exported_program)
 
 
 def _cause(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:

@@ -1,4 +1,8 @@
-"""The loss, which stays outside the ONNX graph, and a model's outputs by position."""
+"""The loss, which stays outside the ONNX graph, and a model's outputs by position.
+
+The classes are the last dimension of the scores: (batch, C) for one class a sample, (batch, length, C) for one a position.
+Every position counts alike, so that "mean" divides by batch * length.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +26,19 @@ def function(loss: Loss) -> LossFunction:
     reduction = loss.reduction
 
     def cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return F.cross_entropy(logits, target, reduction=reduction)
+        return F.cross_entropy(*as_rows(logits, target), reduction=reduction)
 
     return cross_entropy
+
+
+def as_rows(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return scores (..., C) as (N, C) and targets (...) as (N)."""
+    if logits.shape[:-1] != target.shape:
+        raise InputError(
+            f"the model's first output has shape {list(logits.shape)} for targets of shape {list(target.shape)}; "
+            "cross-entropy needs the targets' shape and after it the classes"
+        )
+    return logits.flatten(0, -2), target.flatten()
 
 
 def outputs(returned: Any) -> list[torch.Tensor]:

@@ -8,6 +8,7 @@ constants          all other initializers
 batch_norm         for each BatchNormalization in training mode the node, the names of mean and variance going in and
                    out, and PyTorch's momentum (the weight of the new value; ONNX's attribute is one minus it)
 dropout            for each site in the order of the graph: the node, its operator, the exact double p, the module path
+scalars            single float32 constants with the double that they stand for, where their shortest decimal is another
 embedding_padding  embedding weights with the row whose gradient PyTorch zeroes; Gather does not carry it
 activations        ONNX values that were found equal to a module's output, with the module's path
 checks             what the exporter has checked about its own result, as sentences
@@ -26,7 +27,7 @@ import onnxscript
 import torch
 from torch import nn
 
-from . import __version__
+from . import __version__, scalars
 from .errors import InputError, UnsupportedError
 from .masks import Site
 from .model_file import DROPOUT_OPERATORS
@@ -47,10 +48,11 @@ def first_names(module: nn.Module) -> dict[str, str]:
     return names
 
 
-def describe(graph: ir.Graph, module: nn.Module, sites: list[Site]) -> dict[str, Any]:
+def describe(graph: ir.Graph, module: nn.Module, sites: list[Site], numbers: set[float]) -> dict[str, Any]:
     """Return the manifest of an exported graph without its checks.
 
     ``sites`` are the draws of the module's own forward pass in training mode; they give each site its exact p.
+    ``numbers`` are the doubles that the traced operators were called with.
     """
     names = first_names(module)
     parameters = dict(module.named_parameters())
@@ -77,6 +79,7 @@ def describe(graph: ir.Graph, module: nn.Module, sites: list[Site]) -> dict[str,
         "constants": [name for name in graph.initializers if name not in parameters and name not in buffers],
         "batch_norm": _batch_norms(graph, module),
         "dropout": _dropouts(graph, module, sites),
+        "scalars": scalars.exact(graph, numbers, {*parameters, *buffers}),
         "embedding_padding": [
             {"weight": names[f"{path}.weight" if path else "weight"], "row": layer.padding_idx}
             for path, layer in module.named_modules()

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
+from . import losses
 from .data import Batch
 from .errors import UnsupportedError
 from .experiment import Loss
@@ -139,7 +140,8 @@ class Variants:
         mean = self._loss.reduction == "mean"
 
         def loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-            each = torch.logsumexp(logits, 1) - logits.gather(1, target.unsqueeze(1)).squeeze(1)
+            rows, classes = losses.as_rows(logits, target)
+            each = torch.logsumexp(rows, 1) - rows.gather(1, classes.unsqueeze(1)).squeeze(1)
             return each.mean() if mean else each.sum()
 
         return self._run(batch, dtype, activations, loss=loss)

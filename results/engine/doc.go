@@ -42,9 +42,11 @@
 // its initializers hold the initial parameters and buffers under the reference's names.
 //
 // The data file is safetensors: "train/<input>" and "test/<input>" for each model input, one sample a row;
-// "train/target" and "test/target" (int64 class numbers for cross-entropy); "order" (int64, the sample of each
-// position of the whole training, epoch after epoch) and "offsets" (int64, steps+1 numbers: step k's batch is
-// order[offsets[k]:offsets[k+1]]). Step numbers beyond the last begin again with batch k mod steps.
+// "train/target" and "test/target" (int64 class numbers for cross-entropy, of shape (rows), or (rows, positions) where the
+// model has scores for each position of a sample, as a language model for each byte: scores have the targets' shape and
+// after it the classes, and a "mean" is over all positions); "order" (int64, the sample of each position of the whole
+// training, epoch after epoch) and "offsets" (int64, steps+1 numbers: step k's batch is order[offsets[k]:offsets[k+1]]).
+// Step numbers beyond the last begin again with batch k mod steps.
 //
 // A state file: "parameters/<name>", "buffers/<name>", "optimizer/<slot>/<name>" (the optimizer's slots under
 // PyTorch's names: exp_avg, exp_avg_sq, momentum_buffer), all float32, and "step", an int64 scalar: the number of
