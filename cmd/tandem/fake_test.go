@@ -157,6 +157,14 @@ func (e *flawed) Hello() engine.Hello {
 	if e.fault != "" {
 		h.Name = "flawed"
 	}
+	switch e.fault {
+	case "single":
+		h.DTypes, h.Variants = []string{"float32"}, []string{"threads=1"}
+	case "own masks":
+		h.SharedRandom = false
+	case "unsaving":
+		h.Save = false
+	}
 	return h
 }
 

@@ -73,6 +73,11 @@ func exportModel(ctx context.Context, o *compare.Options, env *pytorch.Environme
 // describeModel says of a model what the record holds before it was trained.
 func describeModel(m *onnx.Model, digest string) record.Model {
 	r := record.Model{File: modelFile, SHA256: digest, Opset: int(m.Opset[""])}
+	for _, n := range m.Graph.Nodes {
+		if n.OpType == "Dropout" || n.OpType == "Bernoulli" {
+			r.DropoutSites++
+		}
+	}
 	if e := m.Manifest; e != nil {
 		r.Exporter = fmt.Sprintf("%s %s with torch %s, onnxscript %s", e.Exporter.Name, e.Exporter.Tandem, e.Exporter.Torch, e.Exporter.ONNXScript)
 		r.ExporterChecks = e.Checks

@@ -38,7 +38,7 @@ func realTandem(t *testing.T, args ...string) (status int, stdout, stderr, dir s
 }
 
 func TestRealComparisons(t *testing.T) {
-	for _, sides := range [][2]string{{"pytorch", "native"}, {"pytorch", "pytorch"}} {
+	for _, sides := range [][2]string{{"pytorch", "native"}, {"pytorch", "pytorch"}, {"native", "pytorch"}, {"native", "native"}} {
 		t.Run(sides[0]+" and "+sides[1], func(t *testing.T) {
 			t.Parallel()
 			status, stdout, stderr, dir := realTandem(t, append(real, "--reference", sides[0], "--candidate", sides[1], "--out", "run")...)

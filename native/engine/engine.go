@@ -55,6 +55,7 @@ func (n *Native) Hello() engine.Hello {
 		Versions: map[string]string{"go": runtime.Version(), "kernels": kernel.Path()},
 		Device:   "cpu", PID: os.Getpid(),
 		DTypes:       []string{tensor.Float32.String(), tensor.Float64.String()},
+		Variants:     variantNames(),
 		Mutants:      mutantNames(),
 		SharedRandom: true, Activations: true, Save: true,
 	}
@@ -182,16 +183,20 @@ func (n *Native) Grad(_ context.Context, p engine.GradParams) (*engine.GradResul
 	if err := n.ready(); err != nil {
 		return nil, err
 	}
-	if p.Variant != "" {
-		return nil, engine.Errorf(engine.KindUnsupported, "the native engine has no variant %q", p.Variant)
+	if p.Variant != "" && !slices.Contains(variantNames(), p.Variant) {
+		return nil, engine.Errorf(engine.KindUnsupported, "the native engine has no variant %q: it has %s", p.Variant, strings.Join(variantNames(), ", "))
 	}
 	var out map[string]*tensor.Tensor
 	var loss float64
 	var err error
-	switch p.DType {
-	case "float32":
+	switch {
+	case p.DType == "float32" && p.Variant != "":
+		out, loss, err = varied[float32](n, p.Variant, p.Activations)
+	case p.DType == "float64" && p.Variant != "":
+		out, loss, err = varied[float64](n, p.Variant, p.Activations)
+	case p.DType == "float32":
 		out, loss, err = gradient(n, n.trainer, p.Activations)
-	case "float64":
+	case p.DType == "float64":
 		if err = n.syncDouble(); err == nil {
 			out, loss, err = gradient(n, n.double, p.Activations)
 		}

@@ -37,6 +37,9 @@ func Check(ctx context.Context, o Options, ref *trace.Reference) (*record.Run, e
 	if err := o.writeExperiment(); err != nil {
 		return nil, err
 	}
+	if err := o.try(ctx); err != nil {
+		return nil, err
+	}
 	r := o.record("check")
 	r.TimingAbsent = "speed needs a live reference: this one is a recording; \"tandem run\" measures"
 	cand, trained, err := o.candidate(ctx, ref)

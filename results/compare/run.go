@@ -21,6 +21,9 @@ func Run(ctx context.Context, o Options) (*record.Run, error) {
 	if err := o.writeExperiment(); err != nil {
 		return nil, err
 	}
+	if err := o.try(ctx); err != nil {
+		return nil, err
+	}
 	r := o.record("run")
 	ref, err := o.reference(ctx, nil)
 	if err != nil {
@@ -69,6 +72,9 @@ func (o *Options) reference(ctx context.Context, adjust func(*trace.ReferenceOpt
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
+	if err := Requirements(c.Hello(), record.Reference, o.Model.DropoutSites); err != nil {
+		return nil, err
+	}
 	options := o.referenceOptions(c.Hello().Name)
 	if adjust != nil {
 		adjust(&options)

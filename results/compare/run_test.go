@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"tandem/fixtures/dataset"
@@ -96,7 +97,7 @@ func options(t *testing.T) compare.Options {
 	}}
 	o := compare.Options{
 		Experiment: e, Folder: folder, Threads: 1, Reference: side, Candidate: side, Timing: true, Save: true, Traces: true,
-		ModelFile: folder.File("model.onnx"), Model: record.Model{File: "model.onnx", Exporter: "the test"},
+		ModelFile: folder.File("model.onnx"), Model: record.Model{File: "model.onnx", Exporter: "the test", DropoutSites: 1},
 		Data: compare.Data{
 			File: file, Test: map[string]*tensor.Tensor{d.InputName: d.TestInput}, TestTargets: tensor.View[int64](d.TestTarget),
 			Record: record.Data{Source: d.Source, Description: d.Description, TrainRows: d.TrainRows(), TestRows: d.TestRows(), Steps: len(offsets) - 1, SHA256: digests},
@@ -269,5 +270,40 @@ func TestCheckJudgesAgainstARecording(t *testing.T) {
 		if err := r.Validate(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestRequirements(t *testing.T) {
+	whole := engine.Hello{
+		Name: "e", DTypes: []string{"float32", "float64"}, Variants: []string{"a", "b", "c", "d", "e"}, SharedRandom: true,
+	}
+	bare := engine.Hello{Name: "e", DTypes: []string{"float32"}}
+	for _, c := range []struct {
+		name  string
+		hello engine.Hello
+		role  record.Role
+		sites int
+		want  []string // parts of the message; none for an engine that lacks nothing
+	}{
+		{"a reference that has it all", whole, record.Reference, 2, nil},
+		{"a candidate that has the least", bare, record.Candidate, 0, nil},
+		{"a candidate without masks", bare, record.Candidate, 2, []string{"cannot be the candidate", "of which the model has 2"}},
+		{"a candidate without float32", engine.Hello{Name: "e", DTypes: []string{"float16"}}, record.Candidate, 0, []string{`compute in float32 (dtypes has ["float16"])`}},
+		{"a bare reference", bare, record.Reference, 0, []string{"the engine e cannot be the reference", "compute in float64", "at least 5 variants"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := compare.Requirements(c.hello, c.role, c.sites)
+			if (err == nil) != (c.want == nil) {
+				t.Fatalf("the error is %v", err)
+			}
+			for _, w := range c.want {
+				if !strings.Contains(err.Error(), w) {
+					t.Errorf("the error lacks %q: %v", w, err)
+				}
+			}
+			if refused := new(engine.Error); err != nil && (!errors.As(err, &refused) || refused.Kind != engine.KindUnsupported) {
+				t.Errorf("the error is no refusal: %v", err)
+			}
+		})
 	}
 }

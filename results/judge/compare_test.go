@@ -161,6 +161,7 @@ func TestCompare(t *testing.T) {
 			r.Steps[0].Noise[2].Distance[w] = engine.Float(math.Inf(1))
 		}, record.Inconclusive, "", "its noise is unknown", "an infinite floor would let everything pass"},
 		{"noise not measured", func(_ record.Parity, r *trace.Reference, _ *trace.Candidate) { r.Steps[0].Noise = nil }, record.Inconclusive, "", "was not measured", ""},
+		{"noise measured in too few ways", func(_ record.Parity, r *trace.Reference, _ *trace.Candidate) { r.Steps[0].Noise = r.Steps[0].Noise[:4] }, record.Inconclusive, "", "was measured in 4 ways, where 5 are the least", ""},
 		{"reference without a gradient", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) {
 			for i := range r.Steps {
 				delete(r.Steps[i].Float64, b)

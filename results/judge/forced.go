@@ -37,6 +37,9 @@ func (j *judgement) forced() []record.JudgedStep {
 			continue
 		}
 		result := record.JudgedStep{Step: r.Step, Rows: r.Rows}
+		if len(r.Noise) < trace.LeastVariants {
+			backward.doubt("The reference's noise at step %d was measured in %d ways, where %d are the least: its rounding is not known.", r.Step, len(r.Noise), trace.LeastVariants)
+		}
 
 		result.Outputs = j.compare(forward, family{
 			what: "output", prefix: "outputs/", trim: true, step: r.Step, sample: j.ref.Sample,

@@ -45,6 +45,10 @@ type Progress func(done, total int, what string)
 // DefaultNudges gives an envelope whose largest member a correct candidate, being one more draw, exceeds in one run of six.
 const DefaultNudges = 5
 
+// LeastVariants is the number of rounding variants that a reference must offer, and of ways (the plain one and the variants that the model
+// admits) in which the noise must have been measured: the largest of fewer draws says too little of how far rounding reaches.
+const LeastVariants = 5
+
 // JudgedSteps resolves an experiment's list: negative numbers count from the end, steps outside the training are
 // left out, the rest is sorted and each named once.
 func JudgedSteps(list []int, steps int) []int {
