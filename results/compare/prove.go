@@ -17,6 +17,7 @@ import (
 // its PASS: the verdict becomes INCONCLUSIVE.
 func (o *Options) prove(ctx context.Context, p *record.Parity, ref *trace.Reference, mutants []string) error {
 	p.Proof = &record.Proof{}
+	material, _ := o.material()
 	for i, mutant := range mutants {
 		o.progress("proving the judge on planted mistakes", i, len(mutants))
 		cand, err := o.mutated(ctx, ref, mutant)
@@ -29,6 +30,9 @@ func (o *Options) prove(ctx context.Context, p *record.Parity, ref *trace.Refere
 		result := record.Mutant{Name: mutant}
 		judged := judge.Judge(ref, cand, o.Experiment.Parity.Thresholds)
 		result.Verdict, result.Stage = judged.Verdict, judged.Stage
+		if d := judge.Diagnose(ref, cand, o.Experiment.Parity.Thresholds, &judged, material); d != nil && len(d.Causes) > 0 {
+			result.Cause = d.Causes[0].Name
+		}
 		p.Proof.Applicable++
 		p.Proof.Mutants = append(p.Proof.Mutants, result)
 		if judged.Verdict == record.Fail {

@@ -155,6 +155,7 @@ func (o *Options) judge(ctx context.Context, r *record.Run, ref *trace.Reference
 	o.progress("judging", 0, 0)
 	Describe(r, ref, cand)
 	r.Parity = judge.Judge(ref, cand, o.Experiment.Parity.Thresholds)
+	o.diagnose(r, ref, cand)
 	if len(cand.Losses) > 0 {
 		var err error
 		o.progress("looking at the forward pass", 0, 0)

@@ -26,7 +26,7 @@ var usual = collection{steps: 64, judged: []int{0, 3, 20}}
 func collectReference(t testing.TB, e engine.Engine, c collection) *trace.Reference {
 	t.Helper()
 	ref, err := trace.CollectReference(context.Background(), e, trace.ReferenceOptions{
-		Experiment: &experiment.Experiment{Name: "tracetest"}, Steps: c.steps, JudgedSteps: c.judged, Sample: c.sample,
+		Experiment: tracetest.Experiment(), Steps: c.steps, JudgedSteps: c.judged, Sample: c.sample,
 		Nudges: trace.DefaultNudges, Seed: 1, Activations: true, WorkDir: t.TempDir(),
 	})
 	if err != nil {

@@ -30,7 +30,9 @@ type Parity struct {
 	Verdict Verdict  `json:"verdict"`
 	Reasons []string `json:"reasons"` // sentences with numbers; those of a FAIL first
 	// Stage is the first one that failed.
-	Stage                 Stage         `json:"stage,omitempty"`
+	Stage Stage `json:"stage,omitempty"`
+	// Diagnosis says of a FAIL where it comes from.
+	Diagnosis             *Diagnosis    `json:"diagnosis,omitempty"`
 	InitialStateIdentical bool          `json:"initial_state_identical"`
 	DataIdentical         bool          `json:"data_identical"`
 	Stages                []StageResult `json:"stages"`
@@ -147,4 +149,6 @@ type Mutant struct {
 	Name    string  `json:"name"`
 	Verdict Verdict `json:"verdict"` // FAIL: caught
 	Stage   Stage   `json:"stage,omitempty"`
+	// Cause is the first cause that the diagnosis names.
+	Cause string `json:"cause,omitempty"`
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ func (e *ValidationError) Error() string {
 //   - a PASS rests on identical initial weights and data, on stages that compared something and all passed, on
 //     judged steps with finite gradient and update errors, and on finite losses of both engines, equally many, that
 //     are not one constant number; no look at the forward pass that was taken contradicts it;
-//   - a FAIL names its stage;
+//   - a FAIL names its stage; a diagnosis belongs to a FAIL, to its stage, and each cause in it is named and explained;
 //   - a speed-up is claimed after a PASS alone, of the candidate as it ships (no planted mistake), between engines that
 //     ran in this run, with at least [MinPairs] pairs, an interval that leaves out 1, and more than the resolution;
 //   - where speed is absent, the reason is given; where it is present, so is the claim;
@@ -105,10 +106,35 @@ func (v *validator) parity(p *Parity) {
 	case Fail:
 		v.require(p.Stage != "", "parity.stage is empty although the verdict is FAIL: a FAIL names its stage")
 	}
+	v.diagnosis(p)
 	if proof := p.Proof; proof != nil {
 		v.require(proof.Caught >= 0 && proof.Caught+len(proof.Missed) == proof.Applicable,
 			"parity.proof: %d caught and %d missed do not make %d applicable", proof.Caught, len(proof.Missed), proof.Applicable)
 	}
+}
+
+// diagnosis holds that a diagnosis belongs to the FAIL beside it, and names what it says.
+func (v *validator) diagnosis(p *Parity) {
+	d := p.Diagnosis
+	if d == nil {
+		return
+	}
+	v.require(p.Verdict == Fail, "parity.diagnosis is present although the verdict is %s", p.Verdict)
+	v.require(d.Stage == p.Stage, "parity.diagnosis.stage is %q and parity.stage %q", d.Stage, p.Stage)
+	v.require(d.Step >= -1, "parity.diagnosis.step is %d", d.Step)
+	v.require(strings.TrimSpace(d.Summary) != "", "parity.diagnosis.summary is blank")
+	if o := d.Operator; o != nil {
+		v.require(o.Node != "" && o.Op != "", "parity.diagnosis.operator has the node %q and the type %q: both are needed", o.Node, o.Op)
+	}
+	for i, c := range d.Causes {
+		v.require(c.Name != "" && c.Text != "", "parity.diagnosis.causes[%d] has the name %q and the text %q: both are needed", i, c.Name, c.Text)
+		switch c.Certainty {
+		case Exact, Likely, Possible:
+		default:
+			v.require(false, "parity.diagnosis.causes[%d].certainty is %q", i, c.Certainty)
+		}
+	}
+	v.require(filepath.IsLocal(d.Evidence) || d.Evidence == "", "parity.diagnosis.evidence is %q, which is not a folder of the run", d.Evidence)
 }
 
 // needed are the stages without which nothing can be called right.

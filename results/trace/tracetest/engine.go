@@ -83,6 +83,29 @@ func (e *Engine) Load(_ context.Context, p engine.LoadParams) (*engine.Loaded, e
 	if e.mutant == "other initial weights" {
 		seed += 1000
 	}
+	e.weights(seed)
+	e.makeData()
+
+	out := &engine.Loaded{Threads: 1, Sites: 1, Data: map[string]string{}}
+	for _, name := range []string{"fc1.bias", "fc1.weight", "fc2.bias", "fc2.weight"} {
+		t := e.tensor("parameters/" + name)
+		out.Parameters = append(out.Parameters, engine.TensorInfo{Name: name, DType: "float32", Shape: t.Shape(), SHA256: t.SHA256()})
+	}
+	xs, err := tensor.Of(e.x, samples, inputs)
+	if err != nil {
+		return nil, err
+	}
+	out.Data["train/x"] = xs.SHA256()
+	if e.mutant == "data scaled unseen" {
+		for i := range e.x {
+			e.x[i] *= 255.0 / 256
+		}
+	}
+	return out, nil
+}
+
+// weights makes the initial state.
+func (e *Engine) weights(seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 1))
 	e.shapes = map[string][]int{"fc1.weight": {hidden, inputs}, "fc1.bias": {hidden}, "fc2.weight": {classes, hidden}, "fc2.bias": {classes}}
 	e.state = map[string][]float32{"buffers/mean": make([]float32, hidden)}
@@ -108,24 +131,6 @@ func (e *Engine) Load(_ context.Context, p engine.LoadParams) (*engine.Loaded, e
 		e.shapes["optimizer/exp_avg_sq/"+name] = shape
 	}
 	e.shapes["buffers/mean"] = []int{hidden}
-	e.makeData()
-
-	out := &engine.Loaded{Threads: 1, Sites: 1, Data: map[string]string{}}
-	for _, name := range []string{"fc1.bias", "fc1.weight", "fc2.bias", "fc2.weight"} {
-		t := e.tensor("parameters/" + name)
-		out.Parameters = append(out.Parameters, engine.TensorInfo{Name: name, DType: "float32", Shape: t.Shape(), SHA256: t.SHA256()})
-	}
-	xs, err := tensor.Of(e.x, samples, inputs)
-	if err != nil {
-		return nil, err
-	}
-	out.Data["train/x"] = xs.SHA256()
-	if e.mutant == "data scaled unseen" {
-		for i := range e.x {
-			e.x[i] *= 255.0 / 256
-		}
-	}
-	return out, nil
 }
 
 func (e *Engine) makeData() {

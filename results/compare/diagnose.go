@@ -1,0 +1,32 @@
+package compare
+
+import (
+	"tandem/onnx"
+	"tandem/results/judge"
+	"tandem/results/judge/fingerprint"
+	"tandem/results/record"
+	"tandem/results/trace"
+)
+
+// diagnose says of a FAIL where it comes from. A diagnosis is a help and no part of the verdict: what cannot be read is left out, and
+// the record says so.
+func (o *Options) diagnose(r *record.Run, ref *trace.Reference, cand *trace.Candidate) {
+	if r.Parity.Verdict != record.Fail {
+		return
+	}
+	m, warnings := o.material()
+	r.Warnings = append(r.Warnings, warnings...)
+	r.Parity.Diagnosis = judge.Diagnose(ref, cand, o.Experiment.Parity.Thresholds, &r.Parity, m)
+}
+
+// material reads what a diagnosis looks at beside the traces.
+func (o *Options) material() (m fingerprint.Material, warnings []string) {
+	var err error
+	if m.Model, err = onnx.Load(o.ModelFile); err != nil {
+		warnings = append(warnings, "The diagnosis names no operator: "+err.Error()+".")
+	}
+	if m.Data, err = fingerprint.ReadData(o.Data.File); err != nil {
+		warnings = append(warnings, "The diagnosis did not look at the data: "+err.Error()+".")
+	}
+	return m, warnings
+}

@@ -1,0 +1,219 @@
+package fingerprint
+
+import (
+	"fmt"
+	"math"
+
+	"tandem/results/trace"
+)
+
+// logits returns the candidate's logits of the step, as (rows, classes), with the loss that it made of them; float64 if it has both.
+func (l *Look) logits() (x []float64, rows, classes int, loss, tolerance float64, ok bool) {
+	if l.C == nil || l.Experiment == nil || l.Experiment.Loss.Kind != "cross_entropy" {
+		return nil, 0, 0, 0, 0, false
+	}
+	set, loss, tolerance := l.C.Float32, float64(l.C.Loss32), 2e-6
+	if l.C.Loss64 != nil && l.C.Float64 != nil {
+		set, loss, tolerance = l.C.Float64, float64(*l.C.Loss64), 1e-11
+	}
+	found := 0
+	for name, s := range set {
+		if len(name) > len("outputs/") && name[:len("outputs/")] == "outputs/" {
+			found++
+			v := s.Values.Float64s()
+			if len(s.Shape) != 2 || len(v) != s.Len() || s.Shape[1] < 2 || !trace.Finite(v) {
+				return nil, 0, 0, 0, 0, false
+			}
+			x, rows, classes = v, s.Shape[0], s.Shape[1]
+		}
+	}
+	return x, rows, classes, loss, tolerance, found == 1 && !math.IsNaN(loss) && !math.IsInf(loss, 0)
+}
+
+// crossEntropy is -log softmax(x)[target], summed or averaged over the rows.
+func crossEntropy(x []float64, classes int, target []int64, mean bool) float64 {
+	sum := 0.0
+	for r, t := range target {
+		row := x[r*classes : (r+1)*classes]
+		top := math.Inf(-1)
+		for _, v := range row {
+			top = max(top, v)
+		}
+		total := 0.0
+		for _, v := range row {
+			total += math.Exp(v - top)
+		}
+		if t < 0 || int(t) >= classes {
+			return math.NaN()
+		}
+		sum += top + math.Log(total) - row[t]
+	}
+	if mean {
+		sum /= float64(len(target))
+	}
+	return sum
+}
+
+func softmax(x []float64, classes int) []float64 {
+	out := make([]float64, len(x))
+	for at := 0; at < len(x); at += classes {
+		top := math.Inf(-1)
+		for _, v := range x[at : at+classes] {
+			top = max(top, v)
+		}
+		total := 0.0
+		for i, v := range x[at : at+classes] {
+			out[at+i] = math.Exp(v - top)
+			total += out[at+i]
+		}
+		for i := range classes {
+			out[at+i] /= total
+		}
+	}
+	return out
+}
+
+// recomputed compares the candidate's loss with one that is computed anew from its logits. It says nothing where the right loss fits, too.
+func (l *Look) recomputed(compute func(x []float64, classes int, target []int64, mean bool) float64) (residual float64, ok bool) {
+	x, rows, classes, loss, tolerance, ok := l.logits()
+	if !ok || l.Data == nil {
+		return 0, false
+	}
+	target := l.Data.Targets(l.Step)
+	if len(target) != rows {
+		return 0, false
+	}
+	mean := l.Experiment.Loss.Reduction == "mean"
+	if plain := crossEntropy(x, classes, target, mean); math.IsNaN(plain) || math.Abs(plain-loss) <= 16*tolerance*math.Abs(loss) {
+		return 0, false
+	}
+	residual = math.Abs(compute(x, classes, target, mean)-loss) / math.Abs(loss)
+	return residual, residual <= tolerance
+}
+
+func findLossReduction(l *Look) *Finding {
+	rows := float64(l.rows())
+	if !l.usable() || len(l.Suspect.Exact) != 1 || rows < 2 {
+		return nil
+	}
+	for _, c := range []struct {
+		factor float64
+		text   string
+	}{
+		{rows, "B times the reference's: it is the sum over the batch where the mean is asked for"},
+		{1 / rows, "1/B of the reference's: it is divided by the batch once more"},
+	} {
+		if f := l.Suspect.fit([]float64{c.factor * l.Suspect.Exact[0]}, "the loss is %s (B = %g)", c.text, rows); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+func findNominalDivisor(l *Look) *Finding {
+	rows, nominal := float64(l.rows()), float64(l.nominal())
+	if !l.usable() || len(l.Suspect.Exact) != 1 || rows == nominal || rows == 0 {
+		return nil
+	}
+	return l.Suspect.fit([]float64{rows / nominal * l.Suspect.Exact[0]}, "the loss of the short batch of %g rows is divided by the full batch's %g", rows, nominal)
+}
+
+func findSoftmaxTwice(l *Look) *Finding {
+	residual, ok := l.recomputed(func(x []float64, classes int, target []int64, mean bool) float64 {
+		return crossEntropy(softmax(x, classes), classes, target, mean)
+	})
+	if !ok {
+		return nil
+	}
+	return &Finding{"the loss is what the candidate's own outputs give when softmax is applied to them twice", residual}
+}
+
+func findLabelsShifted(l *Look) *Finding {
+	if l.Step < 0 {
+		return l.digestLabels()
+	}
+	for by := int64(1); by < 3; by++ {
+		for _, sign := range []int64{1, -1} {
+			residual, ok := l.recomputed(func(x []float64, classes int, target []int64, mean bool) float64 {
+				other := make([]int64, len(target))
+				for i, t := range target {
+					other[i] = (t + sign*by + int64(classes)) % int64(classes)
+				}
+				return crossEntropy(x, classes, other, mean)
+			})
+			if ok {
+				return &Finding{fmt.Sprintf("the loss is what the candidate's own outputs give with every label moved by %+d", sign*by), residual}
+			}
+		}
+	}
+	return nil
+}
+
+// nearSteps is how far off a batch may be whose labels are recognized in float32, where among many batches one fits by chance.
+const nearSteps = 16
+
+// batch returns the step whose labels give the candidate's own loss with its own outputs; -1 where its own step's do, or none.
+func (l *Look) batch() (step int, residual float64) {
+	x, rows, classes, loss, tolerance, ok := l.logits()
+	if !ok || l.Data == nil {
+		return -1, 0
+	}
+	mean := l.Experiment.Loss.Reduction == "mean"
+	off := func(step int) float64 {
+		target := l.Data.Targets(step)
+		if len(target) != rows {
+			return math.Inf(1)
+		}
+		return math.Abs(crossEntropy(x, classes, target, mean)-loss) / math.Abs(loss)
+	}
+	if off(l.Step) <= 16*tolerance {
+		return -1, 0
+	}
+	steps := l.Data.Steps()
+	for distance := 1; distance < steps; distance++ {
+		if tolerance > 1e-9 && distance > nearSteps {
+			break
+		}
+		for _, k := range []int{l.Step - distance, l.Step + distance} {
+			if k >= 0 && k < steps {
+				if residual := off(k); residual <= tolerance {
+					return k, residual
+				}
+			}
+		}
+	}
+	return -1, 0
+}
+
+// findOtherBatch recomputes the candidate's loss from its own outputs with the labels of every other batch.
+func findOtherBatch(l *Look) *Finding {
+	k, residual := l.batch()
+	if k < 0 {
+		return nil
+	}
+	return &Finding{fmt.Sprintf("the loss is what the candidate's own outputs give with the labels of step %d: it computed another batch, %+d from its own", k, k-l.Step), residual}
+}
+
+// findShortBatchDropped looks for full batches in the place of short ones, and for the batch that the step has when only full ones count.
+func findShortBatchDropped(l *Look) *Finding {
+	if l.Step < 0 {
+		return l.digestOffsets()
+	}
+	if p := l.Suspect; p != nil && len(p.GotShape) > 0 && len(p.Shape) > 0 && p.Shape[0] == l.rows() && l.rows() < l.nominal() && p.GotShape[0] == l.nominal() {
+		return &Finding{fmt.Sprintf("at step %d, whose batch has %d rows, the candidate computed a full one of %d: the short batch was dropped or filled up", l.Step, l.rows(), l.nominal()), math.NaN()}
+	}
+	k, residual := l.batch()
+	if k < 0 {
+		return nil
+	}
+	full := 0
+	for step := range k {
+		if len(l.Data.Rows(step)) == len(l.Data.Rows(0)) {
+			full++
+		}
+	}
+	if full != l.Step {
+		return nil
+	}
+	return &Finding{fmt.Sprintf("the candidate computed the batch of step %d, which is step %d when the %d short batches before it are left out", k, l.Step, k-l.Step), residual}
+}

@@ -1,0 +1,204 @@
+package fingerprint
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"tandem/results/judge/updateformula"
+	"tandem/results/trace"
+)
+
+// parameterOf splits a state's name in the parameter and the slot, "" for the parameter itself.
+func parameterOf(name string) (parameter, slot string) {
+	if p, ok := strings.CutPrefix(name, "parameters/"); ok {
+		return p, ""
+	}
+	slot, parameter, _ = strings.Cut(strings.TrimPrefix(name, "optimizer/"), "/")
+	return parameter, slot
+}
+
+// before returns the state of a parameter before the step, and its gradient; ok is false where something is missing.
+func (l *Look) before(parameter string) (s updateformula.State, gradient []float64, ok bool) {
+	k := l.Ref.Sample
+	g, ok := l.R.Float32["gradients/"+parameter]
+	if !ok {
+		return s, nil, false
+	}
+	gradient, err := g.Float64s(k)
+	if err != nil {
+		return s, nil, false
+	}
+	s = updateformula.State{Weight: l.stateValues("parameters/"+parameter, g), Slots: map[string][]float64{}}
+	if len(s.Weight) != len(gradient) {
+		return s, nil, false
+	}
+	for name := range l.R.Update64 {
+		if p, slot := parameterOf(name); p == parameter && slot != "" {
+			x := l.stateValues(name, g)
+			if len(x) != len(gradient) {
+				return s, nil, false
+			}
+			s.Slots[slot] = x
+		}
+	}
+	return s, gradient, true
+}
+
+func after(s updateformula.State, slot string) []float64 {
+	if slot == "" {
+		return s.Weight
+	}
+	return s.Slots[slot]
+}
+
+// ruled reports whether the rule gives every tensor that the candidate updated.
+func (l *Look) ruled(rule updateformula.Rule) (residual float64, ok bool) {
+	done := map[string]updateformula.State{}
+	one := func(p *Pair) (float64, bool) {
+		parameter, slot := parameterOf(p.Name)
+		s, ok := done[parameter]
+		if !ok {
+			before, gradient, found := l.before(parameter)
+			if !found {
+				return 0, false
+			}
+			s = rule.Apply(int64(l.Step), before, gradient)
+			done[parameter] = s
+		}
+		prediction := after(s, slot)
+		if len(prediction) != len(p.Got) {
+			return 0, false
+		}
+		if p.Off {
+			return p.explained(prediction)
+		}
+		return 0, trace.Distance(prediction, p.Got) <= max(4*p.Tolerance, 1e-6)*p.Size
+	}
+	residual, ok = one(l.Suspect) // most rules end here
+	if !ok {
+		return 0, false
+	}
+	for i := range l.Pairs {
+		r, ok := one(&l.Pairs[i])
+		if !ok {
+			return 0, false
+		}
+		residual = max(residual, r)
+	}
+	return residual, true
+}
+
+// findRule looks for the wrong update rules of a name.
+func findRule(name string) func(l *Look) *Finding {
+	return func(l *Look) *Finding {
+		if !l.usable() || l.Experiment == nil {
+			return nil
+		}
+		for _, rule := range updateformula.Rules(l.Experiment.Optimizer) {
+			if rule.Name != name {
+				continue
+			}
+			if residual, ok := l.ruled(rule); ok {
+				return &Finding{rule.Text, residual}
+			}
+		}
+		return nil
+	}
+}
+
+// findOtherDecay solves for the weight decay, which the update depends on linearly, and sees whether the whole update then fits.
+func findOtherDecay(l *Look) *Finding {
+	if !l.usable() || l.Experiment == nil {
+		return nil
+	}
+	o := l.Experiment.Optimizer
+	where := updateformula.LinearInDecay(o)
+	for i := range l.Pairs {
+		p := &l.Pairs[i]
+		parameter, slot := parameterOf(p.Name)
+		if !p.Off || slot != where || len(p.Got) != len(p.Exact) {
+			continue
+		}
+		before, gradient, ok := l.before(parameter)
+		if !ok {
+			return nil
+		}
+		x0 := after(updateformula.WithDecay(o, 0).Apply(int64(l.Step), before, gradient), slot)
+		x1 := after(updateformula.WithDecay(o, 1).Apply(int64(l.Step), before, gradient), slot)
+		num, den := 0.0, 0.0
+		for k := range x0 {
+			num += (x1[k] - x0[k]) * (p.Got[k] - x0[k])
+			den += (x1[k] - x0[k]) * (x1[k] - x0[k])
+		}
+		if den == 0 {
+			return nil
+		}
+		decay := num / den
+		if p.Double && math.Abs(decay) < 1e-9 {
+			decay = 0
+		}
+		rule := updateformula.WithDecay(o, decay)
+		if residual, ok := l.ruled(rule); ok {
+			return &Finding{rule.Text, residual}
+		}
+		return nil
+	}
+	return nil
+}
+
+// findLearningRate looks for one factor on all changes of weights, while the moments are right. A decoupled weight decay may have its own rate.
+func findLearningRate(l *Look) *Finding {
+	if !l.usable() || l.Experiment == nil {
+		return nil
+	}
+	o := l.Experiment.Optimizer
+	for _, decay := range []float64{0, o.LearningRate * o.WeightDecay} {
+		common, worst, tolerance, ok := l.commonFactor(decay)
+		if !ok {
+			continue
+		}
+		name, _ := l.called(common, tolerance)
+		return &Finding{fmt.Sprintf("the weights change by %s times what they should, and the moments are right: the learning rate is %.6g instead of %g", name, common*o.LearningRate, o.LearningRate), worst}
+	}
+	return nil
+}
+
+// commonFactor is the factor on the changes of all weights that are off, counted from weights that have decayed by a share.
+func (l *Look) commonFactor(decay float64) (common, worst, tolerance float64, ok bool) {
+	n := 0
+	for i := range l.Pairs {
+		p := l.Pairs[i]
+		if _, slot := parameterOf(p.Name); slot != "" {
+			if p.Off {
+				return 0, 0, 0, false
+			}
+			continue
+		}
+		if !p.Off || p.Before == nil {
+			continue
+		}
+		decayed := make([]float64, len(p.Before))
+		for k, w := range p.Before {
+			decayed[k] = w * (1 - decay)
+		}
+		p.Before = decayed
+		tolerance = max(tolerance, p.Tolerance)
+		c, residual, fits := p.factor()
+		if !fits || c <= 0 || n > 0 && math.Abs(c-common) > 8*tolerance*common {
+			return 0, 0, 0, false
+		}
+		if n++; n == 1 {
+			common = c
+		}
+		worst = max(worst, residual)
+	}
+	return common, worst, tolerance, n > 0
+}
+
+func findCounter(l *Look) *Finding {
+	if l.C == nil || l.C.UpdateStep == int64(l.Step)+1 && l.C.AfterStep == int64(l.Step)+1 {
+		return nil
+	}
+	return &Finding{fmt.Sprintf("the step counter is %d after the update and %d after the training step, where both must be %d: batch, masks and bias correction go by it", l.C.UpdateStep, l.C.AfterStep, l.Step+1), math.NaN()}
+}

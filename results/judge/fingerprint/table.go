@@ -1,0 +1,92 @@
+package fingerprint
+
+import "tandem/results/record"
+
+// Where a fingerprint is looked for.
+var (
+	data      = []record.Stage{record.StageData}
+	weights   = []record.Stage{record.StageWeights}
+	forward   = []record.Stage{record.StageForward}
+	loss      = []record.Stage{record.StageLoss}
+	backward  = []record.Stage{record.StageBackward}
+	optimizer = []record.Stage{record.StageOptimizer}
+	buffers   = []record.Stage{record.StageBuffers}
+	curve     = []record.Stage{record.StageCurve}
+	passes    = []record.Stage{record.StageForward, record.StageBackward}
+	tensors   = []record.Stage{record.StageForward, record.StageBackward, record.StageBuffers}
+	every     = []record.Stage{record.StageForward, record.StageLoss, record.StageBackward, record.StageOptimizer, record.StageBuffers}
+)
+
+// Table is all known fingerprints. Those of a stage are looked for in this order, which decides between equals.
+var Table = []Fingerprint{
+	{NotFinite, every, record.Exact, "NaN or an infinity where the reference is finite", findNotFinite, false},
+	{CounterStill, optimizer, record.Exact, "the step counter after a step", findCounter, false},
+
+	{LabelsShifted, append(data, loss...), record.Exact, "the loss of the candidate's own outputs with moved labels; the labels' digest", findLabelsShifted, false},
+	{ShortBatchDropped, append(data, append(forward, loss...)...), record.Exact, "a full batch where the short one belongs; the offsets' digest", findShortBatchDropped, false},
+	{BatchesPermuted, data, record.Exact, "the digest of the order without its shuffle", findPermuted, false},
+	{InputScaled, data, record.Exact, "the digest of inputs in another range", findInputScaled, false},
+
+	{WeightsHalf, weights, record.Exact, "the digest of weights rounded to half precision", findWeightsHalf, false},
+	{WeightsTransposed, weights, record.Exact, "the digest of transposed weights", findWeightsTransposed, false},
+	{WeightsZero, weights, record.Exact, "weights that are zero", findWeightsZero, false},
+	{OtherLayout, weights, record.Exact, "names, shapes and types", findOtherLayout, false},
+	{OtherWeights, weights, record.Likely, "other numbers in the same layout", findOtherWeights, true},
+	{StateNotTaken, weights, record.Likely, "initial states alike, given ones not", findStateNotTaken, false},
+
+	{OtherBatch, append(forward, append(loss, backward...)...), record.Exact, "the loss of the candidate's own outputs with another batch's labels", findOtherBatch, false},
+	{DropoutOff, forward, record.Exact, "a dropout's output equal to its input, the eval-mode value", findIdentity(true), false},
+	{DropoutUnscaled, forward, record.Exact, "a dropout's output times 1-p", findDropoutUnscaled, false},
+	{DropoutMask, forward, record.Exact, "other zeros, the same values beside them", findDropoutMask, false},
+	{Identity, forward, record.Exact, "an operator's output equal to its input", findIdentity(false), false},
+	{ProductOfOther, forward, record.Exact, "the product with the transposed weight", findWeightTransposed, false},
+	{WeightsUsedHalf, forward, record.Exact, "the product with rounded weights", findWeightHalf, false},
+	{NormalizedVar, forward, record.Likely, "a factor sqrt((n-1)/n)", findUnbiased, false},
+	{AttentionScale, forward, record.Likely, "a factor that is the root of a dimension", findAttentionScale, false},
+
+	{LossReduction, loss, record.Exact, "the loss times B or 1/B", findLossReduction, false},
+	{NominalDivisor, loss, record.Exact, "a short batch's loss divided by the full batch", findNominalDivisor, false},
+	{SoftmaxTwice, loss, record.Exact, "the loss of the candidate's own outputs with one more softmax", findSoftmaxTwice, false},
+
+	{GradientMissing, backward, record.Exact, "a gradient of zeros", findGradientMissing, false},
+	{Clipped, backward, record.Likely, "one factor on all gradients and a round norm", findClipped, false},
+	{BatchFactor, backward, record.Exact, "gradients times B or 1/B", findBatchFactor, false},
+	{GradientAccumulated, append(backward, optimizer...), record.Exact, "the sum of two steps' gradients", findAccumulated, false},
+	{DecayInGradient, backward, record.Exact, "a multiple of the weights in the difference", findDecayInGradient, false},
+	{RowsOverwritten, backward, record.Likely, "wrong rows, all named more than once in the batch", findRowsOverwritten, false},
+
+	{NeverSteps, optimizer, record.Exact, "the state as it was before", findRule(NeverSteps), false},
+	{EpsilonInside, optimizer, record.Exact, "Adam's update with epsilon inside the root", findRule(EpsilonInside), false},
+	{ONNXAdam, optimizer, record.Exact, "the update of ONNX's Adam operator", findRule(ONNXAdam), false},
+	{NoBiasCorrection, optimizer, record.Exact, "Adam's update without bias correction", findRule(NoBiasCorrection), false},
+	{BiasCorrectionLate, optimizer, record.Exact, "Adam's update with another step's bias correction", findRule(BiasCorrectionLate), false},
+	{DecayKind, optimizer, record.Exact, "the update with the other kind of weight decay", findRule(DecayKind), false},
+	{StateReset, optimizer, record.Exact, "the update from moments that are zero", findRule(StateReset), false},
+	{UpdateSign, optimizer, record.Exact, "the update uphill", findRule(UpdateSign), false},
+	{Dampened, optimizer, record.Exact, "SGD's update with another dampening", findRule(Dampened), false},
+	{NoMomentum, optimizer, record.Exact, "SGD's update without momentum", findRule(NoMomentum), false},
+	{Nesterov, optimizer, record.Exact, "SGD's update with the other kind of momentum", findRule(Nesterov), false},
+	{LearningRate, optimizer, record.Exact, "one factor on all changes, the moments right", findLearningRate, false},
+	{OtherDecay, optimizer, record.Exact, "the update with a weight decay that is solved for", findOtherDecay, false},
+	{OtherEpsilon, optimizer, record.Exact, "Adam's update with another epsilon", findRule(OtherEpsilon), false},
+	{OtherBetas, optimizer, record.Exact, "Adam's update with other betas", findRule(OtherBetas), false},
+
+	{BufferUnchanged, buffers, record.Exact, "statistics as they were before", findBufferUnchanged, false},
+	{VarianceBiased, buffers, record.Exact, "the batch's variance times (n-1)/n", findVarianceBiased, false},
+	{BufferMomentum, buffers, record.Exact, "one factor on the changes of statistics", findBufferMomentum, false},
+
+	{CarriedBetweenStep, curve, record.Likely, "single steps right, the second one after a given state wrong", findCarried, false},
+	{BatchesMisaligned, curve, record.Likely, "losses of other steps", findMisaligned, false},
+	{OtherBatchOnce, curve, record.Possible, "one loss off, the next ones right", findOneBatch, false},
+
+	{Sign, passes, record.Exact, "the tensor with the other sign", findSign, false},
+	{Transposed, tensors, record.Exact, "the tensor transposed", findTransposed, false},
+	{Shifted, tensors, record.Exact, "the tensor shifted by one along an axis", findShifted, false},
+	{HalfPrecision, every, record.Exact, "no element with more than 11 significant bits", findHalf, false},
+	{PreviousStep, tensors, record.Exact, "the reference's tensor of another judged step", findPreviousStep, false},
+	{AllZero, []record.Stage{record.StageForward, record.StageBuffers}, record.Likely, "a tensor of zeros", findAllZero, true},
+	{LastRows, forward, record.Possible, "only the last rows differ", findLastRows, true},
+	{RowScaled, tensors, record.Likely, "a factor of its own for each row", findRowScaled, true},
+	{Scaled, every, record.Exact, "one factor on the whole tensor", findScaled, true},
+	{MissingTensor, every, record.Exact, "a tensor that is not there, or has another shape", findMissingTensor, true},
+}
