@@ -137,6 +137,10 @@ var elsewhere = map[string]string{
 	"LogSoftmax":                    "the operator's cases: generic alone",
 	"NegativeLogLikelihood":         "the operator's cases: generic alone",
 	"CrossEntropyGradient":          "the operator's cases: generic alone",
+	"CumulativeSum":                 "the operator's cases: generic alone",
+	"LayerNorm":                     "the operator's cases: generic alone",
+	"LayerNormGradient":             "the operator's cases: generic alone",
+	"Triangle":                      "the operator's cases: copies rows",
 	"NewPool":                       "pool_test.go",
 	"Path, Paths, Use, UseVariable": "path_test.go",
 }

@@ -1,15 +1,18 @@
 package op
 
 import (
+	"fmt"
+
 	"tandem/native/ir"
 	"tandem/native/kernel"
 )
 
-// Max and Min take the largest and the smallest of any number of operands, elementwise with broadcasting. Where several are
-// equal they share the gradient equally, as PyTorch's maximum and amax do.
+// Max and Min take the largest and the smallest of any number of operands, floating-point ones or int64, elementwise with
+// broadcasting. Where several are equal they share the gradient equally, as PyTorch's maximum and amax do.
 func init() {
-	extremum("Max", bindExtremum(kernel.Max[float32]), bindExtremum(kernel.Max[float64]))
-	extremum("Min", bindExtremum(kernel.Min[float32]), bindExtremum(kernel.Min[float64]))
+	larger, smaller := func(a, b int64) int64 { return max(a, b) }, func(a, b int64) int64 { return min(a, b) }
+	extremum("Max", bindExtremum(kernel.Max[float32], larger), bindExtremum(kernel.Max[float64], larger))
+	extremum("Min", bindExtremum(kernel.Min[float32], smaller), bindExtremum(kernel.Min[float64], smaller))
 	Register(Def{ // what each operand's gradient is multiplied with: [x = y] / number of operands equal to y
 		Name: "tandem.ExtremumShare", MinInputs: 2, MaxInputs: -1, // y, operands
 		Infer:   inferSame,
@@ -24,15 +27,15 @@ func extremum(name string, float32s Bind[float32], float64s Bind[float64]) {
 		Infer: func(n *ir.Node) error {
 			var shape []int
 			for i, v := range n.Inputs {
-				if err := wantFloat(n, i); err != nil {
-					return err
+				if v.Type == ir.Bool || v.Type != n.Inputs[0].Type {
+					return fmt.Errorf("input %d is %v and input 0 %v: they must be numbers of one type", i, v.Type, n.Inputs[0].Type)
 				}
 				var err error
 				if shape, err = broadcast(shape, v.Shape); err != nil {
 					return err
 				}
 			}
-			setOutput(n, 0, ir.Float, shape...)
+			setOutput(n, 0, n.Inputs[0].Type, shape...)
 			return nil
 		},
 		Float32: float32s, Float64: float64s,
@@ -55,7 +58,7 @@ func extremum(name string, float32s Bind[float32], float64s Bind[float64]) {
 	})
 }
 
-func bindExtremum[T kernel.Float](row func(y, a, b []T, stepA, stepB int)) Bind[T] {
+func bindExtremum[T kernel.Float](row func(y, a, b []T, stepA, stepB int), integer func(a, b int64) int64) Bind[T] {
 	return func(c *Context[T]) (func(), error) {
 		all, out := c.In, c.Out
 		c.In = []Buffer[T]{all[0], all[0]}
@@ -67,7 +70,7 @@ func bindExtremum[T kernel.Float](row func(y, a, b []T, stepA, stepB int)) Bind[
 			if i > 1 {
 				c.In = []Buffer[T]{out[0], all[i]}
 			}
-			call, err := bindBinary(c, row)
+			call, err := bindArithmetic(c, row, integer)
 			if err != nil {
 				return nil, err
 			}

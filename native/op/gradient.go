@@ -38,15 +38,22 @@ func (g *Gradient) Add(operator string, attributes map[string]any, inputs ...*ir
 
 // AddWith is Add with attributes taken over from a node.
 func (g *Gradient) AddWith(operator string, attributes onnx.Attributes, inputs ...*ir.Value) *ir.Value {
-	if g.err != nil {
-		return &ir.Value{Name: "invalid", Type: ir.Float}
+	return g.AddOutputs(operator, attributes, []bool{true}, inputs...)[0]
+}
+
+// AddOutputs is AddWith for a node of several outputs: those that are not wanted are omitted, and nil here.
+func (g *Gradient) AddOutputs(operator string, attributes onnx.Attributes, wanted []bool, inputs ...*ir.Value) []*ir.Value {
+	out := make([]*ir.Value, len(wanted))
+	if g.err == nil {
+		var v []*ir.Value
+		if v, g.err = appendNode(g.graph, operator, attributes, g.Node.Origin, ir.Backward, wanted, inputs...); g.err == nil {
+			return v
+		}
 	}
-	v, err := appendNode(g.graph, operator, attributes, g.Node.Origin, ir.Backward, inputs...)
-	if err != nil {
-		g.err = err
-		return &ir.Value{Name: "invalid", Type: ir.Float}
+	for i := range out {
+		out[i] = &ir.Value{Name: "invalid", Type: ir.Float}
 	}
-	return v
+	return out
 }
 
 // Run applies the operator's rule and returns the gradients of the inputs, nil where not wanted.
@@ -75,19 +82,28 @@ func (g *Gradient) Run() ([]*ir.Value, error) {
 
 // Append adds a node with one output at the end of the graph, infers its shape and returns the output.
 func Append(graph *ir.Graph, operator string, attributes map[string]any, origin ir.Origin, phase ir.Phase, inputs ...*ir.Value) (*ir.Value, error) {
-	return appendNode(graph, operator, onnx.NewAttributes(attributes), origin, phase, inputs...)
+	v, err := appendNode(graph, operator, onnx.NewAttributes(attributes), origin, phase, []bool{true}, inputs...)
+	if err != nil {
+		return nil, err
+	}
+	return v[0], nil
 }
 
-func appendNode(graph *ir.Graph, operator string, attributes onnx.Attributes, origin ir.Origin, phase ir.Phase, inputs ...*ir.Value) (*ir.Value, error) {
+func appendNode(graph *ir.Graph, operator string, attributes onnx.Attributes, origin ir.Origin, phase ir.Phase, wanted []bool, inputs ...*ir.Value) ([]*ir.Value, error) {
 	origin.Phase = phase
 	n := &ir.Node{Op: operator, Attributes: attributes, Inputs: inputs, Origin: origin}
-	v := &ir.Value{Name: graph.UniqueName(origin.Node + "/" + operator), Role: ir.Intermediate, Producer: n}
-	n.Outputs = []*ir.Value{v}
+	for _, w := range wanted {
+		var v *ir.Value
+		if w {
+			v = &ir.Value{Name: graph.UniqueName(origin.Node + "/" + operator), Role: ir.Intermediate, Producer: n}
+		}
+		n.Outputs = append(n.Outputs, v)
+	}
 	if err := Infer(n); err != nil {
 		return nil, err
 	}
 	graph.Nodes = append(graph.Nodes, n)
-	return v, nil
+	return n.Outputs, nil
 }
 
 func equalShapes(a, b []int) bool {

@@ -29,8 +29,8 @@ var update = flag.Bool("update", false, "rewrite testdata/operators.txt and test
 // constantInputs are the inputs that must be known when the graph is built. The node tests feed them at run time, so they are made
 // initializers first.
 var constantInputs = map[string][]int{
-	"Dropout": {1, 2}, "Expand": {1}, "ReduceMean": {1}, "ReduceSum": {1}, "Reshape": {1}, "Slice": {1, 2, 3, 4}, "Split": {1},
-	"Squeeze": {1}, "Unsqueeze": {1},
+	"CumSum": {1}, "Dropout": {1, 2}, "Expand": {1}, "Range": {0, 1, 2}, "ReduceMean": {1}, "ReduceSum": {1}, "Reshape": {1}, "Slice": {1, 2, 3, 4},
+	"Split": {1}, "Squeeze": {1}, "Trilu": {1}, "Unsqueeze": {1},
 }
 
 // excluded are node tests of supported operators that cannot agree, each with the reason.

@@ -61,10 +61,14 @@ func init() {
 			if err != nil {
 				return err
 			}
+			if elements(toInts(shape)) != n.Inputs[0].Len() {
+				return fmt.Errorf("shape %v cannot become %v", n.Inputs[0].Shape, shape)
+			}
 			setOutput(n, 0, n.Inputs[0].Type, toInts(shape)...)
 			return nil
 		},
-		NoGradient: "tandem takes first derivatives alone",
+		Gradient: func(g *Gradient) error { g.Set(0, g.reshape(g.Out[0], g.Node.Inputs[0].Shape)); return nil },
+		Cases:    []Case{{Name: "matrix", Inputs: shapes([]int{2, 6}), Attributes: map[string]any{"shape": []int64{3, 4}}}},
 	})
 }
 
@@ -173,16 +177,20 @@ func inferUnsqueeze(n *ir.Node) ([]int, error) {
 	return out, nil
 }
 
-// constantInts reads an int64 input that must be known when the graph is built.
+// constantInts reads an input of integers that must be known when the graph is built.
 func constantInts(n *ir.Node, i int) ([]int64, error) {
 	v := n.Input(i)
 	if v == nil {
 		return nil, fmt.Errorf("input %d is missing", i)
 	}
-	if v.Const == nil || v.Const.DType() != tensor.Int64 {
-		return nil, fmt.Errorf("input %d (%s) that is not a constant of int64 is %w", i, v.Name, ErrUnsupported)
+	if v.Const == nil || v.Type != ir.Int64 {
+		return nil, fmt.Errorf("input %d (%s) that is not a constant of integers is %w", i, v.Name, ErrUnsupported)
 	}
-	return tensor.View[int64](v.Const), nil
+	t, err := v.Const.Convert(tensor.Int64)
+	if err != nil {
+		return nil, err
+	}
+	return tensor.View[int64](t), nil
 }
 
 // constantAxes reads distinct axes of a shape of the given rank, negative ones counted from the end.

@@ -1,0 +1,156 @@
+package op
+
+import (
+	"fmt"
+
+	"tandem/native/ir"
+	"tandem/native/kernel"
+)
+
+// LayerNormalization brings everything from one axis on to mean 0 and variance 1 and then scales and shifts it elementwise. Its outputs
+// 1 and 2, the means and the inverse deviations, are what the gradient is computed from.
+func init() {
+	epsilon := map[string]any{"epsilon": 1e-3}
+	Register(Def{
+		Name: "LayerNormalization", Since: 17, MinInputs: 2, MaxInputs: 3, Saves: 3,
+		Infer:   inferLayerNormalization,
+		Float32: bindLayerNormalization[float32], Float64: bindLayerNormalization[float64],
+		Gradient: func(g *Gradient) error {
+			if g.Out[0] == nil || g.Out[1] != nil || g.Out[2] != nil {
+				return fmt.Errorf("a gradient through the mean or the deviation is %w", ErrUnsupported)
+			}
+			wanted := []bool{g.Needs(0), g.Needs(1), g.Needs(2)}
+			x, scale := g.Node.Inputs[0], g.Node.Inputs[1]
+			d := g.AddOutputs("tandem.LayerNormalizationGradient", g.Node.Attributes, wanted, g.Out[0], x, scale, g.Node.Outputs[1], g.Node.Outputs[2])
+			for i, v := range d {
+				if v != nil {
+					g.Set(i, v)
+				}
+			}
+			return nil
+		},
+		Cases: []Case{
+			{Name: "last axis", Inputs: []CaseInput{{Shape: []int{3, 7}}, {Shape: []int{7}}, {Shape: []int{7}}}},
+			{Name: "no shift", Inputs: []CaseInput{{Shape: []int{2, 3, 5}}, {Shape: []int{5}}}, Attributes: epsilon},
+			{Name: "two axes", Inputs: []CaseInput{{Shape: []int{2, 3, 5}}, {Shape: []int{3, 5}}, {Shape: []int{3, 5}}}, Attributes: map[string]any{"axis": int64(1)}},
+			{Name: "many rows", Inputs: []CaseInput{{Shape: []int{71, 2}}, {Shape: []int{2}}, {Shape: []int{2}}}, Attributes: map[string]any{"epsilon": 0.5}},
+			{Name: "frozen scale", Inputs: []CaseInput{{Shape: []int{3, 4}}, {Shape: []int{4}, NoGrad: true, Const: true}, {Shape: []int{4}}}, Attributes: epsilon},
+			{Name: "frozen input", Inputs: []CaseInput{{Shape: []int{3, 4}, NoGrad: true, Const: true}, {Shape: []int{4}}, {Shape: []int{4}}}, Attributes: epsilon},
+		},
+	})
+	Register(Def{
+		Name: "tandem.LayerNormalizationGradient", MinInputs: 5, MaxInputs: 5, // dy, x, scale, mean, inverse deviation
+		Infer: func(n *ir.Node) error {
+			setOutput(n, 0, ir.Float, n.Inputs[1].Shape...)
+			setOutput(n, 1, ir.Float, n.Inputs[2].Shape...)
+			setOutput(n, 2, ir.Float, n.Inputs[2].Shape...)
+			return nil
+		},
+		Float32: bindLayerNormalizationGradient[float32], Float64: bindLayerNormalizationGradient[float64],
+		NoGradient: "tandem takes first derivatives alone",
+	})
+}
+
+func inferLayerNormalization(n *ir.Node) error {
+	if err := wantFloat(n, 0, 1, 2); err != nil {
+		return err
+	}
+	in := n.Inputs[0].Shape
+	at, err := axis(n, -1, len(in))
+	if err != nil {
+		return err
+	}
+	for i := 1; i <= 2; i++ {
+		if v := n.Input(i); v != nil && !equalShapes(v.Shape, in[at:]) {
+			return fmt.Errorf("scale or shift (input %d) of shape %v for normalized dimensions %v is %w: they must be alike", i, v.Shape, in[at:], ErrUnsupported)
+		}
+	}
+	if elements(in[at:]) == 0 {
+		return fmt.Errorf("shape %v has no elements from axis %d on", in, at)
+	}
+	single, err := n.Attributes.Int("stash_type", 1)
+	if err != nil {
+		return err
+	}
+	if single != 1 && single != 11 {
+		return fmt.Errorf("stash_type = %d is %w: it may be 1 (float32) or 11 (float64)", single, ErrUnsupported)
+	}
+	if _, err := n.Attributes.Float("epsilon", 1e-5); err != nil {
+		return err
+	}
+	setOutput(n, 0, ir.Float, in...)
+	rows := append([]int{}, in...)
+	for d := at; d < len(rows); d++ {
+		rows[d] = 1
+	}
+	setOutput(n, 1, ir.Float, rows...)
+	setOutput(n, 2, ir.Float, rows...)
+	return nil
+}
+
+func bindLayerNormalization[T kernel.Float](c *Context[T]) (func(), error) {
+	x, scale, y := c.In[0].Float, c.In[1].Float, c.Out[0].Float
+	var shift []T
+	if len(c.In) > 2 {
+		shift = c.In[2].Float
+	}
+	epsilon, err := c.Node.Attributes.Float("epsilon", 1e-5)
+	if err != nil {
+		return nil, err
+	}
+	columns := len(scale)
+	rows := len(x) / columns
+	kept := [2][]T{}
+	for i := range kept {
+		if i+1 < len(c.Out) {
+			kept[i] = c.Out[i+1].Float
+		}
+		if kept[i] == nil {
+			kept[i] = make([]T, rows)
+		}
+	}
+	body := func(_, lo, hi int) { kernel.LayerNorm(y, kept[0], kept[1], x, scale, shift, columns, epsilon, lo, hi) }
+	grain := max(1, elementGrain/columns)
+	return func() { c.Pool.For(rows, grain, body) }, nil
+}
+
+// layerNormBlock is the number of rows whose part of a sum over rows is taken by itself: it bounds the rounding error, and which
+// thread takes which blocks does not change a bit.
+const layerNormBlock = 32
+
+func bindLayerNormalizationGradient[T kernel.Float](c *Context[T]) (func(), error) {
+	dy, x, scale, mean, inverse := c.In[0].Float, c.In[1].Float, c.In[2].Float, c.In[3].Float, c.In[4].Float
+	dx, dScale, dShift := c.Out[0].Float, c.Out[1].Float, c.Out[2].Float
+	columns := len(scale)
+	rows := len(x) / columns
+	blocks := (rows + layerNormBlock - 1) / layerNormBlock
+	part := func(sum []T) []T {
+		if sum == nil {
+			return nil
+		}
+		return make([]T, blocks*columns)
+	}
+	scaleParts, shiftParts := part(dScale), part(dShift)
+	at := func(parts []T, b int) []T {
+		if parts == nil {
+			return nil
+		}
+		p := parts[b*columns : (b+1)*columns]
+		clear(p)
+		return p
+	}
+	body := func(_, lo, hi int) {
+		for b := lo; b < hi; b++ {
+			kernel.LayerNormGradient(dx, at(scaleParts, b), at(shiftParts, b), dy, x, mean, inverse, scale, columns, b*layerNormBlock, min((b+1)*layerNormBlock, rows))
+		}
+	}
+	grain := max(1, elementGrain/(columns*layerNormBlock))
+	return func() {
+		c.Pool.For(blocks, grain, body)
+		for _, sum := range [2]struct{ all, parts []T }{{dScale, scaleParts}, {dShift, shiftParts}} {
+			if sum.all != nil {
+				kernel.SumRows(sum.all, sum.parts, blocks, columns, 0, columns)
+			}
+		}
+	}, nil
+}
