@@ -22,12 +22,14 @@ type Matrix[T Float] struct {
 	Transposed bool // element (i, j) at Data[j*Stride+i]
 }
 
-// Gemm is C = alpha * A * B + beta * C0 for an m x k matrix A, a k x n matrix B and row-major C; what is added is set up by Start.
+// Gemm is C = alpha * A * B + C0 for an m x k matrix A, a k x n matrix B and row-major C; what is added is set up by Start.
 type Gemm[T Float] struct {
 	M, N, K int
 	Alpha   T
 	A, B    Matrix[T]
-	C       []T // M x N, dense
+	C       []T // M x N
+	// StrideC is how far apart the rows of C begin; 0 means N.
+	StrideC int
 	// Start writes what the product is added to into rows lo ... hi, columns left ... right of C; nil means zeros.
 	Start func(lo, hi, left, right int)
 
@@ -40,6 +42,7 @@ type Gemm[T Float] struct {
 // Prepare checks the operands' sizes, allocates scratch and returns the call that computes the product. The operands'
 // elements are read and written when the call runs.
 func (g Gemm[T]) Prepare(pool *Pool) func() {
+	g.setStride()
 	g.check()
 	if f, ok := any(&g).(*Gemm[float32]); ok {
 		if p := active.Load(); p.tileRows > 0 {
@@ -68,38 +71,49 @@ type Offsets struct{ A, B, C int }
 // PrepareBatch is Prepare for as many products of the same size as there are offsets; their results must not overlap. It
 // shares the products between the threads, not the parts of one. Start must be nil.
 func (g Gemm[T]) PrepareBatch(pool *Pool, offsets []Offsets) func() {
+	each := g.PrepareEach(pool, offsets)
+	grain := max(1, gemmGrain/max(1, g.M*g.N*g.K))
+	body := func(w, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			each(w, i)
+		}
+	}
+	return func() { pool.For(len(offsets), grain, body) }
+}
+
+// PrepareEach is PrepareBatch for a caller that shares out the work itself, because it does more with each product: it returns what computes
+// product i on the pool's worker of that number.
+func (g Gemm[T]) PrepareEach(pool *Pool, offsets []Offsets) func(worker, i int) {
 	if g.Start != nil {
 		panic("kernel: Gemm: a batch has no start")
 	}
-	grain := max(1, gemmGrain/max(1, g.M*g.N*g.K))
+	g.setStride()
+	for _, o := range offsets {
+		one := g
+		one.from(&g, o)
+		one.check()
+	}
 	if f, ok := any(&g).(*Gemm[float32]); ok {
 		if p := active.Load(); p.tileRows > 0 {
-			for _, o := range offsets {
-				one := *f
-				one.from(f, o)
-				one.check()
-			}
 			t := newTiled(p, f)
-			return t.splitBatch(pool, offsets)
+			return t.each(pool, offsets)
 		}
 	}
 	workers := make([]Gemm[T], pool.Threads())
 	for i := range workers {
 		workers[i] = g
-		workers[i].scratch = make([][]T, 1)
-		workers[i].scratch[0] = make([]T, tileRows*blockDepth+blockColumns*blockDepth)
+		workers[i].scratch = [][]T{make([]T, tileRows*blockDepth+blockColumns*blockDepth)}
 	}
-	for _, o := range offsets {
-		workers[0].from(&g, o)
-		workers[0].check()
+	return func(w, i int) {
+		workers[w].from(&g, offsets[i])
+		workers[w].block(0, 0, g.M, 0, g.N)
 	}
-	body := func(w, lo, hi int) {
-		for _, o := range offsets[lo:hi] {
-			workers[w].from(&g, o)
-			workers[w].block(0, 0, g.M, 0, g.N)
-		}
+}
+
+func (g *Gemm[T]) setStride() {
+	if g.StrideC == 0 {
+		g.StrideC = g.N
 	}
-	return func() { pool.For(len(offsets), grain, body) }
 }
 
 // from sets the operands to those of whole that begin at o.
@@ -118,7 +132,7 @@ func (g *Gemm[T]) check() {
 	}
 	need("A", g.A, g.M, g.K)
 	need("B", g.B, g.K, g.N)
-	need("C", Matrix[T]{Data: g.C, Stride: g.N}, g.M, g.N)
+	need("C", Matrix[T]{Data: g.C, Stride: g.StrideC}, g.M, g.N)
 }
 
 // block computes rows lo ... hi and columns left ... right of C.
@@ -127,7 +141,7 @@ func (g *Gemm[T]) block(worker, lo, hi, left, right int) {
 		g.Start(lo, hi, left, right)
 	} else {
 		for i := lo; i < hi; i++ {
-			clear(g.C[i*g.N+left : i*g.N+right])
+			clear(g.C[i*g.StrideC+left : i*g.StrideC+right])
 		}
 	}
 	panelA := g.scratch[worker][:tileRows*blockDepth]
@@ -147,7 +161,7 @@ func (g *Gemm[T]) block(worker, lo, hi, left, right int) {
 					acc := tile(depth, panelA, blockB[(j-j0)*depth:])
 					for r := range rows {
 						for c := range min(tileColumns, j1-j) {
-							g.C[(i+r)*g.N+j+c] += g.Alpha * acc[r*tileColumns+c]
+							g.C[(i+r)*g.StrideC+j+c] += g.Alpha * acc[r*tileColumns+c]
 						}
 					}
 				}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -38,15 +39,15 @@ func testGemm[T Float](t *testing.T, epsilon float64) {
 					defer pool.Close()
 					a := randomMatrix[T](rng, m, k, transposed[0])
 					b := randomMatrix[T](rng, k, n, transposed[1])
-					c := make([]T, m*n+1)
-					c[m*n] = 42 // a guard behind the result
+					width := n + threads - 1 // dense, or with two guards behind each row
+					c := slices.Repeat([]T{42}, m*width+1)
 					bias := make([]T, n)
 					for i := range bias {
 						bias[i] = T(rng.NormFloat64())
 					}
-					g := Gemm[T]{M: m, N: n, K: k, Alpha: 0.5, A: a, B: b, C: c[:m*n], Start: func(lo, hi, left, right int) {
+					g := Gemm[T]{M: m, N: n, K: k, Alpha: 0.5, A: a, B: b, C: c[:m*width], StrideC: width, Start: func(lo, hi, left, right int) {
 						for i := lo; i < hi; i++ {
-							copy(c[i*n+left:i*n+right], bias[left:right])
+							copy(c[i*width+left:i*width+right], bias[left:right])
 						}
 					}}
 					call := g.Prepare(pool)
@@ -55,12 +56,14 @@ func testGemm[T Float](t *testing.T, epsilon float64) {
 					want := naiveGemm(m, n, k, 0.5, at(a), at(b), func(_, j int) float64 { return float64(bias[j]) })
 					for i, w := range want {
 						// k products of numbers of size 1, summed in order: error below k epsilon times the sum of sizes.
-						if limit := epsilon * float64(k+2) * (float64(k) + 4); !(math.Abs(float64(c[i])-w) <= limit) {
-							t.Fatalf("element %d is %g, want %g within %g", i, c[i], w, limit)
+						if limit := epsilon * float64(k+2) * (float64(k) + 4); !(math.Abs(float64(c[i/n*width+i%n])-w) <= limit) {
+							t.Fatalf("element %d is %g, want %g within %g", i, c[i/n*width+i%n], w, limit)
 						}
 					}
-					if c[m*n] != 42 {
-						t.Error("wrote behind the result")
+					for i, v := range c {
+						if (i == m*width || i%width >= n) && v != 42 {
+							t.Fatalf("wrote element %d, behind a row of the result", i)
+						}
 					}
 				})
 			}

@@ -29,7 +29,7 @@ type tiled struct {
 	rows, columns, depth int
 	alpha                float32
 	c                    []float32
-	width                int // of C
+	width                int // how far apart the rows of C begin
 	swapped              bool
 	start                func(lo, hi, left, right int)
 }
@@ -38,7 +38,7 @@ type tiled struct {
 func newTiled(p *path, g *Gemm[float32]) tiled {
 	straight := tiled{
 		path: p, left: g.A, right: g.B, rows: g.M, columns: g.N, depth: g.K,
-		alpha: g.Alpha, c: g.C, width: g.N, start: g.Start,
+		alpha: g.Alpha, c: g.C, width: g.StrideC, start: g.Start,
 	}
 	swapped := straight
 	swapped.left, swapped.right = transposed(g.B), transposed(g.A)
@@ -104,25 +104,21 @@ func (t *tiled) split(pool *Pool) func() {
 	return func() { pool.For(t.rows, grain, body) }
 }
 
-// splitBatch returns the loop over a pool that computes products of the same size, which begin at the offsets.
-func (t *tiled) splitBatch(pool *Pool, offsets []Offsets) func() {
+// each returns what computes one of several products of the same size, which begin at the offsets, on a thread of the pool.
+func (t *tiled) each(pool *Pool, offsets []Offsets) func(worker, i int) {
 	pool.reserve(t.scratchSize())
-	each := make([]tiled, pool.Threads())
-	for i := range each {
-		each[i] = *t
+	products := make([]tiled, pool.Threads())
+	for i := range products {
+		products[i] = *t
 	}
-	grain := max(1, tiledGrain/max(1, t.rows*t.columns*t.depth))
-	body := func(w, lo, hi int) {
-		p := &each[w]
-		for _, o := range offsets[lo:hi] {
-			if t.swapped {
-				o.A, o.B = o.B, o.A
-			}
-			p.left.Data, p.right.Data, p.c = t.left.Data[o.A:], t.right.Data[o.B:], t.c[o.C:]
-			p.block(pool.scratch[w], 0, t.rows, 0, t.columns)
+	return func(w, i int) {
+		p, o := &products[w], offsets[i]
+		if t.swapped {
+			o.A, o.B = o.B, o.A
 		}
+		p.left.Data, p.right.Data, p.c = t.left.Data[o.A:], t.right.Data[o.B:], t.c[o.C:]
+		p.block(pool.scratch[w], 0, t.rows, 0, t.columns)
 	}
-	return func() { pool.For(len(offsets), grain, body) }
 }
 
 // block computes rows lo ... hi and columns left ... right of the product.
