@@ -29,6 +29,9 @@ func prepareData(ctx context.Context, o *compare.Options, p *progress) error {
 	if err != nil {
 		return inputError{err}
 	}
+	if err := o.Experiment.Resolve(d.TrainRows()); err != nil {
+		return inputError{err}
+	}
 	file := o.Folder.WorkFile("data.safetensors")
 	digests, err := dataset.WriteFile(file, d, order, offsets)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"tandem/native/kernel"
 	"tandem/native/op"
 	"tandem/native/optim"
+	"tandem/native/schedule"
 	"tandem/native/train"
 	"tandem/onnx"
 	"tandem/onnx/safetensors"
@@ -100,6 +101,10 @@ func (n *Native) load(p engine.LoadParams) (*engine.Loaded, error) {
 		Optimizer: optim.Config{
 			Kind: e.Optimizer.Kind, LearningRate: e.Optimizer.LearningRate, Betas: e.Optimizer.Betas, Eps: e.Optimizer.Eps,
 			WeightDecay: e.Optimizer.WeightDecay, Momentum: e.Optimizer.Momentum, Dampening: e.Optimizer.Dampening, Nesterov: e.Optimizer.Nesterov,
+			NoDecay: e.Optimizer.NoDecay, ClipNorm: e.Optimizer.ClipNorm,
+		},
+		Schedule: schedule.Config{
+			Kind: e.Schedule.Kind, WarmUp: int64(e.Schedule.WarmUp), Total: int64(e.Schedule.Total), Minimum: e.Schedule.Minimum,
 		},
 	}
 	if n.mutant.applies != nil && !n.mutant.applies(n) {
@@ -452,13 +457,14 @@ func asProtocolError(err error) error {
 	var already *engine.Error
 	var model *onnx.Error
 	var file *safetensors.Error
+	var pattern *optim.PatternError
 	var system syscall.Errno
 	switch {
 	case err == nil, errors.As(err, &already):
 		return err
 	case errors.Is(err, op.ErrUnsupported), errors.Is(err, onnx.ErrUnsupported):
 		return engine.Errorf(engine.KindUnsupported, "%v", err)
-	case errors.As(err, &model), errors.As(err, &file):
+	case errors.As(err, &model), errors.As(err, &file), errors.As(err, &pattern):
 		return engine.Errorf(engine.KindInput, "%v", err)
 	case errors.As(err, &system): // no room on the disk, a folder that cannot be written: the user's to mend
 		return engine.Errorf(engine.KindInput, "%v", err)

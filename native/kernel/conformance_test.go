@@ -117,6 +117,7 @@ func conforming[T Float]() []conformance[T] {
 		{name: "SumRows of some columns", sizes: []size{perColumn, whole}, writes: 1, run: func(o in) {
 			SumRows(o.x[0], o.x[1], o.rows, o.columns, o.columns/3, o.columns-o.columns/4)
 		}},
+		{name: "SumOfSquares", sizes: []size{func(_, _ int) int { return 1 }, whole}, writes: 1, run: func(o in) { o.x[0][0] = T(SumOfSquares(o.x[1])) }},
 		{name: "Sum", sizes: []size{func(_, _ int) int { return 1 }, whole}, writes: 1, run: func(o in) { o.x[0][0] = Sum(o.x[1]) }},
 	}
 }

@@ -48,7 +48,7 @@ func adam[T kernel.Float](decoupled bool) func(Config) Update[T] {
 				}
 			},
 			Range: func(p, g []T, slots [][]T, lo, hi int) {
-				kernel.Adam(p[lo:hi], g[lo:hi], slots[0][lo:hi], slots[1][lo:hi], &step)
+				kernel.Adam(p[lo:hi], g, slots[0][lo:hi], slots[1][lo:hi], &step)
 			},
 		}
 	}

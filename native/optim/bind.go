@@ -47,12 +47,21 @@ func bind[T kernel.Float](c *op.Context[T], rule func(Config) Update[T]) (func()
 	}
 	u := rule(cfg)
 	parameter, gradient := c.In[0].Float, c.In[1].Float
+	inputs := c.In[2:]
+	var scale []T
+	if isClipped(c.Node) {
+		scale = inputs[len(inputs)-1].Float
+		inputs = inputs[:len(inputs)-1]
+	}
 	var slots [][]T
-	for _, s := range c.In[2:] {
+	for _, s := range inputs {
 		slots = append(slots, s.Float)
 	}
-	body := func(_, lo, hi int) { u.Range(parameter, gradient, slots, lo, hi) }
 	run, pool := c.Run, c.Pool
+	body := func(_, lo, hi int) { u.Range(parameter, gradient[lo:hi], slots, lo, hi) }
+	if scale != nil {
+		body = scaled(u, parameter, gradient, slots, scale, pool.Threads())
+	}
 	return func() {
 		u.Begin(run)
 		pool.For(len(parameter), updateGrain, body)

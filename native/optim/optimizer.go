@@ -21,6 +21,10 @@ type Config struct {
 	Momentum     float64
 	Dampening    float64
 	Nesterov     bool
+	// NoDecay are patterns of the names of parameters that get no weight decay; "*" stands for any text.
+	NoDecay []string
+	// ClipNorm is the largest norm that all gradients together may have (clip.go); 0 does not clip.
+	ClipNorm float64
 }
 
 // Rule is one optimizer.
@@ -36,8 +40,8 @@ type Rule struct {
 	Float64 func(c Config) Update[float64]
 }
 
-// Update has two parts: Begin computes a step's numbers, once for each parameter and step, and returns the loop
-// over elements lo ... hi of the parameter, its gradient and its slots.
+// Update has two parts: Begin computes a step's numbers, once for each parameter and step, and Range is the loop over elements
+// lo ... hi of the parameter and its slots. gradient holds those elements alone: its first is that of element lo.
 type Update[T kernel.Float] struct {
 	Begin func(run *op.Run)
 	Range func(parameter, gradient []T, slots [][]T, lo, hi int)
@@ -49,9 +53,17 @@ var rules = map[string]Rule{}
 func register(r Rule) {
 	rules[r.Kind] = r
 	op.Register(op.Def{
-		Name: operator(r.Kind), MinInputs: 2, MaxInputs: -1, // parameter, gradient, slots
+		Name: operator(r.Kind), MinInputs: 2, MaxInputs: -1, // parameter, gradient, slots, with "clipped" the gradient's scale
 		Infer: func(n *ir.Node) error {
-			for _, v := range n.Inputs[1:] {
+			sized := n.Inputs[1:]
+			if isClipped(n) {
+				last := len(sized) - 1
+				if len(sized[last].Shape) != 0 {
+					return fmt.Errorf("the scale of the gradient has shape %v, must be a scalar", sized[last].Shape)
+				}
+				sized = sized[:last]
+			}
+			for _, v := range sized {
 				if !slices.Equal(v.Shape, n.Inputs[0].Shape) {
 					return fmt.Errorf("%s has shape %v, its parameter %v", v.Name, v.Shape, n.Inputs[0].Shape)
 				}
@@ -79,15 +91,21 @@ func Slots(c Config) ([]string, error) {
 	if !(c.WeightDecay >= 0) {
 		return nil, fmt.Errorf("optim: the weight decay is %g, must not be negative", c.WeightDecay)
 	}
+	if !(c.ClipNorm >= 0) {
+		return nil, fmt.Errorf("optim: the largest norm of the gradients is %g, must not be negative", c.ClipNorm)
+	}
 	if err := r.Check(c); err != nil {
 		return nil, fmt.Errorf("optim: %s: %w", c.Kind, err)
 	}
 	return r.Slots(c), nil
 }
 
-// Node returns the node that updates a parameter with its gradient. The learning rate is read from the run at each
-// step; everything else is fixed.
-func Node(c Config, parameter, gradient *ir.Value, slots []*ir.Value) (*ir.Node, error) {
+// Node returns the node that updates a parameter with its gradient, multiplied by scale unless that is nil. The learning rate is
+// read from the run at each step; everything else is fixed.
+func Node(c Config, parameter, gradient *ir.Value, slots []*ir.Value, scale *ir.Value) (*ir.Node, error) {
+	if !c.Decays(parameter.Name) {
+		c.WeightDecay = 0
+	}
 	n := &ir.Node{
 		Op:     operator(c.Kind),
 		Inputs: append([]*ir.Value{parameter, gradient}, slots...),
@@ -95,5 +113,9 @@ func Node(c Config, parameter, gradient *ir.Value, slots []*ir.Value) (*ir.Node,
 		Origin: ir.Origin{Node: parameter.Name, Phase: ir.Update},
 	}
 	n.Attributes = attributes(c)
+	if scale != nil {
+		n.Inputs = append(n.Inputs, scale)
+		n.Attributes = n.Attributes.With(clippedKey, int64(1))
+	}
 	return n, op.Infer(n)
 }

@@ -45,10 +45,10 @@ func sgd[T kernel.Float](c Config) Update[T] {
 		},
 		Range: func(p, g []T, slots [][]T, lo, hi int) {
 			if len(slots) == 0 {
-				kernel.SGD(p[lo:hi], g[lo:hi], &step)
+				kernel.SGD(p[lo:hi], g, &step)
 				return
 			}
-			kernel.SGDMomentum(p[lo:hi], g[lo:hi], slots[0][lo:hi], &step, first, c.Nesterov)
+			kernel.SGDMomentum(p[lo:hi], g, slots[0][lo:hi], &step, first, c.Nesterov)
 		},
 	}
 }

@@ -8,13 +8,26 @@ import (
 )
 
 // Update adds an optimizer's node for every gradient, with its slots as new persistent values named
-// "<slot>/<parameter>".
+// "<slot>/<parameter>". Where the gradients are clipped, a node before them computes the one scale of all.
 func Update(g *ir.Graph, gradients map[*ir.Value]*ir.Value, c optim.Config) error {
 	slots, err := optim.Slots(c)
 	if err != nil {
 		return err
 	}
-	for _, p := range g.State[:len(g.State):len(g.State)] {
+	parameters := g.State[:len(g.State):len(g.State)]
+	var scale *ir.Value
+	if c.ClipNorm > 0 {
+		var all []*ir.Value
+		for _, p := range parameters {
+			if d := gradients[p]; d != nil {
+				all = append(all, d)
+			}
+		}
+		if scale, err = optim.ClipScale(g, c, all); err != nil {
+			return err
+		}
+	}
+	for _, p := range parameters {
 		gradient := gradients[p]
 		if gradient == nil {
 			continue
@@ -25,7 +38,7 @@ func Update(g *ir.Graph, gradients map[*ir.Value]*ir.Value, c optim.Config) erro
 			values = append(values, v)
 			g.State = append(g.State, v)
 		}
-		n, err := optim.Node(c, p, gradient, values)
+		n, err := optim.Node(c, p, gradient, values, scale)
 		if err != nil {
 			return err
 		}

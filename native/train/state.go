@@ -121,6 +121,7 @@ func (t *Trainer[T]) SetState(state map[string]*tensor.Tensor) error {
 func (t *Trainer[T]) Updated(gradients map[string]*tensor.Tensor) (map[string]*tensor.Tensor, error) {
 	after := &Trainer[T]{pool: t.pool, run: t.run, byValue: map[stateKey]*stateTensor[T]{}}
 	after.run.Step = t.step
+	after.run.LearningRate = t.options.Schedule.Rate(t.step)
 	after.step = t.step + 1
 	g := ir.NewGraph("update")
 	values := map[*ir.Value]*ir.Value{}

@@ -9,6 +9,7 @@ import (
 	"tandem/native/op"
 	"tandem/native/optim"
 	"tandem/native/pass"
+	"tandem/native/schedule"
 	"tandem/onnx"
 )
 
@@ -17,6 +18,8 @@ type Options struct {
 	Loss      string // "cross_entropy"
 	Reduction string // "mean" or "sum"
 	Optimizer optim.Config
+	// Schedule changes the learning rate from step to step; its peak is the optimizer's rate. The zero value does not.
+	Schedule schedule.Config
 	// Seed keys the dropout masks.
 	Seed uint64
 	// Threads is the number of threads; 0 means one. The results do not depend on it.
@@ -49,14 +52,26 @@ func New[T kernel.Float](m *onnx.Model, o Options) (*Trainer[T], error) {
 		byValue: map[stateKey]*stateTensor[T]{}, programs: map[programKey]*Batch[T]{},
 	}
 	t.run.Seed = o.Seed
-	t.run.LearningRate = o.Optimizer.LearningRate
+	t.options.Schedule.Peak = o.Optimizer.LearningRate
+	if err := t.options.Schedule.Check(); err != nil {
+		t.pool.Close()
+		return nil, fmt.Errorf("train: %w", err)
+	}
 	g, _, err := t.trainingGraph(1)
 	if err != nil {
 		t.pool.Close()
 		return nil, err
 	}
+	var names []string
 	for _, v := range g.State {
 		t.addState(v)
+		if v.Role == ir.Parameter {
+			names = append(names, v.Name)
+		}
+	}
+	if err := o.Optimizer.CheckNames(names); err != nil {
+		t.pool.Close()
+		return nil, fmt.Errorf("train: %w", err)
 	}
 	return t, nil
 }
@@ -128,6 +143,7 @@ func (t *Trainer[T]) Step(b *Batch[T]) (T, error) {
 		return 0, err
 	}
 	t.run.Step = t.step
+	t.run.LearningRate = t.options.Schedule.Rate(t.step)
 	for _, call := range b.program.Calls {
 		call()
 	}

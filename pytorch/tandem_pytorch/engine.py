@@ -200,7 +200,7 @@ class Engine:
             name: nn.Parameter(value.detach().to(dtype, copy=True), requires_grad=value.requires_grad)
             for name, value in loaded.named.parameters.items()
         }
-        optimizer = optimizers.build(settings, copies.values(), trainer.fused)
+        optimizer = optimizers.build(settings, copies, trainer.fused)
         moments = {
             copies[name]: {
                 slot: optimizers.read_slot(trainer.optimizer, value, slot).to(dtype)
@@ -215,8 +215,8 @@ class Engine:
                     f"{origin}: gradients/{name} has shape {list(value.shape)}, "
                     f"the parameter {list(copies[name].shape)}"
                 )
-            copies[name].grad = torch.from_numpy(value).to(dtype)
-        optimizer.step()
+            copies[name].grad = torch.from_numpy(value).to(dtype, copy=True)
+        optimizers.update(optimizer, copies.values(), settings, trainer.schedule, trainer.step, trainer.fused)
         buffers = {name: value.to(dtype) for name, value in loaded.named.buffers.items()}
         after = state.capture(parameters.Named(copies, buffers), optimizer, settings, trainer.step + 1)
         state.write(field(params, "file", str), after)

@@ -43,6 +43,20 @@ class Optimizer:
     momentum: float
     dampening: float
     nesterov: bool
+    #: Patterns of the names of parameters without weight decay; "*" stands for any text.
+    no_decay: tuple[str, ...]
+    #: The largest norm that all gradients together may have; 0 does not clip.
+    clip_norm: float
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """``kind`` is "constant", "linear" or "cosine"; ``warm_up`` and ``total`` are steps, ``minimum`` is a rate."""
+
+    kind: str
+    warm_up: int
+    total: int
+    minimum: float
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,7 @@ class Experiment:
     model: Model
     loss: Loss
     optimizer: Optimizer
+    schedule: Schedule
 
 
 def read(path: str | os.PathLike[str]) -> Experiment:
@@ -90,6 +105,18 @@ class _Reader:
 
     def number(self, field: str) -> float:
         return float(self.get(field, (int, float)))
+
+    def not_negative(self, field: str) -> float:
+        value = self.number(field)
+        if not value >= 0:
+            raise InputError(f"experiment {self.path}: {field} is {value}; it must not be negative")
+        return value
+
+    def texts(self, field: str) -> tuple[str, ...]:
+        values: list[Any] = self.get(field, list)
+        if not all(isinstance(value, str) for value in values):
+            raise InputError(f"experiment {self.path}: {field} is {values!r}, not a list of texts")
+        return tuple(values)
 
     def choice(self, field: str, choices: tuple[str, ...]) -> str:
         value: str = self.get(field, str)
@@ -129,5 +156,22 @@ class _Reader:
                 momentum=self.number("optimizer.momentum") if sgd else 0.0,
                 dampening=self.number("optimizer.dampening") if sgd else 0.0,
                 nesterov=self.get("optimizer.nesterov", bool) if sgd else False,
+                no_decay=self.texts("optimizer.no_decay"),
+                clip_norm=self.not_negative("optimizer.clip_norm"),
             ),
+            schedule=self.schedule(),
         )
+
+    def schedule(self) -> Schedule:
+        schedule = Schedule(
+            kind=self.choice("schedule.kind", ("constant", "linear", "cosine")),
+            warm_up=self.get("schedule.warm_up", int),
+            total=self.get("schedule.total", int),
+            minimum=self.not_negative("schedule.minimum"),
+        )
+        if schedule.warm_up < 0 or (schedule.kind != "constant" and schedule.total <= schedule.warm_up):
+            raise InputError(
+                f"experiment {self.path}: schedule.warm_up {schedule.warm_up} and schedule.total {schedule.total} leave "
+                "no step after the warm-up"
+            )
+        return schedule

@@ -1,23 +1,28 @@
-"""PyTorch's optimizers with the experiment's values, and their moments as named tensors."""
+"""PyTorch's optimizers with the experiment's values, and their moments as named tensors.
+
+The whole recipe of an update is here: weight-decay groups, clipping by the global norm, the step's learning rate.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
+from . import schedules
 from .errors import InputError
-from .experiment import Optimizer
+from .experiment import Optimizer, Schedule
 
 
-def build(settings: Optimizer, parameters: Iterable[nn.Parameter], fused: bool) -> torch.optim.Optimizer:
-    """Return the optimizer over the parameters that require a gradient.
+def build(settings: Optimizer, parameters: Mapping[str, nn.Parameter], fused: bool) -> torch.optim.Optimizer:
+    """Return the optimizer over the parameters, by their first names, that require a gradient.
 
     ``fused`` chooses torch's one-kernel implementation; otherwise torch's own default stands.
     """
-    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    trained = _groups(settings, parameters)
     extra: dict[str, Any] = {"fused": True} if fused else {}
     try:
         if settings.kind == "sgd":
@@ -41,6 +46,45 @@ def build(settings: Optimizer, parameters: Iterable[nn.Parameter], fused: bool) 
         )
     except ValueError as error:
         raise InputError(f"optimizer {settings.kind}: torch refuses its values: {error}") from error
+
+
+def _groups(settings: Optimizer, parameters: Mapping[str, nn.Parameter]) -> list[dict[str, Any]]:
+    """Return torch's parameter groups: those with weight decay, those whose name fits a pattern of no_decay."""
+    plain: set[str] = set()
+    for pattern in settings.no_decay:
+        fitting = re.compile(".*".join(re.escape(part) for part in pattern.split("*")))
+        found = {name for name in parameters if fitting.fullmatch(name)}
+        if not found:
+            raise InputError(
+                f'no parameter\'s name fits the pattern "{pattern}" of optimizer.no_decay; the parameters are '
+                + ", ".join(parameters)
+            )
+        plain |= found
+    decayed = [value for name, value in parameters.items() if value.requires_grad and name not in plain]
+    others = [value for name, value in parameters.items() if value.requires_grad and name in plain]
+    groups: list[dict[str, Any]] = [{"params": decayed}] if decayed else []
+    return [*groups, {"params": others, "weight_decay": 0.0}] if others else groups
+
+
+def update(
+    optimizer: torch.optim.Optimizer,
+    parameters: Iterable[nn.Parameter],
+    settings: Optimizer,
+    schedule: Schedule,
+    step: int,
+    foreach: bool = False,
+) -> None:
+    """Take the update of a step: clip the gradients, set the step's learning rate, let the optimizer step.
+
+    ``parameters`` are the optimizer's, in the module's order; ``foreach`` chooses torch's implementation of clipping
+    with several tensors at a time.
+    """
+    if settings.clip_norm > 0:
+        nn.utils.clip_grad_norm_(parameters, settings.clip_norm, foreach=foreach or None)
+    rate = schedules.rate(schedule, settings.learning_rate, step)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.step()
 
 
 def slots(settings: Optimizer) -> tuple[str, ...]:

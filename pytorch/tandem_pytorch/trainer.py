@@ -24,7 +24,7 @@ MODES = ("eager", "fused", "compile")
 class Trainer:
     """Trains a module batch by batch, each step timed by itself.
 
-    The clock covers clearing the gradients, forward, loss, backward, the optimizer's update and reading the loss. The
+    The clock covers clearing the gradients, forward, loss, backward, clipping, the optimizer's update and reading the loss. The
     batch is fetched and shared masks are drawn before it starts.
     """
 
@@ -44,8 +44,10 @@ class Trainer:
         self.data = data
         self.masks = MaskSource(experiment.seed)
         self.settings = experiment.optimizer
-        self.optimizer = optimizers.build(self.settings, module.parameters(), fused=self.fused)
+        self.schedule = experiment.schedule
+        self.optimizer = optimizers.build(self.settings, dict(module.named_parameters()), fused=self.fused)
         self._module = module.train()
+        self._parameters = list(module.parameters())
         self._loss = loss
         self._shared = shared
         self._sites: dict[int, list[Site]] = {}
@@ -101,7 +103,7 @@ class Trainer:
         optimizer.zero_grad(set_to_none=True)
         loss = forward(inputs, target)
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        optimizers.update(optimizer, self._parameters, self.settings, self.schedule, self.step, foreach=self.fused)
         value = loss.item()
         end = time.perf_counter_ns()
         return value, (end - start) / 1e9

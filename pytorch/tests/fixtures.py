@@ -41,7 +41,10 @@ EXPERIMENT: dict[str, Any] = {
         "momentum": 0,
         "dampening": 0,
         "nesterov": False,
+        "no_decay": [],
+        "clip_norm": 0,
     },
+    "schedule": {"kind": "constant", "warm_up": 0, "total": 0, "minimum": 0},
     "train": {"batch": BATCH, "epochs": EPOCHS, "max_steps": 0},
     "parity": {},
     "timing": {},
@@ -50,7 +53,14 @@ EXPERIMENT: dict[str, Any] = {
 OPTIMIZERS: dict[str, dict[str, Any]] = {
     "adam": {"kind": "adam", "weight_decay": 0.01},
     "adamw": {"kind": "adamw", "weight_decay": 0.1},
+    "adamw with groups and clipping": {
+        "kind": "adamw",
+        "weight_decay": 0.3,
+        "no_decay": ["*.bias", "fc3*"],
+        "clip_norm": 0.05,
+    },
     "sgd": {"kind": "sgd"},
+    "sgd with groups and clipping": {"kind": "sgd", "weight_decay": 0.3, "no_decay": ["*"], "clip_norm": 0.05},
     "sgd with dampened momentum": {"kind": "sgd", "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.01},
     "sgd with Nesterov momentum": {"kind": "sgd", "momentum": 0.9, "nesterov": True},
 }

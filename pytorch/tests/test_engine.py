@@ -82,10 +82,16 @@ class InProcess(unittest.TestCase):
     def path(self, name: str) -> str:
         return str(self.folder / name)
 
-    def load(self, optimizer: dict[str, Any] | None = None, loss: str = "mean", **params: Any) -> Engine:
+    def load(
+        self,
+        optimizer: dict[str, Any] | None = None,
+        loss: str = "mean",
+        schedule: dict[str, Any] | None = None,
+        **params: Any,
+    ) -> Engine:
         """Return an engine with the tiny experiment loaded."""
         engine = Engine(0)
-        content = fixtures.experiment(optimizer=optimizer or {}, loss={"reduction": loss})
+        content = fixtures.experiment(optimizer=optimizer or {}, loss={"reduction": loss}, schedule=schedule or {})
         path = fixtures.write_experiment(self.folder / "experiment.json", content)
         self.loaded = engine.load(
             {"experiment": path, "model": FILES["model"], "data": FILES["data"], "threads": 2, "random": "shared"}
@@ -241,6 +247,11 @@ class Loading(InProcess):
             ("no seed", {k: v for k, v in whole.items() if k != "seed"}, 'field "seed" is missing'),
             ("a text for a number", fixtures.experiment(optimizer={"learning_rate": "0.1"}), "learning_rate"),
             ("another optimizer", fixtures.experiment(optimizer={"kind": "lion"}), "sgd, adam, adamw"),
+            ("a pattern of nothing", fixtures.experiment(optimizer={"no_decay": ["*.bias", "norm*"]}), 'pattern "norm'),
+            ("a pattern that is none", fixtures.experiment(optimizer={"no_decay": [3]}), "not a list of texts"),
+            ("a negative norm", fixtures.experiment(optimizer={"clip_norm": -1}), "must not be negative"),
+            ("another schedule", fixtures.experiment(schedule={"kind": "steps"}), "constant, linear, cosine"),
+            ("a warm-up alone", fixtures.experiment(schedule={"kind": "cosine", "warm_up": 3, "total": 3}), "no step after"),
             ("another loss", fixtures.experiment(loss={"kind": "mse"}), "cross_entropy"),
             ("one beta", fixtures.experiment(optimizer={"betas": [0.9]}), "betas"),
             ("a negative rate", fixtures.experiment(optimizer={"learning_rate": -1}), "torch refuses"),
@@ -351,12 +362,19 @@ class Update(InProcess):
         own = {n: nn.Parameter(v.clone()) for n, v in self.weights(engine).items()}
         common = {"lr": all_settings["learning_rate"], "weight_decay": all_settings["weight_decay"]}
         optimizer: torch.optim.Optimizer
+        # The fixtures' patterns fit biases and fc3, or everything.
+        plain = {"[]": (), "['*.bias', 'fc3*']": ("bias", "fc3"), "['*']": ("fc",)}[str(all_settings["no_decay"])]
+        bare = [any(part in n for part in plain) for n in own]
+        groups = [
+            {"params": [v for v, b in zip(own.values(), bare, strict=True) if not b]},
+            {"params": [v for v, b in zip(own.values(), bare, strict=True) if b], "weight_decay": 0.0},
+        ]
         if all_settings["kind"] == "sgd":
             extra = {key: all_settings[key] for key in ("momentum", "dampening", "nesterov")}
-            optimizer = torch.optim.SGD(own.values(), **common, **extra, fused=mode == "fused")
+            optimizer = torch.optim.SGD(groups, **common, **extra, fused=mode == "fused")
         else:
             kind = torch.optim.Adam if all_settings["kind"] == "adam" else torch.optim.AdamW
-            optimizer = kind(own.values(), **common, betas=(0.9, 0.999), eps=1e-8, fused=mode == "fused")
+            optimizer = kind(groups, **common, betas=(0.9, 0.999), eps=1e-8, fused=mode == "fused")
         random = np.random.default_rng(1)
         for step in range(3):
             gradients = {n: random.standard_normal(v.shape).astype(np.float32) for n, v in own.items()}
@@ -368,6 +386,9 @@ class Update(InProcess):
             exact = self.exact_update(engine)
             for n, value in own.items():
                 value.grad = torch.from_numpy(gradients[n])
+            if all_settings["clip_norm"]:
+                norm = nn.utils.clip_grad_norm_(own.values(), all_settings["clip_norm"], foreach=mode == "fused")
+                self.assertGreater(norm, all_settings["clip_norm"])
             optimizer.step()
             after = safetensors.numpy.load_file(self.path("next"))
             for n, value in own.items():
@@ -395,6 +416,22 @@ class Update(InProcess):
                 engine.update({"gradients": self.path("g"), "dtype": "float32", "file": self.path("next")})
                 engine.step({"n": 1})
                 self.assert_same_bits(safetensors.numpy.load_file(self.path("next")), self.state(engine))
+
+    def test_uses_the_rate_of_its_step(self) -> None:
+        """Under plain SGD a parameter moves by the rate times the gradient."""
+        schedule = {"kind": "cosine", "warm_up": 2, "total": 6, "minimum": 0.125}
+        engine = self.load({"kind": "sgd", "learning_rate": 1.0}, schedule=schedule)
+        for expected in (1 / 3, 2 / 3, 1.0, 0.125 + 0.875 * (1 + math.cos(math.pi / 4)) / 2):
+            before = self.weights(engine)
+            gradient = self.grad(engine, "float32")
+            engine.update({"gradients": self.path("grad"), "dtype": "float64", "file": self.path("next")})
+            after = safetensors.numpy.load_file(self.path("next"))
+            engine.step({"n": 1})
+            trained = self.weights(engine)
+            for name, value in before.items():
+                moved = value.double().numpy() - expected * gradient[f"gradients/{name}"].astype(np.float64)
+                self.assert_close(after[f"parameters/{name}"], moved, 1e-15, name)
+                self.assert_close(trained[name].numpy(), moved, 1e-6, name)
 
     def test_wrong_gradients(self) -> None:
         engine = self.load()

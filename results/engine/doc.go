@@ -57,6 +57,19 @@
 // "activations/<ONNX value name>", all in the requested element type. update reads its "gradients/" and writes a state
 // file whose step counter is one more.
 //
+// # The recipe of an update
+//
+// step and update follow the experiment's optimizer and schedule, both by PyTorch's formulas. In this order:
+//
+//   - The gradients are clipped where optimizer.clip_norm is above 0: with n the 2-norm of the gradients of all trained parameters
+//     together, each is multiplied by min(1, clip_norm / (n + 1e-6)), as torch.nn.utils.clip_grad_norm_ does. What grad writes is not
+//     clipped; what update reads is, as the gradients of a step are.
+//   - The learning rate of step k, counted from 0, is a function of k alone, computed in float64: fixtures/experiment's type
+//     Schedule has the formulas. k is the state's "step" before the update.
+//   - Weight decay applies to every trained parameter but those whose name fits a pattern of optimizer.no_decay, in which "*" stands
+//     for any text. A pattern that no parameter's name fits is an error of kind "input".
+//   - The optimizer updates the parameters; Adam's bias correction counts the update as number k+1.
+//
 // # Randomness
 //
 // With random "shared", dropout masks come from one counter-based generator, so that every engine draws the same

@@ -124,7 +124,9 @@ func checkSchema(s string) error {
 func syntax(data []byte, err error) error {
 	var se *json.SyntaxError
 	if errors.As(err, &se) {
-		if strings.Contains(se.Error(), "unexpected end") {
+		// After a cut inside a number, "0.", the decoder sees a space that the file does not have.
+		space := strings.Contains(se.Error(), "invalid character ' '") && int(se.Offset) >= len(data) && data[len(data)-1] != ' '
+		if strings.Contains(se.Error(), "unexpected end") || space {
 			return fmt.Errorf("is cut short after %d bytes: the writing was interrupted or the copy is incomplete", len(data))
 		}
 		line := 1 + bytes.Count(data[:min(int(se.Offset), len(data))], []byte("\n"))

@@ -97,6 +97,7 @@ func TestReadRefuses(t *testing.T) {
 		{"empty", "", "is empty", "an interrupted copy leaves an empty file"},
 		{"blank", " \n", "is empty", "white space is no record"},
 		{"truncated", string(whole[:len(whole)/2]), "is cut short", "a partial copy"},
+		{"cut inside a number", `{"schema": "tandem/1", "x": 0.`, "is cut short", "the decoder takes it for a wrong character"},
 		{"last byte missing", string(whole[:len(whole)-2]), "is cut short", "the closing brace is part of the record"},
 		{"not JSON", "epoch,loss\n1,2.3\n", "is not JSON", "a table of another program"},
 		{"ONNX", "\x08\x08\x12\x07pytorch", "is not JSON", "the wrong file of the run's folder"},
