@@ -36,6 +36,32 @@ func TestValidateRefuses(t *testing.T) {
 		{"roles exchanged", func(r *record.Run) { r.Engines[0].Role = record.Candidate }, "engines must be", "the believed one is named"},
 		{"threads unknown", func(r *record.Run) { r.Engines[1].Threads = 0 }, "engines[1].threads", "thread counts change results"},
 
+		{"diagnosis of a PASS", func(r *record.Run) { r.Parity.Diagnosis = &record.Diagnosis{Summary: "x"} }, "parity.diagnosis is present although", "a PASS has no cause"},
+		{"diagnosis of another stage", func(r *record.Run) {
+			*r = *recordtest.Failed()
+			r.Parity.Diagnosis.Stage = record.StageData
+		}, "parity.diagnosis.stage", "it explains the verdict beside it"},
+		{"diagnosis that says nothing", func(r *record.Run) {
+			*r = *recordtest.Failed()
+			r.Parity.Diagnosis.Summary = ""
+		}, "parity.diagnosis.summary is blank", ""},
+		{"operator without a name", func(r *record.Run) {
+			*r = *recordtest.Failed()
+			r.Parity.Diagnosis.Operator.Node = ""
+		}, "parity.diagnosis.operator", "nobody finds it"},
+		{"cause without a name", func(r *record.Run) {
+			*r = *recordtest.Failed()
+			r.Parity.Diagnosis.Causes[0].Name = ""
+		}, "parity.diagnosis.causes[0] has the name", ""},
+		{"cause of unknown certainty", func(r *record.Run) {
+			*r = *recordtest.Failed()
+			r.Parity.Diagnosis.Causes[0].Certainty = "sure"
+		}, "certainty", "there are three"},
+		{"evidence elsewhere", func(r *record.Run) {
+			*r = *recordtest.Failed()
+			r.Parity.Diagnosis.Evidence = "../x"
+		}, "parity.diagnosis.evidence", "a record must not point out of its run"},
+
 		{"other weights", func(r *record.Run) { r.Parity.InitialStateIdentical = false }, "initial states differ", "the founding lie: other weights"},
 		{"other data", func(r *record.Run) { r.Parity.DataIdentical = false }, "data differ", "the founding lie: other data"},
 		{"optimizer never stepped", func(r *record.Run) {

@@ -159,6 +159,7 @@ func (d *document) verdict() {
 			d.para("> **%s has a planted mistake: %s.** This run tests the judge, not the engine.", escape(e.Name), escape(e.Mutant))
 		}
 	}
+	d.diagnosis()
 	d.para("## Why")
 	d.list(escapeAll(p.Reasons))
 	if len(p.ChangedThresholds) > 0 {
@@ -181,12 +182,31 @@ func (d *document) verdict() {
 		d.para("%s.", escape(sentence(proofSentence(p.Proof))))
 		var rows [][]string
 		for _, m := range p.Proof.Mutants {
-			rows = append(rows, []string{code(m.Name), string(m.Verdict), string(m.Stage)})
+			cause := ""
+			if m.Cause != "" {
+				cause = code(m.Cause)
+			}
+			rows = append(rows, []string{code(m.Name), string(m.Verdict), string(m.Stage), cause})
 		}
 		if len(rows) > 0 {
-			d.table([]string{"planted mistake", "verdict", "first wrong stage"}, rows)
+			d.table([]string{"planted mistake", "verdict", "first wrong stage", "named cause"}, rows)
 		}
 	}
+}
+
+// diagnosis says of a FAIL where it comes from.
+func (d *document) diagnosis() {
+	found := d.r.Parity.Diagnosis
+	if found == nil {
+		return
+	}
+	d.para("## Where it comes from")
+	d.para("%s", escape(found.Summary))
+	var rows [][]string
+	for _, row := range diagnosisRows(found) {
+		rows = append(rows, []string{"**" + row[0] + "**", escape(row[1])})
+	}
+	d.table([]string{"", ""}, rows)
 }
 
 // sentence begins words with a capital letter.

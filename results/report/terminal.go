@@ -139,12 +139,22 @@ func (s *summary) verdict() {
 			s.wrap(plain, "  ", fmt.Sprintf("(%s has a planted mistake: %s)", e.Name, e.Mutant))
 		}
 	}
+	s.diagnosis()
 	for _, reason := range s.reasons() {
 		s.wrap(plain, "  - ", reason)
 	}
 	if len(p.ChangedThresholds) > 0 {
 		s.wrap(yellow, "  ! ", "changed thresholds: "+strings.Join(p.ChangedThresholds, "; "))
 	}
+}
+
+// diagnosis says of a FAIL, right below the headline, where it comes from.
+func (s *summary) diagnosis() {
+	var rows [][]cell
+	for _, row := range diagnosisRows(s.r.Parity.Diagnosis) {
+		rows = append(rows, []cell{{s: row[0], style: bold}, {s: row[1]}})
+	}
+	s.table(rows)
 }
 
 // reasons are those that the table of the stages does not show already. A PASS has one of each stage, of which only

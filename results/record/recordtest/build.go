@@ -68,6 +68,20 @@ func Failed() *record.Run {
 		}
 	}
 	setStage(p, record.StageBackward, record.Fail, "net.0.weight at step 0")
+	worst := p.Steps[0].Gradients[len(p.Steps[0].Gradients)-1]
+	p.Diagnosis = &record.Diagnosis{
+		Stage: record.StageBackward, Step: 0, FailingSteps: []int{0, 1, 157, 400, 784}, Tensor: "gradients/net.6.bias",
+		Error: &worst.Error, Rho: &worst.Rho, Float64Gap: worst.Float64Gap,
+		Operator: &record.Operator{Node: "node_linear_2", Op: "Gemm", Module: "net.6", Source: "mlp.py:14: return self.net(x)", Among: []string{"node_dropout_1"}},
+		Causes: []record.Cause{{
+			Name: "batch-factor", Certainty: record.Exact, Residual: new(record.Float(8.1e-17)), Steps: []int{0, 1, 157, 400, 784},
+			Text: "gradients/net.6.bias is the reference's times 1/B: it is divided by the batch twice (B = 32), as 6 of the 6 tensors that are off are",
+		}},
+		Summary: "gradients/net.6.bias leaves the noise first at step 0, at node \"node_linear_2\" (Gemm) of the module net.6; nothing between it and " +
+			"node_dropout_1 was compared, so those may be to blame as well. Cause: gradients/net.6.bias is the reference's times 1/B: it is divided by the batch twice (B = 32), " +
+			"as 6 of the 6 tensors that are off are.",
+		Evidence: "evidence",
+	}
 	r.Timing.Speedup = nil
 	r.Timing.Claim = "no speed-up is claimed: the verdict is FAIL"
 	r.Accuracy.Candidate = 0.802
