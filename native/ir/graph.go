@@ -107,6 +107,8 @@ type Node struct {
 	// Writes lists the persistent values that the node changes in place; it must run after all their readers.
 	Writes []*Value
 	Origin Origin
+	// Workspace is the number of floating-point elements that the node needs besides its outputs while it runs; shape inference sets it.
+	Workspace int
 	// Version is the ONNX operator set version that the node was written for; 0 for tandem's own operators.
 	Version int64
 }

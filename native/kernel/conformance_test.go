@@ -144,6 +144,11 @@ var elsewhere = map[string]string{
 	"Triangle":                      "the operator's cases: copies rows",
 	"NewPool":                       "pool_test.go",
 	"Path, Paths, Use, UseVariable": "path_test.go",
+
+	"Unfold, Fold": "the operator Conv's cases: copies, and Accumulate of rows",
+	"Depthwise, DepthwiseData, DepthwiseWeights": "the operator Conv's cases: generic alone",
+	"MaxPool, MaxPoolGradient":                   "the operator's cases: generic alone",
+	"AveragePool, AveragePoolGradient":           "the operator's cases: generic alone",
 }
 
 // TestEveryKernelConforms reads the package's own source: an exported function is in the suite, or elsewhere says where else it is tested.

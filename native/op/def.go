@@ -46,7 +46,9 @@ type Context[T kernel.Float] struct {
 	Node *ir.Node
 	In   []Buffer[T] // omitted inputs have none of the slices
 	Out  []Buffer[T]
-	Pool *kernel.Pool
+	// Workspace has as many elements as the node asked for. What it holds before and after the call is not known.
+	Workspace []T
+	Pool      *kernel.Pool
 	// Run holds the numbers that differ from step to step.
 	Run *Run
 }

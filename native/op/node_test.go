@@ -41,6 +41,9 @@ var excluded = map[string]string{
 	"test_training_dropout_mask":         "the mask is drawn by NumPy's generator, tandem's by Philox",
 }
 
+// fourDigits are node tests whose inputs and expected values were typed with four digits after the point.
+var fourDigits = []string{"test_averagepool_2d_ceil_last_window_starts_on_pad"}
+
 // TestOperatorsFile holds the list that testdata/nodetests.py reads to the operators that are registered.
 func TestOperatorsFile(t *testing.T) {
 	golden(t, "testdata/operators.txt", strings.Join(op.Names(), "\n")+"\n")
@@ -149,6 +152,7 @@ type nodeTest struct {
 	data      map[string]*tensor.Tensor // input_0, ... and output_0, ...
 	inputs    []string                  // the names of the model's inputs in the test's order
 	operators []string
+	tolerance float64 // absolute
 }
 
 func readNodeTest(archive *zip.ReadCloser, name string) (*nodeTest, error) {
@@ -176,7 +180,10 @@ func readNodeTest(archive *zip.ReadCloser, name string) (*nodeTest, error) {
 	if err := proto.Unmarshal(model, p); err != nil {
 		return nil, err
 	}
-	c := &nodeTest{data: file.Tensors}
+	c := &nodeTest{data: file.Tensors, tolerance: 1e-6}
+	if slices.Contains(fourDigits, name) {
+		c.tolerance = 1e-4
+	}
 	for _, in := range p.Graph.Input {
 		c.inputs = append(c.inputs, in.GetName())
 	}
@@ -282,7 +289,7 @@ func runNodeTest[T kernel.Float](c *nodeTest) error {
 		if !slices.Equal(b.Shape, want.Shape()) {
 			return &difference{fmt.Sprintf("output %d has shape %v, want %v", i, b.Shape, want.Shape())}
 		}
-		if err := compareNodeTest(i, b, want); err != nil {
+		if err := compareNodeTest(i, b, want, c.tolerance); err != nil {
 			return err
 		}
 	}
@@ -293,9 +300,9 @@ type difference struct{ text string }
 
 func (d *difference) Error() string { return d.text }
 
-// compareNodeTest demands integers and truth values exactly, and floating-point numbers within 1e-6 + 4e-6 of the expected ones:
+// compareNodeTest demands integers and truth values exactly, and floating-point numbers within the tolerance (1e-6) + 4e-6 of the expected ones:
 // these were computed by NumPy in float32, whose functions and sums are some units in the last place off.
-func compareNodeTest[T kernel.Float](output int, b op.Buffer[T], want *tensor.Tensor) error {
+func compareNodeTest[T kernel.Float](output int, b op.Buffer[T], want *tensor.Tensor, tolerance float64) error {
 	for i, w := range want.Float64s() {
 		var got float64
 		switch {
@@ -307,7 +314,7 @@ func compareNodeTest[T kernel.Float](output int, b op.Buffer[T], want *tensor.Te
 			got = 1
 		}
 		same := got == w || math.IsNaN(got) && math.IsNaN(w)
-		if !same && (b.Float == nil || !(math.Abs(got-w) <= 1e-6+4e-6*math.Abs(w))) {
+		if !same && (b.Float == nil || !(math.Abs(got-w) <= tolerance+4e-6*math.Abs(w))) {
 			return &difference{fmt.Sprintf("output %d, element %d is %v, want %v", output, i, got, w)}
 		}
 	}

@@ -47,6 +47,13 @@ func Bind[T kernel.Float](g *ir.Graph, plan *Plan, run *op.Run, pool *kernel.Poo
 		if c.Out, err = p.buffers(n.Outputs); err != nil {
 			return nil, &op.NodeError{Node: n, Err: err}
 		}
+		if w := plan.Workspace[n]; w != nil {
+			b, err := p.Buffer(w)
+			if err != nil {
+				return nil, &op.NodeError{Node: n, Err: err}
+			}
+			c.Workspace = b.Float
+		}
 		call, err := bindNode(def, c)
 		if err != nil {
 			return nil, &op.NodeError{Node: n, Err: err}

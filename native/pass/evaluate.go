@@ -5,17 +5,29 @@ import (
 	"tandem/native/op"
 )
 
-// Evaluate switches training behaviour off: a Dropout becomes the identity.
+// Evaluate switches training behaviour off: a Dropout becomes the identity, a BatchNormalization uses its running statistics.
 func Evaluate(g *ir.Graph) error {
 	for _, n := range g.Nodes {
-		if n.Op != "Dropout" {
+		switch n.Op {
+		case "Dropout":
+			n.Op = "Identity"
+			n.Inputs, n.Outputs = n.Inputs[:1], n.Outputs[:1]
+		case "BatchNormalization":
+			if !hasRunningStatistics(n) {
+				continue // without any, it uses the batch's own in every mode
+			}
+			n.Attributes = n.Attributes.With("training_mode", int64(0))
+		default:
 			continue
 		}
-		n.Op = "Identity"
-		n.Inputs, n.Outputs = n.Inputs[:1], n.Outputs[:1]
 		if err := op.Infer(n); err != nil {
 			return err
 		}
 	}
 	return g.Verify()
+}
+
+// hasRunningStatistics reports whether a BatchNormalization reads buffers, not constants.
+func hasRunningStatistics(n *ir.Node) bool {
+	return n.Inputs[3].Role == ir.Buffer && n.Inputs[4].Role == ir.Buffer
 }

@@ -195,6 +195,9 @@ func (im *importer) node(n *onnx.Node) error {
 			return err
 		}
 	}
+	if n.OpType == "BatchNormalization" {
+		im.batchNormalization(n, node)
+	}
 	if m := im.model.Manifest; m != nil && n.OpType == "Gather" {
 		for _, p := range m.EmbeddingPadding {
 			if p.Weight == n.Input(0) {
@@ -254,4 +257,16 @@ func (im *importer) dropout(n *onnx.Node, node *ir.Node) error {
 	}
 	node.Attributes = node.Attributes.With("tandem_site", int64(site)).With("tandem_p", p)
 	return nil
+}
+
+// batchNormalization tells a BatchNormalization node of PyTorch's that the new running variance is the unbiased one, and PyTorch's momentum in
+// float64.
+func (im *importer) batchNormalization(n *onnx.Node, node *ir.Node) {
+	m := im.model.Manifest
+	if m == nil {
+		return
+	}
+	if i := slices.IndexFunc(m.BatchNorm, func(b onnx.BatchNorm) bool { return b.Node == n.Name }); i >= 0 {
+		node.Attributes = node.Attributes.With("tandem_unbiased", int64(1)).With("tandem_momentum", m.BatchNorm[i].Momentum)
+	}
 }

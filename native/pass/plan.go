@@ -18,6 +18,8 @@ type Plan struct {
 	Length map[ir.Type]int
 	// Alias names the value whose memory another one shares: the input of a view.
 	Alias map[*ir.Value]*ir.Value
+	// Workspace stands for the memory that a node needs only while it runs.
+	Workspace map[*ir.Node]*ir.Value
 }
 
 // interval is a value's life: from the node that computes it to the last one that reads it.
@@ -31,7 +33,7 @@ type interval struct {
 // run, so that the caller can fill and read them. Larger values are placed first, each at the lowest free offset (the
 // greedy-by-size strategy of Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020).
 func NewPlan(g *ir.Graph) (*Plan, error) {
-	p := &Plan{Offset: map[*ir.Value]int{}, Length: map[ir.Type]int{}, Alias: map[*ir.Value]*ir.Value{}}
+	p := &Plan{Offset: map[*ir.Value]int{}, Length: map[ir.Type]int{}, Alias: map[*ir.Value]*ir.Value{}, Workspace: map[*ir.Node]*ir.Value{}}
 	lives := map[*ir.Value]*interval{}
 	var order []*interval
 	born := func(v *ir.Value, at int) {
@@ -54,6 +56,10 @@ func NewPlan(g *ir.Graph) (*Plan, error) {
 			if l := lives[p.Root(v)]; l != nil {
 				l.last = max(l.last, i)
 			}
+		}
+		if n.Workspace > 0 {
+			p.Workspace[n] = &ir.Value{Name: n.Origin.Node + "/workspace", Type: ir.Float, Shape: []int{n.Workspace}}
+			born(p.Workspace[n], i)
 		}
 		for k, v := range n.Outputs {
 			switch {

@@ -2,6 +2,7 @@ package pass_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -14,9 +15,26 @@ import (
 	"tandem/onnx/tensor"
 )
 
+// likely are inputs and attributes that fit together, of operators that random ones seldom fit.
+var likely = map[string]struct {
+	inputs     []string
+	attributes map[string]any
+}{
+	"AveragePool":        {[]string{"image"}, map[string]any{"kernel_shape": []int64{2, 3}}},
+	"BatchNormalization": {[]string{"image", "channels", "channels", "channels", "channels"}, nil},
+	"Concat":             {[]string{"x", "w"}, map[string]any{"axis": int64(0)}},
+	"Conv":               {[]string{"image", "filter"}, nil},
+	"CumSum":             {[]string{"x", "ints0"}, nil},
+	"GlobalAveragePool":  {[]string{"image"}, nil},
+	"MaxPool":            {[]string{"image"}, map[string]any{"kernel_shape": []int64{2, 3}}},
+	"Where":              {[]string{"t", "x", "w"}, nil},
+}
+
 // randomModel is a few nodes of any operators with any inputs and attributes: most are refused, some are sound.
 func randomModel(t *testing.T, rng *rand.Rand) *onnx.Model {
 	b := onnx.NewBuilder("random", 20).
+		Input("image", tensor.Float32, -1, 2, 3, 4).Initializer("filter", of(t, []float32{1, 2, 3, 4, 5, 6, 7, 8}, 1, 2, 2, 2)).
+		Initializer("channels", of(t, []float32{1, 2}, 2)).
 		Input("x", tensor.Float32, -1, 3).Input("i", tensor.Int64, 2).Input("t", tensor.Bool, 2, 1).
 		Initializer("w", of(t, []float32{1, 2, 3, 4, 5, 6}, 2, 3)).Initializer("v", of(t, []float32{1, 2, 3}, 3)).
 		Initializer("wT", of(t, []float32{1, 2, 3, 4, 5, 6}, 3, 2)).Initializer("scalar", of(t, []float32{0.5})).Initializer("empty", of(t, []float32{}, 0, 3)).Initializer("yes", of(t, []bool{true}))
@@ -34,6 +52,11 @@ func randomModel(t *testing.T, rng *rand.Rand) *onnx.Model {
 		count := rng.IntN(4)
 		if d := op.Lookup(operator); d != nil && rng.IntN(8) > 0 { // a number that it takes
 			count = d.MinInputs + rng.IntN(max(d.MaxInputs, d.MinInputs+1)-d.MinInputs+1)
+		}
+		attributes := map[string]any{}
+		if fit, ok := likely[operator]; ok && rng.IntN(3) > 0 {
+			inputs, count = slices.Clone(fit.inputs), 0
+			maps.Copy(attributes, fit.attributes)
 		}
 		for range count {
 			from := names
@@ -55,13 +78,12 @@ func randomModel(t *testing.T, rng *rand.Rand) *onnx.Model {
 			last = fmt.Sprintf("n%d.%d", n, o)
 			outputs = append(outputs, last)
 		}
-		attributes := map[string]any{}
 		small := func() int64 { return rng.Int64N(6) - 2 }
 		if operator == "Cast" {
 			attributes["to"] = []int64{1, 7, 9, 11}[rng.IntN(4)]
 		}
 		for range rng.IntN(3) {
-			switch rng.IntN(7) {
+			switch rng.IntN(10) {
 			case 0:
 				attributes["axis"] = small()
 			case 1:
@@ -76,6 +98,12 @@ func randomModel(t *testing.T, rng *rand.Rand) *onnx.Model {
 				attributes["num_outputs"] = small()
 			case 6:
 				attributes["transA"], attributes["transB"], attributes["alpha"] = small()&1, small()&1, 0.5
+			case 7:
+				attributes["kernel_shape"], attributes["ceil_mode"] = [][]int64{{2, 2}, {1, 3}, {4, 5}, {3}, {0, 1}}[rng.IntN(5)], small()&1
+			case 8:
+				attributes["strides"], attributes["dilations"] = []int64{1 + small()&1, 1}, []int64{1, 1 + small()&1}
+			case 9:
+				attributes["pads"], attributes["training_mode"] = []int64{small(), 1, 0, 2}, small()&1
 			}
 		}
 		b.Node(operator, inputs, outputs, attributes)

@@ -104,6 +104,9 @@ func (t *Trainer[T]) trainingGraph(rows int) (*ir.Graph, map[*ir.Value]*ir.Value
 		return nil, nil, err
 	}
 	g.Outputs = []*ir.Value{loss}
+	if err := pass.Statistics(g); err != nil {
+		return nil, nil, err
+	}
 	if err := pass.Update(g, gradients, t.options.Optimizer); err != nil {
 		return nil, nil, err
 	}
