@@ -4,7 +4,7 @@
 //
 // Data flows one way:
 //
-//	onnx.Model → pass.Import → ir.Graph → pass.Eval, pass.Differentiate, pass.Update, pass.Prune → pass.Plan → pass.Bind → a list of calls
+//	onnx.Model → pass.Import → ir.Graph → pass.Simplify, pass.Differentiate, pass.Update, pass.Prune → pass.Plan → pass.Bind → a list of calls
 //
 //	native/ir      the graph that all passes share: values with static shapes, nodes, where each came from
 //	native/op      the operators, one file each: shape rule, kernel, gradient

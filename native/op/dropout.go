@@ -19,7 +19,7 @@ func init() {
 		Infer:   inferDropout,
 		Float32: bindDropout[float32], Float64: bindDropout[float64],
 		Gradient: func(g *Gradient) error {
-			if !dropoutTrains(g.Node) {
+			if !Drops(g.Node) {
 				g.Set(0, g.Out[0])
 				return nil
 			}
@@ -52,8 +52,8 @@ func init() {
 	})
 }
 
-// dropoutTrains reports whether the node drops anything: its training_mode input is the constant true.
-func dropoutTrains(n *ir.Node) bool {
+// Drops reports whether a Dropout node drops anything: its training_mode input is the constant true.
+func Drops(n *ir.Node) bool {
 	v := n.Input(2)
 	return v != nil && v.Const != nil && v.Const.Len() == 1 && v.Const.Bytes()[0] != 0
 }
@@ -94,7 +94,7 @@ func bindDropout[T kernel.Float](c *Context[T]) (func(), error) {
 	if len(c.Out) > 1 {
 		mask = c.Out[1].Bool
 	}
-	if !dropoutTrains(c.Node) {
+	if !Drops(c.Node) {
 		return func() {
 			copy(y, x)
 			for i := range mask {

@@ -3,6 +3,7 @@
 //	Import         onnx.Model → ir.Graph with static shapes; integers computed from shapes and constants are folded
 //	Evaluate       (evaluation only) training behaviour is switched off
 //	Loss           the loss is added to the model's output
+//	Simplify       groups of nodes become single ones: attention, linear layers
 //	Differentiate  the gradient nodes are added
 //	Update         (training only) the optimizer's nodes are added
 //	Prune          what nothing needs is taken away

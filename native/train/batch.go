@@ -14,7 +14,7 @@ type kind uint8
 const (
 	training kind = iota
 	gradient
-	activations // gradient, and every value of the forward pass is kept
+	activations // gradient, and a second program keeps every value of the forward pass
 	evaluation
 )
 
@@ -36,6 +36,8 @@ type Batch[T kernel.Float] struct {
 	classes int64
 	outputs []named[T]
 	grads   []named[T]
+	// forward computes the values of the forward pass node by node, where the program computes some nodes together.
+	forward *pass.Program[T]
 	values  []named[T]
 }
 
@@ -99,18 +101,7 @@ func (b *Batch[T]) compileGradient() error {
 		return err
 	}
 	outputs := g.Outputs
-	var values []*ir.Value
-	if b.kind == activations {
-		for _, n := range g.Nodes {
-			for _, v := range n.Outputs {
-				if n.Origin.Phase == ir.Forward && v != nil && v.Type == ir.Float {
-					values = append(values, v)
-				}
-			}
-		}
-	}
 	g.Outputs = append([]*ir.Value{loss}, outputs...)
-	g.Outputs = append(g.Outputs, values...)
 	for _, p := range g.State {
 		if d := gradients[p]; d != nil {
 			g.Outputs = append(g.Outputs, d)
@@ -124,17 +115,72 @@ func (b *Batch[T]) compileGradient() error {
 	}
 	for _, p := range g.State {
 		if d := gradients[p]; d != nil {
-			if err := b.name(&b.grads, p.Name, d); err != nil {
+			if err := name(b.program, &b.grads, p.Name, d); err != nil {
 				return err
 			}
 		}
 	}
-	for _, v := range values {
-		if err := b.name(&b.values, v.Name, v); err != nil {
+	if b.kind == activations {
+		if err := b.compileForward(); err != nil {
 			return err
 		}
 	}
 	return b.nameOutputs(outputs)
+}
+
+// compileForward makes the program that keeps every value of the forward pass.
+func (b *Batch[T]) compileForward() error {
+	g, _, err := b.owner.forwardGraph(b.Rows)
+	if err != nil {
+		return err
+	}
+	for _, n := range g.Nodes {
+		for _, v := range n.Outputs {
+			if n.Origin.Phase == ir.Forward && v != nil && v.Type == ir.Float {
+				g.Outputs = append(g.Outputs, v)
+			}
+		}
+	}
+	if err := pass.Prune(g); err != nil {
+		return err
+	}
+	if b.forward, err = b.owner.compile(g); err != nil {
+		return err
+	}
+	for _, n := range g.Nodes {
+		for _, v := range n.Outputs {
+			if v != nil && v.Type == ir.Float {
+				if err := name(b.forward, &b.values, v.Name, v); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// runForward computes the values of the forward pass from the program's inputs, if they were asked for.
+func (b *Batch[T]) runForward() error {
+	if b.forward == nil {
+		return nil
+	}
+	for i, v := range b.forward.Graph.Inputs {
+		to, err := b.forward.Buffer(v)
+		if err != nil {
+			return err
+		}
+		from, err := b.program.Buffer(b.program.Graph.Inputs[i])
+		if err != nil {
+			return err
+		}
+		copy(to.Float, from.Float)
+		copy(to.Int, from.Int)
+		copy(to.Bool, from.Bool)
+	}
+	for _, call := range b.forward.Calls {
+		call()
+	}
+	return nil
 }
 
 func (b *Batch[T]) compileEvaluation() error {
@@ -145,7 +191,7 @@ func (b *Batch[T]) compileEvaluation() error {
 	if err := pass.Evaluate(g); err != nil {
 		return err
 	}
-	if err := pass.Prune(g); err != nil {
+	if err := pass.Simplify(g); err != nil {
 		return err
 	}
 	if err := b.bind(g, nil); err != nil {
@@ -177,8 +223,8 @@ func (b *Batch[T]) bind(g *ir.Graph, loss *ir.Value) (err error) {
 	return nil
 }
 
-func (b *Batch[T]) name(list *[]named[T], name string, v *ir.Value) error {
-	buffer, err := b.program.Buffer(v)
+func name[T kernel.Float](p *pass.Program[T], list *[]named[T], name string, v *ir.Value) error {
+	buffer, err := p.Buffer(v)
 	if err != nil {
 		return err
 	}
@@ -189,7 +235,7 @@ func (b *Batch[T]) name(list *[]named[T], name string, v *ir.Value) error {
 func (b *Batch[T]) nameOutputs(outputs []*ir.Value) error {
 	for i, v := range outputs {
 		if v.Type == ir.Float {
-			if err := b.name(&b.outputs, b.owner.model.Graph.Outputs[i].Name, v); err != nil {
+			if err := name(b.program, &b.outputs, b.owner.model.Graph.Outputs[i].Name, v); err != nil {
 				return err
 			}
 		}

@@ -115,17 +115,28 @@ func (t *Trainer[T]) trainingGraph(rows int) (*ir.Graph, map[*ir.Value]*ir.Value
 
 // gradientGraph builds forward pass, loss and gradients.
 func (t *Trainer[T]) gradientGraph(rows int) (g *ir.Graph, loss *ir.Value, gradients map[*ir.Value]*ir.Value, err error) {
-	if g, err = pass.Import(t.model, map[string]int{batchDim: rows}); err != nil {
+	if g, loss, err = t.forwardGraph(rows); err != nil {
 		return nil, nil, nil, err
 	}
-	if loss, err = pass.Loss(g, t.options.Loss, t.options.Reduction); err != nil {
+	if err = pass.Simplify(g, loss); err != nil {
 		return nil, nil, nil, err
+	}
+	gradients, err = pass.Differentiate(g, loss)
+	return g, loss, gradients, err
+}
+
+// forwardGraph builds forward pass and loss, node by node as the model file has them.
+func (t *Trainer[T]) forwardGraph(rows int) (g *ir.Graph, loss *ir.Value, err error) {
+	if g, err = pass.Import(t.model, map[string]int{batchDim: rows}); err != nil {
+		return nil, nil, err
+	}
+	if loss, err = pass.Loss(g, t.options.Loss, t.options.Reduction); err != nil {
+		return nil, nil, err
 	}
 	if t.options.Rewrite != nil {
 		t.options.Rewrite(g)
 	}
-	gradients, err = pass.Differentiate(g, loss)
-	return g, loss, gradients, err
+	return g, loss, nil
 }
 
 // compile plans and binds a graph.
@@ -166,6 +177,9 @@ func (t *Trainer[T]) Gradient(b *Batch[T]) (T, error) {
 	t.run.Step = t.step
 	for _, call := range b.program.Calls {
 		call()
+	}
+	if err := b.runForward(); err != nil {
+		return 0, err
 	}
 	return b.loss[0], nil
 }
