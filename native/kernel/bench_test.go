@@ -96,7 +96,7 @@ func BenchmarkAdam(b *testing.B) {
 			for i := range g {
 				g[i], v[i] = float32(i%7), 1
 			}
-			c := AdamStep[float32]{Shrink: 1, Fresh1: 0.1, Beta2: 0.999, Fresh2: 0.001, Size: 0.001, Root: 0.1, Eps: 1e-8}
+			c := AdamStep[float32]{Shrink: 1, Fresh1: 0.1, Beta2: 0.999, Fresh2: 0.001, Size: 0.001, Scale: 10, Eps: 1e-8}
 			best := fastest(b, func() { Adam(x, g, m, v, &c) })
 			b.ReportMetric(float64(best)/n, "ns/element")
 		})

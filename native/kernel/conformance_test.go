@@ -86,7 +86,7 @@ func anything(rng *rand.Rand, _ int) float64 {
 
 // conforming is the list of kernels.
 func conforming[T Float]() []conformance[T] {
-	adam := AdamStep[T]{Shrink: 0.999, Decay: 0.01, Fresh1: 0.1, Beta2: 0.999, Fresh2: 0.001, Size: 0.01, Root: 0.2, Eps: 1e-8}
+	adam := AdamStep[T]{Shrink: 0.999, Decay: 0.01, Fresh1: 0.1, Beta2: 0.999, Fresh2: 0.001, Size: 0.01, Scale: 5, Eps: 1e-8}
 	sgd := SGDStep[T]{Rate: 0.1, Decay: 0.01, Momentum: 0.9, Fresh: 0.75}
 	// The second moment is not negative.
 	moments := func(rng *rand.Rand, s int) float64 {

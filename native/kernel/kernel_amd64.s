@@ -1067,13 +1067,18 @@ done:
 	RET
 
 // func adamAVX2(p *float32, gradient *float32, m *float32, v *float32, vectors int, c *float32)
-// Requires: AVX
-TEXT ·adamAVX2(SB), NOSPLIT, $0-48
+// Requires: AVX, SSE
+TEXT ·adamAVX2(SB), NOSPLIT, $8-48
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
 	MOVQ         m+16(FP), DX
 	MOVQ         v+24(FP), BX
 	MOVQ         vectors+32(FP), SI
+	STMXCSR      (SP)
+	MOVL         (SP), DI
+	ORL          $0x00008040, DI
+	MOVL         DI, 4(SP)
+	LDMXCSR      4(SP)
 	MOVQ         c+40(FP), DI
 	VBROADCASTSS (DI), Y8
 	VBROADCASTSS 4(DI), Y9
@@ -1101,7 +1106,7 @@ loop:
 	VADDPS  Y4, Y3, Y3
 	VMOVUPS Y3, (BX)
 	VSQRTPS Y3, Y3
-	VDIVPS  Y14, Y3, Y3
+	VMULPS  Y14, Y3, Y3
 	VADDPS  Y15, Y3, Y3
 	VMULPS  Y2, Y13, Y2
 	VDIVPS  Y3, Y2, Y2
@@ -1115,15 +1120,21 @@ loop:
 	JNZ     loop
 
 done:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
 // func sgdAVX2(p *float32, gradient *float32, vectors int, c *float32)
-// Requires: AVX
-TEXT ·sgdAVX2(SB), NOSPLIT, $0-32
+// Requires: AVX, SSE
+TEXT ·sgdAVX2(SB), NOSPLIT, $8-32
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
 	MOVQ         vectors+16(FP), DX
+	STMXCSR      (SP)
+	MOVL         (SP), BX
+	ORL          $0x00008040, BX
+	MOVL         BX, 4(SP)
+	LDMXCSR      4(SP)
 	MOVQ         c+24(FP), BX
 	VBROADCASTSS (BX), Y8
 	VBROADCASTSS 4(BX), Y9
@@ -1143,16 +1154,22 @@ loop:
 	JNZ     loop
 
 done:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
 // func sgdMomentumAVX2(p *float32, gradient *float32, b *float32, vectors int, c *float32)
-// Requires: AVX
-TEXT ·sgdMomentumAVX2(SB), NOSPLIT, $0-40
+// Requires: AVX, SSE
+TEXT ·sgdMomentumAVX2(SB), NOSPLIT, $8-40
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
 	MOVQ         b+16(FP), DX
 	MOVQ         vectors+24(FP), BX
+	STMXCSR      (SP)
+	MOVL         (SP), SI
+	ORL          $0x00008040, SI
+	MOVL         SI, 4(SP)
+	LDMXCSR      4(SP)
 	MOVQ         c+32(FP), SI
 	VBROADCASTSS (SI), Y8
 	VBROADCASTSS 4(SI), Y9
@@ -1179,16 +1196,22 @@ loop:
 	JNZ     loop
 
 done:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
 // func sgdNesterovAVX2(p *float32, gradient *float32, b *float32, vectors int, c *float32)
-// Requires: AVX
-TEXT ·sgdNesterovAVX2(SB), NOSPLIT, $0-40
+// Requires: AVX, SSE
+TEXT ·sgdNesterovAVX2(SB), NOSPLIT, $8-40
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
 	MOVQ         b+16(FP), DX
 	MOVQ         vectors+24(FP), BX
+	STMXCSR      (SP)
+	MOVL         (SP), SI
+	ORL          $0x00008040, SI
+	MOVL         SI, 4(SP)
+	LDMXCSR      4(SP)
 	MOVQ         c+32(FP), SI
 	VBROADCASTSS (SI), Y8
 	VBROADCASTSS 4(SI), Y9
@@ -1217,6 +1240,7 @@ loop:
 	JNZ     loop
 
 done:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
@@ -4330,13 +4354,18 @@ done:
 	RET
 
 // func adamAVX512(p *float32, gradient *float32, m *float32, v *float32, vectors int, c *float32)
-// Requires: AVX, AVX512F
-TEXT ·adamAVX512(SB), NOSPLIT, $0-48
+// Requires: AVX, AVX512F, SSE
+TEXT ·adamAVX512(SB), NOSPLIT, $8-48
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
 	MOVQ         m+16(FP), DX
 	MOVQ         v+24(FP), BX
 	MOVQ         vectors+32(FP), SI
+	STMXCSR      (SP)
+	MOVL         (SP), DI
+	ORL          $0x00008040, DI
+	MOVL         DI, 4(SP)
+	LDMXCSR      4(SP)
 	MOVQ         c+40(FP), DI
 	VBROADCASTSS (DI), Z8
 	VBROADCASTSS 4(DI), Z9
@@ -4364,7 +4393,7 @@ loop:
 	VADDPS  Z4, Z3, Z3
 	VMOVUPS Z3, (BX)
 	VSQRTPS Z3, Z3
-	VDIVPS  Z14, Z3, Z3
+	VMULPS  Z14, Z3, Z3
 	VADDPS  Z15, Z3, Z3
 	VMULPS  Z2, Z13, Z2
 	VDIVPS  Z3, Z2, Z2
@@ -4378,15 +4407,21 @@ loop:
 	JNZ     loop
 
 done:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
 // func sgdAVX512(p *float32, gradient *float32, vectors int, c *float32)
-// Requires: AVX, AVX512F
-TEXT ·sgdAVX512(SB), NOSPLIT, $0-32
+// Requires: AVX, AVX512F, SSE
+TEXT ·sgdAVX512(SB), NOSPLIT, $8-32
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
 	MOVQ         vectors+16(FP), DX
+	STMXCSR      (SP)
+	MOVL         (SP), BX
+	ORL          $0x00008040, BX
+	MOVL         BX, 4(SP)
+	LDMXCSR      4(SP)
 	MOVQ         c+24(FP), BX
 	VBROADCASTSS (BX), Z8
 	VBROADCASTSS 4(BX), Z9
@@ -4406,16 +4441,22 @@ loop:
 	JNZ     loop
 
 done:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
 // func sgdMomentumAVX512(p *float32, gradient *float32, b *float32, vectors int, c *float32)
-// Requires: AVX, AVX512F
-TEXT ·sgdMomentumAVX512(SB), NOSPLIT, $0-40
+// Requires: AVX, AVX512F, SSE
+TEXT ·sgdMomentumAVX512(SB), NOSPLIT, $8-40
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
 	MOVQ         b+16(FP), DX
 	MOVQ         vectors+24(FP), BX
+	STMXCSR      (SP)
+	MOVL         (SP), SI
+	ORL          $0x00008040, SI
+	MOVL         SI, 4(SP)
+	LDMXCSR      4(SP)
 	MOVQ         c+32(FP), SI
 	VBROADCASTSS (SI), Z8
 	VBROADCASTSS 4(SI), Z9
@@ -4442,16 +4483,22 @@ loop:
 	JNZ     loop
 
 done:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
 // func sgdNesterovAVX512(p *float32, gradient *float32, b *float32, vectors int, c *float32)
-// Requires: AVX, AVX512F
-TEXT ·sgdNesterovAVX512(SB), NOSPLIT, $0-40
+// Requires: AVX, AVX512F, SSE
+TEXT ·sgdNesterovAVX512(SB), NOSPLIT, $8-40
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
 	MOVQ         b+16(FP), DX
 	MOVQ         vectors+24(FP), BX
+	STMXCSR      (SP)
+	MOVL         (SP), SI
+	ORL          $0x00008040, SI
+	MOVL         SI, 4(SP)
+	LDMXCSR      4(SP)
 	MOVQ         c+32(FP), SI
 	VBROADCASTSS (SI), Z8
 	VBROADCASTSS 4(SI), Z9
@@ -4480,6 +4527,7 @@ loop:
 	JNZ     loop
 
 done:
+	LDMXCSR (SP)
 	VZEROUPPER
 	RET
 
@@ -4539,52 +4587,52 @@ TEXT ·transpose8AVX2(SB), NOSPLIT, $0-40
 	JZ    done
 
 loop:
-	VMOVUPS    (DX), Y0
-	VMOVUPS    (DX)(BX*1), Y1
-	VMOVUPS    (DX)(BX*2), Y2
-	VMOVUPS    (DX)(R8*1), Y3
-	VMOVUPS    (DI), Y4
-	VMOVUPS    (DI)(BX*1), Y5
-	VMOVUPS    (DI)(BX*2), Y6
-	VMOVUPS    (DI)(R8*1), Y7
-	VUNPCKLPS  Y1, Y0, Y8
-	VUNPCKHPS  Y1, Y0, Y9
-	VUNPCKLPS  Y3, Y2, Y10
-	VUNPCKHPS  Y3, Y2, Y11
-	VUNPCKLPS  Y5, Y4, Y12
-	VUNPCKHPS  Y5, Y4, Y13
-	VUNPCKLPS  Y7, Y6, Y14
-	VUNPCKHPS  Y7, Y6, Y15
-	VSHUFPS    $0x44, Y10, Y8, Y0
-	VSHUFPS    $0xee, Y10, Y8, Y1
-	VSHUFPS    $0x44, Y11, Y9, Y2
-	VSHUFPS    $0xee, Y11, Y9, Y3
-	VSHUFPS    $0x44, Y14, Y12, Y4
-	VSHUFPS    $0xee, Y14, Y12, Y5
-	VSHUFPS    $0x44, Y15, Y13, Y6
-	VSHUFPS    $0xee, Y15, Y13, Y7
-	VPERM2F128 $0x20, Y4, Y0, Y8
-	VPERM2F128 $0x31, Y4, Y0, Y12
-	VPERM2F128 $0x20, Y5, Y1, Y9
-	VPERM2F128 $0x31, Y5, Y1, Y13
-	VPERM2F128 $0x20, Y6, Y2, Y10
-	VPERM2F128 $0x31, Y6, Y2, Y14
-	VPERM2F128 $0x20, Y7, Y3, Y11
-	VPERM2F128 $0x31, Y7, Y3, Y15
-	VMOVUPS    Y8, (AX)
-	VMOVUPS    Y9, (AX)(CX*1)
-	VMOVUPS    Y10, (AX)(CX*2)
-	VMOVUPS    Y11, (AX)(R9*1)
-	LEAQ       (AX)(CX*4), AX
-	VMOVUPS    Y12, (AX)
-	VMOVUPS    Y13, (AX)(CX*1)
-	VMOVUPS    Y14, (AX)(CX*2)
-	VMOVUPS    Y15, (AX)(R9*1)
-	LEAQ       (AX)(CX*4), AX
-	ADDQ       $0x00000020, DX
-	ADDQ       $0x00000020, DI
-	DECQ       SI
-	JNZ        loop
+	VMOVUPS     (DX), X0
+	VINSERTF128 $0x01, (DI), Y0, Y0
+	VMOVUPS     16(DX), X4
+	VINSERTF128 $0x01, 16(DI), Y4, Y4
+	VMOVUPS     (DX)(BX*1), X1
+	VINSERTF128 $0x01, (DI)(BX*1), Y1, Y1
+	VMOVUPS     16(DX)(BX*1), X5
+	VINSERTF128 $0x01, 16(DI)(BX*1), Y5, Y5
+	VMOVUPS     (DX)(BX*2), X2
+	VINSERTF128 $0x01, (DI)(BX*2), Y2, Y2
+	VMOVUPS     16(DX)(BX*2), X6
+	VINSERTF128 $0x01, 16(DI)(BX*2), Y6, Y6
+	VMOVUPS     (DX)(R8*1), X3
+	VINSERTF128 $0x01, (DI)(R8*1), Y3, Y3
+	VMOVUPS     16(DX)(R8*1), X7
+	VINSERTF128 $0x01, 16(DI)(R8*1), Y7, Y7
+	VUNPCKLPS   Y1, Y0, Y8
+	VUNPCKHPS   Y1, Y0, Y9
+	VUNPCKLPS   Y3, Y2, Y10
+	VUNPCKHPS   Y3, Y2, Y11
+	VUNPCKLPS   Y5, Y4, Y12
+	VUNPCKHPS   Y5, Y4, Y13
+	VUNPCKLPS   Y7, Y6, Y14
+	VUNPCKHPS   Y7, Y6, Y15
+	VSHUFPS     $0x44, Y10, Y8, Y0
+	VSHUFPS     $0xee, Y10, Y8, Y1
+	VSHUFPS     $0x44, Y11, Y9, Y2
+	VSHUFPS     $0xee, Y11, Y9, Y3
+	VSHUFPS     $0x44, Y14, Y12, Y4
+	VSHUFPS     $0xee, Y14, Y12, Y5
+	VSHUFPS     $0x44, Y15, Y13, Y6
+	VSHUFPS     $0xee, Y15, Y13, Y7
+	VMOVUPS     Y0, (AX)
+	VMOVUPS     Y1, (AX)(CX*1)
+	VMOVUPS     Y2, (AX)(CX*2)
+	VMOVUPS     Y3, (AX)(R9*1)
+	LEAQ        (AX)(CX*4), AX
+	VMOVUPS     Y4, (AX)
+	VMOVUPS     Y5, (AX)(CX*1)
+	VMOVUPS     Y6, (AX)(CX*2)
+	VMOVUPS     Y7, (AX)(R9*1)
+	LEAQ        (AX)(CX*4), AX
+	ADDQ        $0x00000020, DX
+	ADDQ        $0x00000020, DI
+	DECQ        SI
+	JNZ         loop
 
 done:
 	VZEROUPPER
@@ -4605,60 +4653,60 @@ TEXT ·transposeAdd8AVX2(SB), NOSPLIT, $0-40
 	JZ    done
 
 loop:
-	VMOVUPS    (DX), Y0
-	VMOVUPS    (DX)(BX*1), Y1
-	VMOVUPS    (DX)(BX*2), Y2
-	VMOVUPS    (DX)(R8*1), Y3
-	VMOVUPS    (DI), Y4
-	VMOVUPS    (DI)(BX*1), Y5
-	VMOVUPS    (DI)(BX*2), Y6
-	VMOVUPS    (DI)(R8*1), Y7
-	VUNPCKLPS  Y1, Y0, Y8
-	VUNPCKHPS  Y1, Y0, Y9
-	VUNPCKLPS  Y3, Y2, Y10
-	VUNPCKHPS  Y3, Y2, Y11
-	VUNPCKLPS  Y5, Y4, Y12
-	VUNPCKHPS  Y5, Y4, Y13
-	VUNPCKLPS  Y7, Y6, Y14
-	VUNPCKHPS  Y7, Y6, Y15
-	VSHUFPS    $0x44, Y10, Y8, Y0
-	VSHUFPS    $0xee, Y10, Y8, Y1
-	VSHUFPS    $0x44, Y11, Y9, Y2
-	VSHUFPS    $0xee, Y11, Y9, Y3
-	VSHUFPS    $0x44, Y14, Y12, Y4
-	VSHUFPS    $0xee, Y14, Y12, Y5
-	VSHUFPS    $0x44, Y15, Y13, Y6
-	VSHUFPS    $0xee, Y15, Y13, Y7
-	VPERM2F128 $0x20, Y4, Y0, Y8
-	VPERM2F128 $0x31, Y4, Y0, Y12
-	VPERM2F128 $0x20, Y5, Y1, Y9
-	VPERM2F128 $0x31, Y5, Y1, Y13
-	VPERM2F128 $0x20, Y6, Y2, Y10
-	VPERM2F128 $0x31, Y6, Y2, Y14
-	VPERM2F128 $0x20, Y7, Y3, Y11
-	VPERM2F128 $0x31, Y7, Y3, Y15
-	VADDPS     (AX), Y8, Y8
-	VMOVUPS    Y8, (AX)
-	VADDPS     (AX)(CX*1), Y9, Y9
-	VMOVUPS    Y9, (AX)(CX*1)
-	VADDPS     (AX)(CX*2), Y10, Y10
-	VMOVUPS    Y10, (AX)(CX*2)
-	VADDPS     (AX)(R9*1), Y11, Y11
-	VMOVUPS    Y11, (AX)(R9*1)
-	LEAQ       (AX)(CX*4), AX
-	VADDPS     (AX), Y12, Y12
-	VMOVUPS    Y12, (AX)
-	VADDPS     (AX)(CX*1), Y13, Y13
-	VMOVUPS    Y13, (AX)(CX*1)
-	VADDPS     (AX)(CX*2), Y14, Y14
-	VMOVUPS    Y14, (AX)(CX*2)
-	VADDPS     (AX)(R9*1), Y15, Y15
-	VMOVUPS    Y15, (AX)(R9*1)
-	LEAQ       (AX)(CX*4), AX
-	ADDQ       $0x00000020, DX
-	ADDQ       $0x00000020, DI
-	DECQ       SI
-	JNZ        loop
+	VMOVUPS     (DX), X0
+	VINSERTF128 $0x01, (DI), Y0, Y0
+	VMOVUPS     16(DX), X4
+	VINSERTF128 $0x01, 16(DI), Y4, Y4
+	VMOVUPS     (DX)(BX*1), X1
+	VINSERTF128 $0x01, (DI)(BX*1), Y1, Y1
+	VMOVUPS     16(DX)(BX*1), X5
+	VINSERTF128 $0x01, 16(DI)(BX*1), Y5, Y5
+	VMOVUPS     (DX)(BX*2), X2
+	VINSERTF128 $0x01, (DI)(BX*2), Y2, Y2
+	VMOVUPS     16(DX)(BX*2), X6
+	VINSERTF128 $0x01, 16(DI)(BX*2), Y6, Y6
+	VMOVUPS     (DX)(R8*1), X3
+	VINSERTF128 $0x01, (DI)(R8*1), Y3, Y3
+	VMOVUPS     16(DX)(R8*1), X7
+	VINSERTF128 $0x01, 16(DI)(R8*1), Y7, Y7
+	VUNPCKLPS   Y1, Y0, Y8
+	VUNPCKHPS   Y1, Y0, Y9
+	VUNPCKLPS   Y3, Y2, Y10
+	VUNPCKHPS   Y3, Y2, Y11
+	VUNPCKLPS   Y5, Y4, Y12
+	VUNPCKHPS   Y5, Y4, Y13
+	VUNPCKLPS   Y7, Y6, Y14
+	VUNPCKHPS   Y7, Y6, Y15
+	VSHUFPS     $0x44, Y10, Y8, Y0
+	VSHUFPS     $0xee, Y10, Y8, Y1
+	VSHUFPS     $0x44, Y11, Y9, Y2
+	VSHUFPS     $0xee, Y11, Y9, Y3
+	VSHUFPS     $0x44, Y14, Y12, Y4
+	VSHUFPS     $0xee, Y14, Y12, Y5
+	VSHUFPS     $0x44, Y15, Y13, Y6
+	VSHUFPS     $0xee, Y15, Y13, Y7
+	VADDPS      (AX), Y0, Y0
+	VMOVUPS     Y0, (AX)
+	VADDPS      (AX)(CX*1), Y1, Y1
+	VMOVUPS     Y1, (AX)(CX*1)
+	VADDPS      (AX)(CX*2), Y2, Y2
+	VMOVUPS     Y2, (AX)(CX*2)
+	VADDPS      (AX)(R9*1), Y3, Y3
+	VMOVUPS     Y3, (AX)(R9*1)
+	LEAQ        (AX)(CX*4), AX
+	VADDPS      (AX), Y4, Y4
+	VMOVUPS     Y4, (AX)
+	VADDPS      (AX)(CX*1), Y5, Y5
+	VMOVUPS     Y5, (AX)(CX*1)
+	VADDPS      (AX)(CX*2), Y6, Y6
+	VMOVUPS     Y6, (AX)(CX*2)
+	VADDPS      (AX)(R9*1), Y7, Y7
+	VMOVUPS     Y7, (AX)(R9*1)
+	LEAQ        (AX)(CX*4), AX
+	ADDQ        $0x00000020, DX
+	ADDQ        $0x00000020, DI
+	DECQ        SI
+	JNZ         loop
 
 done:
 	VZEROUPPER

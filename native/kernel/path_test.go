@@ -77,7 +77,7 @@ func TestVariableChoosesThePath(t *testing.T) {
 // special are the numbers at which vector instructions differ from Go's operators most easily.
 var special = []float32{
 	0, float32(math.Copysign(0, -1)), float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)),
-	math.SmallestNonzeroFloat32, -math.SmallestNonzeroFloat32, math.MaxFloat32, -math.MaxFloat32, 1, -1,
+	math.SmallestNonzeroFloat32, -math.SmallestNonzeroFloat32, 1e-39, -3e-41, 0x1p-126, -0x1.8p-126, 1e-36, math.MaxFloat32, -math.MaxFloat32, 1, -1,
 }
 
 func TestKeepIsPhilox(t *testing.T) {
@@ -109,10 +109,10 @@ func TestAdamAgainstFloat64(t *testing.T) {
 	eachPath(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(6, 6))
 		const n = 1003
-		c := AdamStep[float32]{Shrink: 0.9999, Decay: 0.01, Fresh1: 0.1, Beta2: 0.999, Fresh2: 0.001, Size: 0.003, Root: 0.1, Eps: 1e-8}
+		c := AdamStep[float32]{Shrink: 0.9999, Decay: 0.01, Fresh1: 0.1, Beta2: 0.999, Fresh2: 0.001, Size: 0.003, Scale: 10, Eps: 1e-8}
 		c64 := AdamStep[float64]{
 			Shrink: float64(c.Shrink), Decay: float64(c.Decay), Fresh1: float64(c.Fresh1), Beta2: float64(c.Beta2), Fresh2: float64(c.Fresh2),
-			Size: float64(c.Size), Root: float64(c.Root), Eps: float64(c.Eps),
+			Size: float64(c.Size), Scale: float64(c.Scale), Eps: float64(c.Eps),
 		}
 		x, x64 := make([][]float32, 4), make([][]float64, 4)
 		for s := range x {
@@ -141,7 +141,7 @@ func TestAdamAgainstFloat64(t *testing.T) {
 				t.Fatalf("v[%d] is off by %g of %g", i, err, x64[3][i])
 			}
 			// The parameter is rounded twice; the update has the error of m, of the root of v, and four of its own.
-			update := c64.Size / (math.Sqrt(x64[3][i])/c64.Root + c64.Eps)
+			update := c64.Size / (math.Sqrt(x64[3][i])*c64.Scale + c64.Eps)
 			limit := 2*u*math.Abs(before[i]) + update*(6*u*size+16*u*size)
 			if err := math.Abs(float64(x[0][i]) - x64[0][i]); !(err <= limit) {
 				t.Fatalf("p[%d] is off by %g, allowed %g", i, err, limit)

@@ -10,7 +10,7 @@ type SGDStep[T Float] struct {
 	Fresh    T // 1 - dampening, the gradient's weight in the buffer
 }
 
-// SGD is p = p - Rate * (g + Decay * p), the same bits on every path.
+// SGD is p = p - Rate * (g + Decay * p), the same bits on every path. Subnormal numbers count as zeros, as in Adam.
 func SGD[T Float](p, g []T, c *SGDStep[T]) {
 	g = g[:len(p)]
 	done := 0
@@ -21,11 +21,12 @@ func SGD[T Float](p, g []T, c *SGDStep[T]) {
 		}
 	}
 	for i := done; i < len(p); i++ {
-		p[i] -= T(c.Rate * (g[i] + T(c.Decay*p[i])))
+		w := flush(p[i])
+		p[i] = flush(w - flush(c.Rate*flush(flush(g[i])+flush(c.Decay*w))))
 	}
 }
 
-// SGDMomentum updates the parameters p and the momentum buffer b, the same bits on every path:
+// SGDMomentum updates the parameters p and the momentum buffer b, the same bits on every path, subnormal numbers taken for zeros:
 //
 //	d = g + Decay * p
 //	b = Momentum * b + Fresh * d, or d if first is set
@@ -44,17 +45,18 @@ func SGDMomentum[T Float](p, g, b []T, c *SGDStep[T], first, nesterov bool) {
 		}
 	}
 	for i := done; i < len(p); i++ {
-		d := g[i] + T(c.Decay*p[i])
+		w := flush(p[i])
+		d := flush(flush(g[i]) + flush(c.Decay*w))
 		if first {
 			b[i] = d
 		} else {
-			b[i] = T(c.Momentum*b[i]) + T(c.Fresh*d)
+			b[i] = flush(flush(c.Momentum*flush(b[i])) + flush(c.Fresh*d))
 		}
 		if nesterov {
-			d += T(c.Momentum * b[i])
+			d = flush(d + flush(c.Momentum*b[i]))
 		} else {
 			d = b[i]
 		}
-		p[i] -= T(c.Rate * d)
+		p[i] = flush(w - flush(c.Rate*d))
 	}
 }

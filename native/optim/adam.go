@@ -41,7 +41,7 @@ func adam[T kernel.Float](decoupled bool) func(Config) Update[T] {
 			Begin: func(run *op.Run) {
 				t := float64(run.Step + 1)
 				step.Size = T(run.LearningRate / (1 - math.Pow(c.Betas[0], t)))
-				step.Root = T(math.Sqrt(1 - math.Pow(c.Betas[1], t)))
+				step.Scale = T(1 / math.Sqrt(1-math.Pow(c.Betas[1], t)))
 				step.Shrink, step.Decay = 1, T(c.WeightDecay)
 				if decoupled {
 					step.Shrink, step.Decay = T(1-run.LearningRate*c.WeightDecay), 0

@@ -351,18 +351,3 @@ func TestTrainedModelHoldsTheTrainedWeights(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkStep(b *testing.B) {
-	tr := newTrainer[float32](b, mlp(b, 784, 128, 10, 0.2), adamConfig, 1)
-	batch, err := tr.TrainingBatch(32)
-	if err != nil {
-		b.Fatal(err)
-	}
-	fill(batch, 0, 10)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := tr.Step(batch); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

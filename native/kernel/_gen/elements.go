@@ -9,6 +9,11 @@ import (
 // loop generates a function over the pointers named, which advance by a vector each turn: signature is the parameters beside
 // them, before runs once, and body gets the addresses.
 func (v vector) loop(name, doc string, pointers []string, signature string, before func(), body func(at []Mem)) {
+	v.loopUnder(nil, name, doc, pointers, signature, before, body)
+}
+
+// loopUnder is loop in a mode of the processor, which is left again at the end.
+func (v vector) loopUnder(m *mode, name, doc string, pointers []string, signature string, before func(), body func(at []Mem)) {
 	f := "func("
 	for _, p := range pointers {
 		kind := "*float32"
@@ -25,6 +30,7 @@ func (v vector) loop(name, doc string, pointers []string, signature string, befo
 		at = append(at, Mem{Base: Load(Param(p), GP64())})
 	}
 	vectors := Load(Param("vectors"), GP64())
+	m.enter()
 	if before != nil {
 		before()
 	}
@@ -42,8 +48,32 @@ func (v vector) loop(name, doc string, pointers []string, signature string, befo
 	DECQ(vectors)
 	JNZ(LabelRef("loop"))
 	Label("done")
+	m.leave()
 	VZEROUPPER()
 	RET()
+}
+
+// mode is one in which the processor takes subnormal numbers for zeros, read or written.
+type mode struct{ saved, changed Mem }
+
+func (m *mode) enter() {
+	if m == nil {
+		return
+	}
+	m.saved, m.changed = AllocLocal(4), AllocLocal(4)
+	const flushToZero, denormalsAreZero = 1 << 15, 1 << 6
+	STMXCSR(m.saved)
+	control := GP32()
+	MOVL(m.saved, control)
+	ORL(U32(flushToZero|denormalsAreZero), control)
+	MOVL(control, m.changed)
+	LDMXCSR(m.changed)
+}
+
+func (m *mode) leave() {
+	if m != nil {
+		LDMXCSR(m.saved)
+	}
 }
 
 // broadcast loads a float32 parameter into every lane of a register.

@@ -17,9 +17,9 @@ func (v vector) constants(rs ...reg.VecPhysical) {
 // optimizers generates the updates with the generic kernels' operations in their order and no FMA, so that their bits are the same.
 func optimizers(v vector) {
 	r := v.register
-	shrink, decay, fresh1, beta2, fresh2, size, root, eps := r(8), r(9), r(10), r(11), r(12), r(13), r(14), r(15)
-	v.loop("adam", "Adam", []string{"p", "gradient", "m", "v"}, ", c *float32", func() {
-		v.constants(shrink, decay, fresh1, beta2, fresh2, size, root, eps)
+	shrink, decay, fresh1, beta2, fresh2, size, scale, eps := r(8), r(9), r(10), r(11), r(12), r(13), r(14), r(15)
+	v.loopUnder(&mode{}, "adam", "Adam", []string{"p", "gradient", "m", "v"}, ", c *float32", func() {
+		v.constants(shrink, decay, fresh1, beta2, fresh2, size, scale, eps)
 	}, func(at []Mem) {
 		w, d, m, s, x := r(0), r(1), r(2), r(3), r(4)
 		VMULPS(at[0], shrink, w)
@@ -36,7 +36,7 @@ func optimizers(v vector) {
 		VADDPS(x, s, s)
 		VMOVUPS(s, at[3])
 		VSQRTPS(s, s)
-		VDIVPS(root, s, s)
+		VMULPS(scale, s, s)
 		VADDPS(eps, s, s)
 		VMULPS(m, size, m)
 		VDIVPS(s, m, m)
@@ -44,7 +44,7 @@ func optimizers(v vector) {
 		VMOVUPS(w, at[0])
 	})
 	rate, sgdDecay, momentum, fresh := r(8), r(9), r(10), r(11)
-	v.loop("sgd", "SGD without momentum", []string{"p", "gradient"}, ", c *float32", func() { v.constants(rate, sgdDecay) }, func(at []Mem) {
+	v.loopUnder(&mode{}, "sgd", "SGD without momentum", []string{"p", "gradient"}, ", c *float32", func() { v.constants(rate, sgdDecay) }, func(at []Mem) {
 		w, d := r(0), r(1)
 		VMOVUPS(at[0], w)
 		VMULPS(w, sgdDecay, d)
@@ -58,7 +58,7 @@ func optimizers(v vector) {
 		if nesterov {
 			name, doc = "sgdNesterov", "SGD with momentum in Nesterov's form"
 		}
-		v.loop(name, doc, []string{"p", "gradient", "b"}, ", c *float32", func() { v.constants(rate, sgdDecay, momentum, fresh) }, func(at []Mem) {
+		v.loopUnder(&mode{}, name, doc, []string{"p", "gradient", "b"}, ", c *float32", func() { v.constants(rate, sgdDecay, momentum, fresh) }, func(at []Mem) {
 			w, d, b, x := r(0), r(1), r(2), r(3)
 			VMOVUPS(at[0], w)
 			VMULPS(w, sgdDecay, d)

@@ -6,7 +6,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// transpose generates the transposition of a strip of eight rows, eight columns at a time: three rounds of eight shuffles. With add
+// transpose generates the transposition of a strip of eight rows, eight columns at a time: two rounds of eight shuffles. With add
 // it adds to what it would overwrite.
 func transpose(add bool) {
 	name, doc := "transpose8AVX2", "writes"
@@ -22,6 +22,7 @@ func transpose(add bool) {
 	src := Load(Param("src"), GP64())
 	stepSrc := Load(Param("stepSrc"), GP64())
 	blocks := Load(Param("blocks"), GP64())
+	x := []reg.VecPhysical{reg.X0, reg.X1, reg.X2, reg.X3, reg.X4, reg.X5, reg.X6, reg.X7}
 	y := []reg.VecPhysical{reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7}
 	t := []reg.VecPhysical{reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15}
 	src4 := GP64()
@@ -43,12 +44,15 @@ func transpose(add bool) {
 		return Mem{Base: base}
 	}
 	Label("loop")
-	for r := range 8 {
-		base := src
-		if r >= 4 {
-			base = src4
-		}
-		VMOVUPS(row(base, stepSrc, step3, r), y[r])
+	// Register r takes columns 0 ... 3 of rows r and r+4, register r+4 columns 4 ... 7: halves that are inserted from memory need no
+	// shuffle across the register's middle, of which a processor does one a cycle only.
+	for r := range 4 {
+		top, bottom := row(src, stepSrc, step3, r), row(src4, stepSrc, step3, r)
+		VMOVUPS(top, x[r])
+		VINSERTF128(U8(1), bottom, y[r], y[r])
+		top.Disp, bottom.Disp = 16, 16
+		VMOVUPS(top, x[r+4])
+		VINSERTF128(U8(1), bottom, y[r+4], y[r+4])
 	}
 	for i := 0; i < 8; i += 2 {
 		VUNPCKLPS(y[i+1], y[i], t[i])
@@ -60,16 +64,12 @@ func transpose(add bool) {
 		VSHUFPS(U8(0x44), t[i+3], t[i+1], y[i+2])
 		VSHUFPS(U8(0xee), t[i+3], t[i+1], y[i+3])
 	}
-	for i := range 4 {
-		VPERM2F128(U8(0x20), y[i+4], y[i], t[i])
-		VPERM2F128(U8(0x31), y[i+4], y[i], t[i+4])
-	}
 	for half := range 2 {
 		for r := range 4 {
 			if add {
-				VADDPS(row(dst, stepDst, dst3, r), t[4*half+r], t[4*half+r])
+				VADDPS(row(dst, stepDst, dst3, r), y[4*half+r], y[4*half+r])
 			}
-			VMOVUPS(t[4*half+r], row(dst, stepDst, dst3, r))
+			VMOVUPS(y[4*half+r], row(dst, stepDst, dst3, r))
 		}
 		LEAQ(Mem{Base: dst, Index: stepDst, Scale: 4}, dst)
 	}

@@ -1,0 +1,91 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"tandem/onnx"
+)
+
+// BenchmarkStep trains the MLP of the built-in experiment; allocations must stay 0. The metric "us/fastest" is that of the fastest
+// step, which other work on the machine disturbs least. With TANDEM_PROFILE set, each case ends with the fastest time of every call
+// of the step.
+func BenchmarkStep(b *testing.B) {
+	m, err := onnx.Load("../../fixtures/reference/recorded/mnist-mlp/model.onnx")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, threads := range []int{1, 2} {
+		for _, rows := range []int{32, 256, 1024} {
+			b.Run(fmt.Sprintf("threads=%d/batch=%d", threads, rows), func(b *testing.B) {
+				tr := newTrainer[float32](b, m, adamConfig, threads)
+				batch, err := tr.TrainingBatch(rows)
+				if err != nil {
+					b.Fatal(err)
+				}
+				rng := rand.New(rand.NewPCG(1, 5))
+				x := batch.Input("input")
+				for i := range x {
+					x[i] = float32(max(0, rng.NormFloat64())) // about half zeros, as in pictures
+				}
+				draw := func() { // new classes each time, so that nothing is learnt by heart and gradients stay of a usual size
+					for i := range batch.Targets() {
+						batch.Targets()[i] = int64(rng.IntN(10))
+					}
+				}
+				fastest := time.Duration(math.MaxInt64)
+				b.ReportAllocs()
+				for b.Loop() {
+					draw()
+					begin := time.Now()
+					if _, err := tr.Step(batch); err != nil {
+						b.Fatal(err)
+					}
+					fastest = min(fastest, time.Since(begin))
+				}
+				b.ReportMetric(float64(fastest)/1e3, "us/fastest")
+				if os.Getenv("TANDEM_PROFILE") != "" {
+					profile(batch, 200, draw)
+				}
+			})
+		}
+	}
+}
+
+// profile prints the fastest time of each call of a batch's program over some steps.
+func profile(b *Batch[float32], steps int, draw func()) {
+	calls := b.program.Calls
+	fastest := make([]time.Duration, len(calls))
+	for i := range fastest {
+		fastest[i] = math.MaxInt64
+	}
+	for range steps {
+		draw()
+		for i, call := range calls {
+			begin := time.Now()
+			call()
+			fastest[i] = min(fastest[i], time.Since(begin))
+		}
+		b.owner.step++
+		b.owner.run.Step = b.owner.step
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+	defer w.Flush()
+	sum := time.Duration(0)
+	for i, n := range b.program.Nodes {
+		sum += fastest[i]
+		shapes := ""
+		for _, v := range n.Inputs {
+			if v != nil {
+				shapes += fmt.Sprint(v.Shape)
+			}
+		}
+		fmt.Fprintf(w, "%.2f us\t%s\t%s\t%s\t%s\n", float64(fastest[i])/1e3, n.Origin.Phase, n.Op, n.Origin.Node, shapes)
+	}
+	fmt.Fprintf(w, "%.2f us\tin all\n", float64(sum)/1e3)
+}
