@@ -88,6 +88,8 @@
 // take long (see [DefaultTimeout]); an engine that takes longer, dies, or writes anything but an answer is ended, and
 // the [Failure] shows the last lines of its standard error. After an error answer ([Refusal]) it goes on.
 //
+// WRITING.md tells how to write an engine, and example/numpy_engine.py is a whole one in plain NumPy.
+//
 // An engine in Go implements [Engine], embeds [Unimplemented] for what it does not have, and calls [Serve]: the
 // package's example is a whole one.
 //
