@@ -23,7 +23,8 @@ type Options struct {
 	// Timeout is how long a command may take; steps is the number of steps of a step command, else 0. nil means
 	// DefaultTimeout.
 	Timeout func(command string, steps int) time.Duration
-	// Grace is how long an engine may take to end by itself after quit or after the end of its output; 0 means 5 s.
+	// Grace is how long an engine may take to end by itself after quit or after the end of its output; 0 means 30 s: on a busy machine an interpreter
+	// with large libraries takes seconds to end.
 	Grace time.Duration
 	// Stderr, if not nil, gets the engine's standard error as it is written.
 	Stderr io.Writer
@@ -89,7 +90,7 @@ func Start(ctx context.Context, cmd *exec.Cmd, opts Options) (*Client, error) {
 	if opts.Timeout == nil {
 		opts.Timeout = DefaultTimeout
 	}
-	opts.Grace = cmp.Or(opts.Grace, 5*time.Second)
+	opts.Grace = cmp.Or(opts.Grace, 30*time.Second)
 	c := &Client{
 		opts: opts, cmd: cmd, name: filepath.Base(cmd.Path), stderr: newTail(opts.Stderr),
 		lines: make(chan line), ending: make(chan struct{}), exited: make(chan struct{}),
