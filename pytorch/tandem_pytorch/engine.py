@@ -2,8 +2,8 @@
 
 The Go package results/engine specifies every command. What is this engine's own:
 
-- Modes: "eager" is torch as it comes, "fused" has the one-kernel optimizer, "compile" compiles forward and
-  loss as well.
+- Modes are those of the module ``modes``: "eager" is torch as it comes, "fused" has the one-kernel optimizer, "compile"
+  compiles everything, and so on.
 - ``grad`` always runs eagerly and always with the shared masks of the present step, whatever was loaded.
 - ``grad`` answers "unsupported" for a variant that would not be the same computation for the loaded model.
 - Dropout under random "own" is torch's, seeded with the experiment's seed at load.
@@ -30,8 +30,9 @@ from .errors import InputError, UnsupportedError
 from .experiment import Experiment
 from .files import TensorFile, listing, write_tensors
 from .models import source
+from .modes import MODES
 from .protocol import field
-from .trainer import MODES, Trainer
+from .trainer import Trainer
 
 #: Rows of one forward pass in ``forward``.
 FORWARD_ROWS = 512
@@ -111,7 +112,7 @@ class Engine:
             raise UnsupportedError(f'random "{random}" is none of shared, own')
         if field(params, "mutant", str, ""):
             raise UnsupportedError(f'mutant "{params["mutant"]}": this engine is the reference and has no mutants')
-        mode = field(params, "mode", str, "") or MODES[0]
+        mode = field(params, "mode", str, "") or next(iter(MODES))
         self._loaded = None
         experiment = experiments.read(field(params, "experiment", str))
         torch.set_num_threads(threads)
@@ -200,7 +201,7 @@ class Engine:
             name: nn.Parameter(value.detach().to(dtype, copy=True), requires_grad=value.requires_grad)
             for name, value in loaded.named.parameters.items()
         }
-        optimizer = optimizers.build(settings, copies, trainer.fused)
+        optimizer = optimizers.build(settings, copies, trainer.mode.implementation)
         moments = {
             copies[name]: {
                 slot: optimizers.read_slot(trainer.optimizer, value, slot).to(dtype)
@@ -216,7 +217,8 @@ class Engine:
                     f"the parameter {list(copies[name].shape)}"
                 )
             copies[name].grad = torch.from_numpy(value).to(dtype, copy=True)
-        optimizers.update(optimizer, copies.values(), settings, trainer.schedule, trainer.step, trainer.fused)
+        foreach = trainer.mode.implementation != ""
+        optimizers.update(optimizer, copies.values(), settings, trainer.schedule, trainer.step, foreach)
         buffers = {name: value.to(dtype) for name, value in loaded.named.buffers.items()}
         after = state.capture(parameters.Named(copies, buffers), optimizer, settings, trainer.step + 1)
         state.write(field(params, "file", str), after)

@@ -6,7 +6,7 @@ The whole recipe of an update is here: weight-decay groups, clipping by the glob
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -17,13 +17,13 @@ from .errors import InputError
 from .experiment import Optimizer, Schedule
 
 
-def build(settings: Optimizer, parameters: Mapping[str, nn.Parameter], fused: bool) -> torch.optim.Optimizer:
+def build(settings: Optimizer, parameters: Mapping[str, nn.Parameter], implementation: str) -> torch.optim.Optimizer:
     """Return the optimizer over the parameters, by their first names, that require a gradient.
 
-    ``fused`` chooses torch's one-kernel implementation; otherwise torch's own default stands.
+    ``implementation`` chooses one of torch's, "foreach" or "fused"; with "" torch's own default stands.
     """
     trained = _groups(settings, parameters)
-    extra: dict[str, Any] = {"fused": True} if fused else {}
+    extra: dict[str, Any] = {implementation: True} if implementation else {}
     try:
         if settings.kind == "sgd":
             return torch.optim.SGD(
@@ -73,18 +73,19 @@ def update(
     schedule: Schedule,
     step: int,
     foreach: bool = False,
+    apply: Callable[[], object] | None = None,
 ) -> None:
     """Take the update of a step: clip the gradients, set the step's learning rate, let the optimizer step.
 
     ``parameters`` are the optimizer's, in the module's order; ``foreach`` chooses torch's implementation of clipping
-    with several tensors at a time.
+    with several tensors at a time, ``apply`` stands for the optimizer's own step.
     """
     if settings.clip_norm > 0:
         nn.utils.clip_grad_norm_(parameters, settings.clip_norm, foreach=foreach or None)
     rate = schedules.rate(schedule, settings.learning_rate, step)
     for group in optimizer.param_groups:
         group["lr"] = rate
-    optimizer.step()
+    (apply or optimizer.step)()
 
 
 def slots(settings: Optimizer) -> tuple[str, ...]:

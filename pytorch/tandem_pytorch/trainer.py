@@ -9,16 +9,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from . import optimizers
+from . import modes, optimizers
 from .data import Batch, Data
 from .errors import UnsupportedError
 from .experiment import Experiment
 from .gradients import call, copies
 from .losses import LossFunction, outputs
 from .masks import MaskSource, SharedMasks, Site
-
-#: Ways of running: torch as it comes; with the one-kernel optimizer; with that and forward and loss compiled.
-MODES = ("eager", "fused", "compile")
 
 
 class Trainer:
@@ -37,35 +34,35 @@ class Trainer:
         mode: str,
         shared: bool,
     ) -> None:
-        if mode not in MODES:
-            raise UnsupportedError(f'mode "{mode}" is none of {", ".join(MODES)}')
+        self.mode = modes.find(mode)
         self.step = 0
-        self.mode = mode
         self.data = data
         self.masks = MaskSource(experiment.seed)
         self.settings = experiment.optimizer
         self.schedule = experiment.schedule
-        self.optimizer = optimizers.build(self.settings, dict(module.named_parameters()), fused=self.fused)
+        self.optimizer = optimizers.build(self.settings, dict(module.named_parameters()), self.mode.implementation)
         self._module = module.train()
         self._parameters = list(module.parameters())
         self._loss = loss
         self._shared = shared
         self._sites: dict[int, list[Site]] = {}
         self._forward: Callable[..., torch.Tensor] = self._plain_forward
-        if mode == "compile":
+        self._update: Callable[[], object] = self.optimizer.step
+        if self.mode.compiled:
             if shared and self.sites(data.batch(0)):
                 raise UnsupportedError(
-                    'mode "compile" cannot draw shared dropout masks, since its compiled graph draws its own; '
+                    f'mode "{mode}" cannot draw shared dropout masks, since its compiled graph draws its own; '
                     'load with random "own", or in mode "eager" or "fused"'
                 )
             self._shared = False
-            # One compilation for each batch size: the sizes are few (whole and last batch), and fixed ones are faster.
-            self._forward = torch.compile(self._plain_forward, dynamic=False)
-
-    @property
-    def fused(self) -> bool:
-        """Whether the optimizer is torch's one-kernel implementation."""
-        return self.mode != "eager"
+            self._forward = modes.compiled(self._plain_forward)
+        if self.mode.compiled_update:
+            if self.schedule.kind != "constant" or self.schedule.warm_up > 0:
+                raise UnsupportedError(
+                    f'mode "{mode}": torch compiles the update anew for each learning rate of a schedule; '
+                    'the mode "compile-fused" compiles the rest'
+                )
+            self._update = modes.compiled(self.optimizer.step)
 
     def sites(self, batch: Batch) -> list[Site]:
         """Return the dropout draws of a batch of this size, found by one forward pass that changes nothing."""
@@ -98,12 +95,20 @@ class Trainer:
         return result
 
     def _timed(self, forward: Callable[..., torch.Tensor], batch: Batch) -> tuple[float, float]:
-        inputs, target, optimizer = batch.inputs, batch.target, self.optimizer
+        inputs, target, optimizer, update = batch.inputs, batch.target, self.optimizer, self._update
         start = time.perf_counter_ns()
         optimizer.zero_grad(set_to_none=True)
         loss = forward(inputs, target)
         loss.backward()  # type: ignore[no-untyped-call]
-        optimizers.update(optimizer, self._parameters, self.settings, self.schedule, self.step, foreach=self.fused)
+        optimizers.update(
+            optimizer,
+            self._parameters,
+            self.settings,
+            self.schedule,
+            self.step,
+            foreach=self.mode.implementation != "",
+            apply=update,
+        )
         value = loss.item()
         end = time.perf_counter_ns()
         return value, (end - start) / 1e9

@@ -225,7 +225,7 @@ class Loading(InProcess):
                 "int64",
             ),
             ("no threads", {"threads": 0}, "threads"),
-            ("another mode", {"mode": "fast"}, "eager, fused, compile"),
+            ("another mode", {"mode": "fast"}, "eager, foreach, fused, compile"),
             ("another randomness", {"random": "none"}, "shared, own"),
             ("a mutant", {"mutant": "x"}, "no mutants"),
             ("compiled with shared masks", {"mode": "compile"}, "cannot draw shared"),
@@ -351,7 +351,7 @@ class Gradient(InProcess):
 class Update(InProcess):
     def test_equals_torch_optim(self) -> None:
         for name, settings in fixtures.OPTIMIZERS.items():
-            for mode in ("eager", "fused"):
+            for mode in ("eager", "foreach", "fused"):
                 with self.subTest(name, mode=mode):
                     self.compare(settings, mode)
 
@@ -361,6 +361,7 @@ class Update(InProcess):
         all_settings = fixtures.experiment(optimizer=settings)["optimizer"]
         own = {n: nn.Parameter(v.clone()) for n, v in self.weights(engine).items()}
         common = {"lr": all_settings["learning_rate"], "weight_decay": all_settings["weight_decay"]}
+        implementation: dict[str, Any] = {} if mode == "eager" else {mode: True}
         optimizer: torch.optim.Optimizer
         # The fixtures' patterns fit biases and fc3, or everything.
         plain = {"[]": (), "['*.bias', 'fc3*']": ("bias", "fc3"), "['*']": ("fc",)}[str(all_settings["no_decay"])]
@@ -371,10 +372,10 @@ class Update(InProcess):
         ]
         if all_settings["kind"] == "sgd":
             extra = {key: all_settings[key] for key in ("momentum", "dampening", "nesterov")}
-            optimizer = torch.optim.SGD(groups, **common, **extra, fused=mode == "fused")
+            optimizer = torch.optim.SGD(groups, **common, **extra, **implementation)
         else:
             kind = torch.optim.Adam if all_settings["kind"] == "adam" else torch.optim.AdamW
-            optimizer = kind(groups, **common, betas=(0.9, 0.999), eps=1e-8, fused=mode == "fused")
+            optimizer = kind(groups, **common, betas=(0.9, 0.999), eps=1e-8, **implementation)
         random = np.random.default_rng(1)
         for step in range(3):
             gradients = {n: random.standard_normal(v.shape).astype(np.float32) for n, v in own.items()}

@@ -1,10 +1,11 @@
 package compare
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"runtime"
 	"slices"
 
 	"tandem/results/engine"
@@ -20,49 +21,116 @@ const (
 
 // measure fills in speed and memory, from fresh processes that draw their dropout masks as their users would.
 func (o *Options) measure(ctx context.Context, r *record.Run) (err error) {
-	var contenders []timing.Contender
-	defer func() {
-		for _, c := range contenders {
-			err = errors.Join(err, c.Engine.(*engine.Client).Close())
-		}
-	}()
-	start := func(part timing.Part, s Side, mode string) error {
-		c, err := o.contender(ctx, part, s, mode)
-		if err == nil {
-			contenders = append(contenders, c)
-		}
-		return err
-	}
-	modes, err := o.modes(r)
-	if err != nil {
-		return err
-	}
-	for _, mode := range modes {
-		if err := start(timing.ReferenceMode, o.Reference, mode); err != nil {
-			return err
-		}
-	}
-	best, err := fastest(ctx, contenders)
-	if err != nil {
-		return err
-	}
-	if err := start(timing.Twin, o.Reference, best); err != nil {
-		return err
-	}
-	if err := start(timing.Candidate, o.Candidate, ""); err != nil {
+	f := &field{o: o}
+	defer func() { err = errors.Join(err, f.close()) }()
+	if err := f.enter(ctx, r); err != nil {
 		return err
 	}
 	t := o.Experiment.Timing
-	result, err := timing.Measure(ctx, contenders, timing.Options{Blocks: t.Blocks, BlockSteps: t.BlockSteps, Warmup: t.WarmUp, Seed: o.Experiment.Seed},
+	result, err := timing.Measure(ctx, f.contenders, timing.Options{Blocks: t.Blocks, BlockSteps: t.BlockSteps, Warmup: t.WarmUp, Seed: o.Experiment.Seed},
 		func(done, total int) { o.progress("timing in interleaved blocks", done, total) })
 	if err != nil {
 		return err
 	}
 	r.Timing = &result.Timing
+	r.Timing.LeftOut = f.leftOut
 	r.Warnings = append(r.Warnings, result.Warnings...)
 	r.Environment.LoadBefore, r.Environment.LoadAfter = result.LoadBefore, result.LoadAfter
 	timing.Claim(r.Timing, r.Parity.Verdict, o.Candidate.Mutant)
-	return o.memory(ctx, r, contenders)
+	return o.memory(ctx, r, f.contenders)
+}
+
+// field is all contenders of a measurement.
+type field struct {
+	o          *Options
+	contenders []timing.Contender
+	leftOut    []record.LeftOut
+}
+
+func (f *field) close() (err error) {
+	for _, c := range f.contenders {
+		err = errors.Join(err, c.Engine.(*engine.Client).Close())
+	}
+	return err
+}
+
+// enter starts the contenders: the reference in all modes, its twin, the candidate, and both with other numbers of threads. There
+// the reference takes part in the modes that a few steps were fastest in, since each process costs seconds and much memory.
+func (f *field) enter(ctx context.Context, r *record.Run) error {
+	o := f.o
+	modes, err := o.modes(r)
+	if err != nil {
+		return err
+	}
+	for _, mode := range modes {
+		if err := f.startMode(ctx, timing.ReferenceMode, mode, o.Threads); err != nil {
+			return err
+		}
+	}
+	if len(f.contenders) == 0 {
+		return fmt.Errorf("compare: the engine %s can be timed in none of its modes: %s", r.Engines[0].Name, f.leftOut[0].Reason)
+	}
+	ranked, err := rank(ctx, f.contenders)
+	if err != nil {
+		return err
+	}
+	if err := f.start(ctx, timing.Twin, o.Reference, ranked[0], o.Threads); err != nil {
+		return err
+	}
+	if err := f.start(ctx, timing.Candidate, o.Candidate, "", o.Threads); err != nil {
+		return err
+	}
+	for _, threads := range o.otherThreads() {
+		for _, mode := range ranked[:min(otherModes, len(ranked))] {
+			if err := f.startMode(ctx, timing.ReferenceOther, mode, threads); err != nil {
+				return err
+			}
+		}
+		if err := f.start(ctx, timing.CandidateOther, o.Candidate, "", threads); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// otherModes is the number of modes in which the reference is timed with other numbers of threads.
+const otherModes = 2
+
+// otherThreads are the numbers of threads besides the comparison's own.
+func (o *Options) otherThreads() []int {
+	var out []int
+	for _, n := range o.Experiment.Timing.Threads {
+		if n == 0 {
+			n = runtime.GOMAXPROCS(0)
+		}
+		if n != o.Threads && !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// startMode starts the reference in a mode, or notes why it cannot run in it.
+func (f *field) startMode(ctx context.Context, part timing.Part, mode string, threads int) error {
+	err := f.start(ctx, part, f.o.Reference, mode, threads)
+	if refusal, ok := errors.AsType[*engine.Refusal](err); ok && mode != "" && refusal.Err.Kind == engine.KindUnsupported {
+		f.leftOut = append(f.leftOut, record.LeftOut{Mode: mode, Threads: threads, Reason: refusal.Err.Message})
+		return nil
+	}
+	return err
+}
+
+func (f *field) start(ctx context.Context, part timing.Part, s Side, mode string, threads int) error {
+	f.o.progress("starting the engines to be timed", 0, 0)
+	begin := func(ctx context.Context) (*engine.Client, error) { return s.Start(ctx, threads) }
+	p := f.o.load(s, engine.RandomOwn, mode)
+	p.Threads = threads
+	c, loaded, cold, err := timing.ColdStart(ctx, begin, p)
+	if err != nil {
+		return err
+	}
+	f.contenders = append(f.contenders, timing.Contender{Part: part, Name: c.Hello().Name, Mode: mode, Threads: loaded.Threads, Engine: c, Cold: cold})
+	return nil
 }
 
 // modes returns the modes of the reference to be timed: those of the experiment that the engine has, or its one way of
@@ -84,40 +152,36 @@ func (o *Options) modes(r *record.Run) ([]string, error) {
 	return modes, nil
 }
 
-func (o *Options) contender(ctx context.Context, part timing.Part, s Side, mode string) (timing.Contender, error) {
-	o.progress("starting the engines to be timed", 0, 0)
-	begin := func(ctx context.Context) (*engine.Client, error) { return s.Start(ctx, o.Threads) }
-	c, loaded, cold, err := timing.ColdStart(ctx, begin, o.load(s, engine.RandomOwn, mode))
-	if err != nil {
-		return timing.Contender{}, err
-	}
-	return timing.Contender{Part: part, Name: c.Hello().Name, Mode: mode, Threads: loaded.Threads, Engine: c, Cold: cold}, nil
-}
-
-// fastest returns the mode that a few steps are fastest in. It decides nothing but which mode the resolution is
-// measured in.
-func fastest(ctx context.Context, contenders []timing.Contender) (string, error) {
+// rank returns the contenders' modes, that in which a few steps are fastest first. It decides nothing but in which mode the resolution is
+// measured and which ones are tried with other numbers of threads.
+func rank(ctx context.Context, contenders []timing.Contender) ([]string, error) {
 	if len(contenders) == 1 {
-		return contenders[0].Mode, nil
+		return []string{contenders[0].Mode}, nil
 	}
 	seconds := make([][]float64, len(contenders))
 	for range pilotRounds {
 		for i, c := range contenders {
 			r, err := c.Engine.Step(ctx, pilotSteps)
 			if err != nil {
-				return "", err
+				return nil, err
 			}
 			seconds[i] = append(seconds[i], r.Seconds...)
 		}
 	}
-	best, least := "", math.Inf(1)
-	for i, c := range contenders {
+	median := func(i int) float64 {
 		slices.Sort(seconds[i])
-		if m := seconds[i][len(seconds[i])/2]; m < least {
-			best, least = c.Mode, m
-		}
+		return seconds[i][len(seconds[i])/2]
 	}
-	return best, nil
+	order := make([]int, len(contenders))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(median(a), median(b)) })
+	modes := make([]string, len(order))
+	for i, k := range order {
+		modes[i] = contenders[k].Mode
+	}
+	return modes, nil
 }
 
 // memory reads the resident memory of the candidate and of the reference in its best mode.
@@ -126,10 +190,10 @@ func (o *Options) memory(ctx context.Context, r *record.Run, contenders []timing
 	for _, c := range contenders {
 		role := record.Candidate
 		switch {
-		case c.Part == timing.Twin, c.Part == timing.ReferenceMode && c.Mode != r.Timing.Reference.Mode:
-			continue
-		case c.Part == timing.ReferenceMode:
+		case c.Part == timing.ReferenceMode && c.Mode == r.Timing.Reference.Mode:
 			role = record.Reference
+		case c.Part != timing.Candidate:
+			continue
 		}
 		m, err := c.Engine.Memory(ctx)
 		if err != nil {

@@ -28,8 +28,11 @@ const engineVariable = "TANDEM_TEST_ENGINE"
 func TestMain(m *testing.M) {
 	if name := os.Getenv(engineVariable); name != "" {
 		var e engine.Engine = native.New("test")
-		if name == "drifting" {
+		switch name {
+		case "drifting":
 			e = drifting{native.New("test")}
+		case "moded":
+			e = moded{native.New("test")}
 		}
 		if err := engine.Serve(context.Background(), os.Stdin, os.Stdout, e); err != nil {
 			os.Exit(1)

@@ -8,7 +8,7 @@ type Timing struct {
 	OrderSeed uint64       `json:"order_seed,omitempty"`
 	Reference EngineTiming `json:"reference"` // the best of the reference's modes
 	Candidate EngineTiming `json:"candidate"`
-	// Modes are all of the reference's modes that were measured, the best among them.
+	// Modes are all of the reference's modes that were measured with that number of threads, the best among them.
 	Modes   []EngineTiming `json:"modes"`
 	Speedup *Speedup       `json:"speedup,omitempty"` // nil when none may be claimed: see Claim
 	// Measured is the same ratio whatever the verdict, for whoever looks for the cause of a FAIL.
@@ -19,6 +19,44 @@ type Timing struct {
 	ResolutionMode string `json:"resolution_mode,omitempty"`
 	// Claim says in words what may be said about the speed.
 	Claim string `json:"claim"`
+	// Others are both engines with other numbers of threads than in the main comparison, timed in the same rounds.
+	Others []EngineTiming `json:"others,omitempty"`
+	// Comparisons are of contenders with such numbers of threads.
+	Comparisons []Comparison `json:"comparisons,omitempty"`
+	// LeftOut are the reference's modes that could not be timed.
+	LeftOut []LeftOut `json:"left_out,omitempty"`
+}
+
+// Comparison is a pair of contenders beside the main one.
+type Comparison struct {
+	Kind      ComparisonKind `json:"kind"`
+	Reference Setup          `json:"reference"`
+	Candidate Setup          `json:"candidate"`
+	Measured  Speedup        `json:"measured_ratio"`
+	Speedup   *Speedup       `json:"speedup,omitempty"` // as in Timing
+	Claim     string         `json:"claim"`
+}
+
+// ComparisonKind says what a comparison is for.
+type ComparisonKind string
+
+// The kinds of a comparison.
+const (
+	LikeForLike ComparisonKind = "like-for-like" // as many threads on each side
+	AtItsBest   ComparisonKind = "at-its-best"   // the reference with whatever number of threads it is fastest with
+)
+
+// Setup is how a contender ran: one of the timing's Modes or Others, its Candidate or its Reference.
+type Setup struct {
+	Mode    string `json:"mode,omitempty"`
+	Threads int    `json:"threads"`
+}
+
+// LeftOut is a mode of the reference that could not be timed, and why.
+type LeftOut struct {
+	Mode    string `json:"mode"`
+	Threads int    `json:"threads"`
+	Reason  string `json:"reason"`
 }
 
 // EngineTiming is one contender's times.

@@ -238,31 +238,54 @@ func (v *validator) timing(r *Run) {
 	for i, m := range t.Modes {
 		v.contender(fmt.Sprintf("timing.modes[%d]", i), m)
 	}
+	for i, e := range t.Others {
+		v.contender(fmt.Sprintf("timing.others[%d]", i), e)
+	}
+	for i, l := range t.LeftOut {
+		v.require(l.Mode != "" && l.Reason != "", "timing.left_out[%d] does not say which mode was left out, or why", i)
+	}
 	v.ratio("timing.measured_ratio", t.Measured)
 	if t.Resolution.N > 0 || t.Speedup != nil { // where it was not measured nothing can be claimed
 		v.ratio("timing.resolution", t.Resolution)
 	}
 	if t.Speedup != nil {
-		v.speedup(r, *t.Speedup)
+		v.speedup(r, "timing", *t.Speedup, t.Measured)
+	}
+	for i, c := range t.Comparisons {
+		field := fmt.Sprintf("timing.comparisons[%d]", i)
+		v.require(c.Claim != "", "%s.claim is empty: speed is never shown without what may be said about it", field)
+		v.require(c.Kind == LikeForLike && c.Reference.Threads == c.Candidate.Threads || c.Kind == AtItsBest,
+			"%s is of the kind %q with %d and %d threads", field, c.Kind, c.Reference.Threads, c.Candidate.Threads)
+		v.require(t.has(t.Reference.Engine, c.Reference) && t.has(t.Candidate.Engine, c.Candidate), "%s is of contenders that were not timed", field)
+		v.ratio(field+".measured_ratio", c.Measured)
+		if c.Speedup != nil {
+			v.speedup(r, field, *c.Speedup, c.Measured)
+		}
 	}
 }
 
-// speedup holds what a claimed speed-up must rest on.
-func (v *validator) speedup(r *Run, s Speedup) {
-	v.require(r.Parity.Verdict == Pass, "timing.speedup is claimed although the verdict is %s", r.Parity.Verdict)
+// has reports whether such a contender was timed.
+func (t *Timing) has(engine string, s Setup) bool {
+	return slices.ContainsFunc(slices.Concat(t.Modes, t.Others, []EngineTiming{t.Reference, t.Candidate}), func(e EngineTiming) bool {
+		return e.Engine == engine && e.Mode == s.Mode && e.Threads == s.Threads
+	})
+}
+
+// speedup holds what a claimed speed-up must rest on; m is what was measured.
+func (v *validator) speedup(r *Run, field string, s, m Speedup) {
+	v.require(r.Parity.Verdict == Pass, "%s.speedup is claimed although the verdict is %s", field, r.Parity.Verdict)
 	for _, e := range r.Engines {
-		v.require(e.Mutant == "", "timing.speedup is claimed although %s has the planted mistake %q", e.Name, e.Mutant)
+		v.require(e.Mutant == "", "%s.speedup is claimed although %s has the planted mistake %q", field, e.Name, e.Mutant)
 	}
-	v.ratio("timing.speedup", s)
-	v.require(s.N >= MinPairs, "timing.speedup rests on %d pairs; at least %d are needed", s.N, MinPairs)
-	v.require(s.Low > 1 || s.High < 1, "timing.speedup is claimed although its interval [%v, %v] holds 1", s.Low, s.High)
-	m := r.Timing.Measured
-	v.require(s.Median == m.Median && s.Low == m.Low && s.High == m.High, "timing.speedup is not timing.measured_ratio")
+	v.ratio(field+".speedup", s)
+	v.require(s.N >= MinPairs, "%s.speedup rests on %d pairs; at least %d are needed", field, s.N, MinPairs)
+	v.require(s.Low > 1 || s.High < 1, "%s.speedup is claimed although its interval [%v, %v] holds 1", field, s.Low, s.High)
+	v.require(s.Median == m.Median && s.Low == m.Low && s.High == m.High, "%s.speedup is not %s.measured_ratio", field, field)
 	var resolution float64
 	for _, x := range []float64{r.Timing.Resolution.Median, r.Timing.Resolution.Low, r.Timing.Resolution.High} {
 		resolution = math.Max(resolution, math.Abs(math.Log(x))) // NaN stays NaN
 	}
-	v.require(math.Abs(math.Log(s.Median)) > resolution, "timing.speedup %v is not beyond the resolution, a factor of %v", s.Median, math.Exp(resolution))
+	v.require(math.Abs(math.Log(s.Median)) > resolution, "%s.speedup %v is not beyond the resolution, a factor of %v", field, s.Median, math.Exp(resolution))
 }
 
 func (v *validator) ratio(field string, s Speedup) {

@@ -106,6 +106,14 @@ func TestValidateRefuses(t *testing.T) {
 		{"resolution not measured", func(r *record.Run) { r.Timing.Resolution = record.Speedup{} }, "timing.resolution", "the noise is unknown"},
 		{"below the resolution", func(r *record.Run) { r.Timing.Resolution.High = 3 }, "not beyond the resolution", "A/A reached more"},
 		{"ratios absent", func(r *record.Run) { r.Timing.Measured.Ratios = nil }, "timing.measured_ratio.n", "raw samples are kept"},
+		{"comparison of nobody", func(r *record.Run) { r.Timing.Comparisons[0].Reference.Threads = 9 }, "contenders that were not timed", "invented"},
+		{"like for unlike", func(r *record.Run) { r.Timing.Comparisons[0].Candidate.Threads = 1 }, "of the kind \"like-for-like\" with 2 and 1 threads", "a mislabelled row"},
+		{"comparison's speed-up is another", func(r *record.Run) { r.Timing.Comparisons[0].Speedup.Median *= 1.01 }, "comparisons[0].speedup is not", "the founding lie"},
+		{"comparison without words", func(r *record.Run) { r.Timing.Comparisons[0].Claim = "" }, "comparisons[0].claim is empty", "speed comes with its words"},
+		{"comparison claimed after FAIL", func(r *record.Run) {
+			r.Parity.Verdict, r.Parity.Stage, r.Timing.Speedup = record.Fail, record.StageLoss, nil
+		}, "comparisons[0].speedup is claimed although the verdict is FAIL", "no verdict, no speed-up"},
+		{"left out without a reason", func(r *record.Run) { r.Timing.LeftOut[0].Reason = "" }, "left_out[0] does not say", "absence has a reason"},
 		{"no claim", func(r *record.Run) { r.Timing.Claim = "" }, "timing.claim is empty", "speed comes with its words"},
 		{"no timing, no reason", func(r *record.Run) { r.Timing = nil }, "timing_absent does not say why", "absence has a reason"},
 		{"timing and its absence", func(r *record.Run) { r.TimingAbsent = "no" }, "timing is present and", "one of both"},

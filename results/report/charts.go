@@ -201,7 +201,8 @@ func stepTimeChart(r *record.Run) []byte {
 	for i, e := range all {
 		y := float64(len(all) - 1 - i)
 		clr := blue
-		if i == 1 { // contenders puts the candidate second
+		other := i >= len(all)-len(t.Others) && e.Engine == t.Candidate.Engine && e.Mode == t.Candidate.Mode
+		if i == 1 || other { // contenders puts the candidate second
 			clr = vermilion
 		}
 		names = append(names, plot.Tick{Value: y, Label: fmt.Sprintf("%s, %s", contender(e), plural(e.Threads, "thread"))})

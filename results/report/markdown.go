@@ -240,6 +240,25 @@ func (d *document) speed() {
 		})
 	}
 	d.table([]string{"contender", ">threads", ">step, median", ">95 % interval", ">blocks", ">first step", ">cold start"}, rows)
+	var left []string
+	for _, l := range t.LeftOut {
+		left = append(left, escape(leftOutSentence(t, l)))
+	}
+	if len(left) > 0 {
+		d.list(left)
+	}
+	if compared, marked := comparisonRows(t); len(compared) > 0 {
+		d.para("With other numbers of threads, in the same rounds (the parity was judged with %s). \"best\" is the number that %s is fastest with.",
+			plural(t.Candidate.Threads, "thread"), escape(t.Reference.Engine))
+		rows = nil
+		for _, r := range compared {
+			rows = append(rows, escapeAll(r))
+		}
+		d.table([]string{"speed-up of", ">threads", "over", ">threads", ">median, 95 % interval"}, rows)
+		if marked {
+			d.para("%s.", escape(notClaimedLegend))
+		}
+	}
 	d.chart(FileStepTime, "step time of each contender")
 	d.para("A step is forward, backward and optimizer of one batch. Blocks of %s of all contenders were interleaved; the speed-up is the median of "+
 		"the ratios of paired blocks. Of several modes of the reference the one with the lowest median counts, which favours the reference a little. The resolution is the reference against itself in the same session: no speed-up smaller than it is claimed. "+

@@ -359,7 +359,8 @@ func contender(e record.EngineTiming) string {
 	return strings.TrimSpace(clean(e.Engine) + " " + clean(e.Mode))
 }
 
-// contenders are those whose times are shown: the two that are compared, then the reference's other modes.
+// contenders are those whose times are shown: the two that are compared, the reference's other modes, then those with other numbers of
+// threads.
 func contenders(t *record.Timing) []record.EngineTiming {
 	out := []record.EngineTiming{t.Reference, t.Candidate}
 	for _, m := range t.Modes {
@@ -367,7 +368,40 @@ func contenders(t *record.Timing) []record.EngineTiming {
 			out = append(out, m)
 		}
 	}
-	return out
+	return append(out, t.Others...)
+}
+
+// comparison is a row of the further comparisons: candidate, its threads, reference, its threads, ratio. One that is not claimed is
+// marked, as benchstat does.
+func comparison(t *record.Timing, c record.Comparison) []string {
+	reference := contender(record.EngineTiming{Engine: t.Reference.Engine, Mode: c.Reference.Mode})
+	if c.Kind == record.AtItsBest {
+		reference += ", best"
+	}
+	measured := fmt.Sprintf("%s [%s, %s]", ratio(c.Measured.Median), ratio(c.Measured.Low), ratio(c.Measured.High))
+	if c.Speedup == nil {
+		measured = notClaimedMark + " " + measured
+	}
+	candidate := contender(record.EngineTiming{Engine: t.Candidate.Engine, Mode: c.Candidate.Mode})
+	return []string{candidate, count(c.Candidate.Threads), reference, count(c.Reference.Threads), measured}
+}
+
+const (
+	notClaimedMark   = "~"
+	notClaimedLegend = notClaimedMark + " is within the noise of this session: no difference is claimed"
+)
+
+// comparisonRows are all further comparisons, and whether one of them is not claimed.
+func comparisonRows(t *record.Timing) (rows [][]string, marked bool) {
+	for _, c := range t.Comparisons {
+		rows = append(rows, comparison(t, c))
+		marked = marked || c.Speedup == nil
+	}
+	return rows, marked
+}
+
+func leftOutSentence(t *record.Timing, l record.LeftOut) string {
+	return fmt.Sprintf("%s was not timed: %s", contender(record.EngineTiming{Engine: t.Reference.Engine, Mode: l.Mode})+" at "+plural(l.Threads, "thread"), clean(l.Reason))
 }
 
 // speedSentence says a speed-up as it is spoken; below 1 it is a slowness. The record's own claim is preferred where it
@@ -436,6 +470,25 @@ func (s *summary) speed() {
 		})
 	}
 	s.table(rows)
+	for _, l := range t.LeftOut {
+		s.wrap(plain, "  ", leftOutSentence(t, l))
+	}
+	if compared, marked := comparisonRows(t); len(compared) > 0 {
+		rows := [][]cell{{
+			{s: "speed-up", style: faint},
+			{s: "threads", style: faint, right: true},
+			{s: "over", style: faint},
+			{s: "threads", style: faint, right: true},
+			{s: "median [95 %]", style: faint, right: true},
+		}}
+		for _, r := range compared {
+			rows = append(rows, []cell{{s: r[0]}, {s: r[1], right: true}, {s: r[2]}, {s: r[3], right: true}, {s: r[4], right: true}})
+		}
+		s.table(rows)
+		if marked {
+			s.wrap(plain, "  ", notClaimedLegend)
+		}
+	}
 	if t.Speedup != nil {
 		s.wrap(plain, "  ", speedupSentence(t))
 		if claim := clean(t.Claim); claim != words {

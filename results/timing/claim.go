@@ -8,51 +8,68 @@ import (
 	"tandem/results/record"
 )
 
-// Claim writes into t what may be said about the speed: t.Claim in words and, when a difference may be claimed, t.Speedup.
-// A candidate that is slower is said to be as plainly as one that is faster. mutant names a mistake that was planted
-// in the candidate, whose speed then is not the candidate's.
+// Claim writes into t what may be said about the speed: t.Claim in words and, when a difference may be claimed, t.Speedup; and
+// the same for each of t.Comparisons. A candidate that is slower is said to be as plainly as one that is faster. mutant
+// names a mistake that was planted in the candidate, whose speed then is not the candidate's.
 func Claim(t *record.Timing, verdict record.Verdict, mutant string) {
-	t.Speedup = nil
-	m := t.Measured
-	noise := deviation(t.Resolution)
+	t.Claim, t.Speedup = claim(pair{t.Measured, t.Reference.Engine, t.Candidate.Engine, setup(t.Reference), setup(t.Candidate)}, t.Resolution, verdict, mutant)
+	for i := range t.Comparisons {
+		c := &t.Comparisons[i]
+		c.Claim, c.Speedup = claim(pair{c.Measured, t.Reference.Engine, t.Candidate.Engine, c.Reference, c.Candidate}, t.Resolution, verdict, mutant)
+	}
+}
+
+func setup(e record.EngineTiming) record.Setup { return record.Setup{Mode: e.Mode, Threads: e.Threads} }
+
+// pair is a ratio and whose it is.
+type pair struct {
+	measured             record.Speedup
+	reference, candidate string
+	at, against          record.Setup // of the reference, of the candidate
+}
+
+func claim(p pair, resolution record.Speedup, verdict record.Verdict, mutant string) (string, *record.Speedup) {
+	m := p.measured
+	noise := deviation(resolution)
 	switch {
 	case verdict != record.Pass:
-		t.Claim = fmt.Sprintf("no speed-up is claimed: the verdict is %s", verdict)
+		return fmt.Sprintf("no speed-up is claimed: the verdict is %s", verdict), nil
 	case mutant != "":
-		t.Claim = fmt.Sprintf("no speed-up is claimed: the candidate had the planted mistake %q", mutant)
+		return fmt.Sprintf("no speed-up is claimed: the candidate had the planted mistake %q", mutant), nil
 	case m.N < record.MinPairs:
-		t.Claim = fmt.Sprintf("no speed-up is claimed: %s is too few, at least %d are needed", plural(m.N, "pair of blocks", "pairs of blocks"), record.MinPairs)
+		return fmt.Sprintf("no speed-up is claimed: %s is too few, at least %d are needed", plural(m.N, "pair of blocks", "pairs of blocks"), record.MinPairs), nil
 	case math.IsNaN(noise):
-		t.Claim = "no speed-up is claimed: the reference was not timed against itself, so the noise of this session is unknown"
+		return "no speed-up is claimed: the reference was not timed against itself, so the noise of this session is unknown", nil
 	case !(math.Abs(math.Log(m.Median)) > math.Log(noise)) || !(m.Low > 1 || m.High < 1):
-		t.Claim = fmt.Sprintf("no difference beyond the noise of this session: %s takes %s times as long as %s (95 %% interval %s to %s), and the reference against itself differs by up to %s",
-			who(t.Reference), number(m.Median), who(t.Candidate), number(m.Low), number(m.High), percent(noise))
+		reference, candidate := label(p.reference, p.at.Mode), label(p.candidate, p.against.Mode)
+		if a, b := p.against.Threads, p.at.Threads; a != b {
+			reference, candidate = reference+" at "+plural(b, "thread", "threads"), candidate+" at "+plural(a, "thread", "threads")
+		}
+		return fmt.Sprintf("no difference beyond the noise of this session: %s takes %s times as long as %s (95 %% interval %s to %s), and the reference against itself differs by up to %s",
+			reference, number(m.Median), candidate, number(m.Low), number(m.High), percent(noise)), nil
 	default:
-		claimed := m
-		t.Speedup = &claimed
-		t.Claim = difference(t)
+		return difference(p), &m
 	}
 }
 
 // difference says which is faster and by how much.
-func difference(t *record.Timing) string {
-	m := t.Measured
+func difference(p pair) string {
+	m := p.measured
 	word, median, low, high := "faster", m.Median, m.Low, m.High
 	if m.Median < 1 {
 		word, median, low, high = "slower", 1/m.Median, 1/m.High, 1/m.Low
 	}
 	interval := fmt.Sprintf("(95 %% interval %s to %s)", number(low), number(high))
-	if a, b := t.Candidate.Threads, t.Reference.Threads; a != b {
+	reference, candidate := label(p.reference, p.at.Mode), label(p.candidate, p.against.Mode)
+	if a, b := p.against.Threads, p.at.Threads; a != b {
 		return fmt.Sprintf("%s at %s is %s times %s than %s at %s %s",
-			who(t.Candidate), plural(a, "thread", "threads"), number(median), word, who(t.Reference), plural(b, "thread", "threads"), interval)
+			candidate, plural(a, "thread", "threads"), number(median), word, reference, plural(b, "thread", "threads"), interval)
 	}
 	return fmt.Sprintf("%s is %s times %s than %s at %s each %s",
-		who(t.Candidate), number(median), word, who(t.Reference), plural(t.Reference.Threads, "thread", "threads"), interval)
+		candidate, number(median), word, reference, plural(p.at.Threads, "thread", "threads"), interval)
 }
 
-// who names a contender.
-func who(e record.EngineTiming) string { return label(e.Engine, e.Mode) }
-
+// label names a contender.
 func label(name, mode string) string {
 	if mode == "" {
 		return name

@@ -21,6 +21,9 @@ const (
 	ReferenceMode Part = iota // the reference in one of its modes
 	Twin                      // another process of the reference, in one of these modes
 	Candidate                 // the engine judged
+	// The same two with another number of threads than in the main comparison, for further comparisons.
+	ReferenceOther
+	CandidateOther
 )
 
 // Contender is an engine that has loaded the experiment. Each is a process of its own.
@@ -34,8 +37,11 @@ type Contender struct {
 }
 
 func (c Contender) String() string {
-	if c.Part == Twin {
+	switch c.Part {
+	case Twin:
 		return label(c.Name, c.Mode) + " (A/A twin)"
+	case ReferenceOther, CandidateOther:
+		return label(c.Name, c.Mode) + " at " + plural(c.Threads, "thread", "threads")
 	}
 	return label(c.Name, c.Mode)
 }
@@ -72,10 +78,10 @@ type Block struct {
 }
 
 // Measure times the contenders in interleaved blocks: at least one mode of the reference, one twin of one of these
-// modes, and one candidate. progress, if not nil, is told the number of finished blocks and of all. The engines train on
+// modes, one candidate, and any number with other numbers of threads. progress, if not nil, is told the number of finished blocks and of all. The engines train on
 // while they are timed. An engine that fails ends the measurement.
 func Measure(ctx context.Context, contenders []Contender, o Options, progress func(done, total int)) (*Result, error) {
-	modes, twin, candidate, err := parts(contenders)
+	roles, err := parts(contenders)
 	if err != nil {
 		return nil, err
 	}
@@ -131,27 +137,35 @@ func Measure(ctx context.Context, contenders []Contender, o Options, progress fu
 
 	t := &res.Timing
 	t.Blocks, t.BlockSteps, t.OrderSeed = o.Blocks, o.BlockSteps, o.Seed
-	for _, i := range modes {
-		e, err := summary(contenders[i], medians[i])
-		if err != nil {
+	summaries := make([]record.EngineTiming, len(contenders))
+	for i, c := range contenders {
+		if summaries[i], err = summary(c, medians[i]); err != nil {
 			return nil, err
 		}
-		t.Modes = append(t.Modes, e)
+		switch c.Part {
+		case ReferenceMode:
+			t.Modes = append(t.Modes, summaries[i])
+		case Candidate:
+			t.Candidate = summaries[i]
+		case ReferenceOther, CandidateOther:
+			t.Others = append(t.Others, summaries[i])
+		}
 	}
-	if t.Candidate, err = summary(contenders[candidate], medians[candidate]); err != nil {
+	b := best(summaries, roles.modes)
+	t.Reference = summaries[b]
+	if t.Measured, err = Ratios(medians[b], medians[roles.candidate]); err != nil {
+		return nil, fmt.Errorf("timing: %s against %s: %w", contenders[b], contenders[roles.candidate], err)
+	}
+	twin := contenders[roles.twin]
+	t.ResolutionMode = twin.Mode
+	if t.Resolution, err = Ratios(medians[roles.twinOf], medians[roles.twin]); err != nil {
+		return nil, fmt.Errorf("timing: %s against its twin: %w", contenders[roles.twinOf], err)
+	}
+	if t.Comparisons, err = comparisons(contenders, roles, summaries, medians); err != nil {
 		return nil, err
 	}
-	b := best(t.Modes)
-	t.Reference = t.Modes[b]
-	if t.Measured, err = Ratios(medians[modes[b]], medians[candidate]); err != nil {
-		return nil, fmt.Errorf("timing: %s against %s: %w", contenders[modes[b]], contenders[candidate], err)
-	}
-	t.ResolutionMode = contenders[twin.index].Mode
-	if t.Resolution, err = Ratios(medians[twin.of], medians[twin.index]); err != nil {
-		return nil, fmt.Errorf("timing: %s against its twin: %w", contenders[twin.of], err)
-	}
 
-	res.Warnings = Warnings(t, contenders[twin.index].Mode)
+	res.Warnings = Warnings(t, twin.Mode)
 	threads := 0
 	for i, c := range contenders {
 		threads = max(threads, c.Threads)
@@ -167,11 +181,18 @@ func Measure(ctx context.Context, contenders []Contender, o Options, progress fu
 	return res, nil
 }
 
-// twinOf is the twin and the contender that it is the twin of.
-type twinOf struct{ index, of int }
+// roles are the indices of the contenders by what they are measured for.
+type roles struct {
+	modes        []int
+	twin, twinOf int // the twin and the contender that it is the twin of
+	candidate    int
+	// The contenders with other numbers of threads.
+	references, candidates []int
+}
 
 // parts sorts the contenders by what they are measured for.
-func parts(contenders []Contender) (modes []int, twin twinOf, candidate int, err error) {
+func parts(contenders []Contender) (*roles, error) {
+	r := &roles{twinOf: -1}
 	var errs []error
 	twins, candidates := 0, 0
 	for i, c := range contenders {
@@ -180,33 +201,77 @@ func parts(contenders []Contender) (modes []int, twin twinOf, candidate int, err
 		}
 		switch c.Part {
 		case ReferenceMode:
-			modes = append(modes, i)
+			r.modes = append(r.modes, i)
 		case Twin:
 			twins++
-			twin.index, twin.of = i, -1
+			r.twin = i
 		case Candidate:
 			candidates++
-			candidate = i
+			r.candidate = i
+		case ReferenceOther:
+			r.references = append(r.references, i)
+		case CandidateOther:
+			r.candidates = append(r.candidates, i)
 		default:
 			errs = append(errs, fmt.Errorf("%s has the unknown part %d", c, c.Part))
 		}
 	}
-	if len(modes) == 0 || twins != 1 || candidates != 1 {
-		errs = append(errs, fmt.Errorf("%d modes of the reference, %d twins and %d candidates; at least one mode, one twin and one candidate are needed", len(modes), twins, candidates))
+	if len(r.modes) == 0 || twins != 1 || candidates != 1 {
+		errs = append(errs, fmt.Errorf("%d modes of the reference, %d twins and %d candidates; at least one mode, one twin and one candidate are needed", len(r.modes), twins, candidates))
 	} else {
-		for _, i := range modes {
-			if a, b := contenders[i], contenders[twin.index]; a.Name == b.Name && a.Mode == b.Mode && a.Threads == b.Threads {
-				twin.of = i
+		for _, i := range r.modes {
+			if a, b := contenders[i], contenders[r.twin]; a.Name == b.Name && a.Mode == b.Mode && a.Threads == b.Threads {
+				r.twinOf = i
 			}
 		}
-		if twin.of < 0 {
-			errs = append(errs, fmt.Errorf("%s has no mode of the reference with the same name, mode and threads", contenders[twin.index]))
+		if r.twinOf < 0 {
+			errs = append(errs, fmt.Errorf("%s has no mode of the reference with the same name, mode and threads", contenders[r.twin]))
 		}
 	}
 	if len(errs) > 0 {
-		return nil, twinOf{}, 0, fmt.Errorf("timing: %w", errors.Join(errs...))
+		return nil, fmt.Errorf("timing: %w", errors.Join(errs...))
 	}
-	return modes, twin, candidate, nil
+	return r, nil
+}
+
+// comparisons compares the contenders with other numbers of threads: each candidate with the reference's best mode at as many, and the
+// main candidate with the reference's best of all, if that has another number.
+func comparisons(contenders []Contender, r *roles, summaries []record.EngineTiming, medians [][]float64) ([]record.Comparison, error) {
+	var out []record.Comparison
+	add := func(kind record.ComparisonKind, reference, candidate int) error {
+		a, b := contenders[reference], contenders[candidate]
+		ratio, err := Ratios(medians[reference], medians[candidate])
+		if err != nil {
+			return fmt.Errorf("timing: %s against %s: %w", a, b, err)
+		}
+		out = append(out, record.Comparison{
+			Kind:      kind,
+			Reference: record.Setup{Mode: a.Mode, Threads: a.Threads}, Candidate: record.Setup{Mode: b.Mode, Threads: b.Threads},
+			Measured: ratio,
+		})
+		return nil
+	}
+	for _, c := range r.candidates {
+		var alike []int
+		for _, i := range r.references {
+			if contenders[i].Threads == contenders[c].Threads {
+				alike = append(alike, i)
+			}
+		}
+		if len(alike) == 0 {
+			continue
+		}
+		if err := add(record.LikeForLike, best(summaries, alike), c); err != nil {
+			return nil, err
+		}
+	}
+	main := best(summaries, r.modes)
+	if b := best(summaries, append([]int{main}, r.references...)); contenders[b].Threads != contenders[main].Threads {
+		if err := add(record.AtItsBest, b, r.candidate); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // steps trains n steps and returns their times and whether all losses were finite.

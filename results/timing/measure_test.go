@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/google/go-cmp/cmp"
 	"math"
 	"slices"
 	"strings"
@@ -149,6 +150,59 @@ func TestMeasure(t *testing.T) {
 	}
 	if tm.Speedup == nil || !strings.HasPrefix(tm.Claim, "native is 4.00 times faster than pytorch fused") {
 		t.Errorf("claim %q", tm.Claim)
+	}
+}
+
+// Further numbers of threads are compared like for like, and the reference at whatever number it is fastest with.
+func TestMeasureOtherThreads(t *testing.T) {
+	for _, test := range []struct {
+		reason       string
+		eager, fused float64 // of the reference with two threads
+		want         []record.Comparison
+	}{
+		{"slower with two threads", 5, 3, []record.Comparison{
+			{Kind: record.LikeForLike, Reference: record.Setup{Mode: "fused", Threads: 2}, Candidate: record.Setup{Threads: 2}, Measured: ratio(12, 12, 12, 12)},
+		}},
+		{"faster, and in another mode", 1, 1.5, []record.Comparison{
+			{Kind: record.LikeForLike, Reference: record.Setup{Mode: "eager", Threads: 2}, Candidate: record.Setup{Threads: 2}, Measured: ratio(12, 4, 4, 4)},
+			{Kind: record.AtItsBest, Reference: record.Setup{Mode: "eager", Threads: 2}, Candidate: record.Setup{Threads: 1}, Measured: ratio(12, 2, 2, 2)},
+		}},
+	} {
+		contenders, _ := scene(steady(4), steady(2), steady(2), steady(0.5))
+		contenders = append(
+			contenders,
+			Contender{Part: ReferenceOther, Name: "pytorch", Mode: "eager", Threads: 2, Engine: &fake{next: steady(test.eager), loss: 1}},
+			Contender{Part: ReferenceOther, Name: "pytorch", Mode: "fused", Threads: 2, Engine: &fake{next: steady(test.fused), loss: 1}},
+			Contender{Part: CandidateOther, Name: "native", Threads: 2, Engine: &fake{next: steady(0.25), loss: 1}},
+		)
+		res, err := Measure(t.Context(), contenders, still, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tm := &res.Timing
+		if tm.Measured.Median != 4 || len(tm.Modes) != 2 || len(tm.Others) != 3 {
+			t.Errorf("%s: the main comparison has changed: %+v", test.reason, tm)
+		}
+		if diff := cmp.Diff(test.want, tm.Comparisons); diff != "" {
+			t.Errorf("%s: comparisons (-want +got)\n%s", test.reason, diff)
+		}
+		Claim(tm, record.Pass, "")
+		for _, c := range tm.Comparisons {
+			if c.Speedup == nil || !strings.Contains(c.Claim, "native at 1 thread is 2.00 times faster than pytorch eager at 2 threads") && !strings.Contains(c.Claim, "at 2 threads each") {
+				t.Errorf("%s: claim %q", test.reason, c.Claim)
+			}
+		}
+		r := recordtest.Faster()
+		r.Timing = tm
+		if err := r.Validate(); err != nil {
+			t.Error(err)
+		}
+		Claim(tm, record.Fail, "")
+		for _, c := range tm.Comparisons {
+			if c.Speedup != nil || !strings.Contains(c.Claim, "the verdict is FAIL") {
+				t.Errorf("%s: claims %q after a FAIL", test.reason, c.Claim)
+			}
+		}
 	}
 }
 

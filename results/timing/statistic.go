@@ -79,11 +79,11 @@ func median(values []float64) float64 {
 	return (s[(n-1)/2] + s[n/2]) / 2
 }
 
-// best is the index of the lowest median, the first of several.
-func best(modes []record.EngineTiming) int {
-	b := 0
-	for i, m := range modes {
-		if m.StepSeconds.Median < modes[b].StepSeconds.Median {
+// best is the one of some indices whose median is the lowest, the first of several.
+func best(timings []record.EngineTiming, among []int) int {
+	b := among[0]
+	for _, i := range among {
+		if timings[i].StepSeconds.Median < timings[b].StepSeconds.Median {
 			b = i
 		}
 	}

@@ -116,9 +116,10 @@ func TestBest(t *testing.T) {
 	}
 	for _, test := range []struct {
 		modes []record.EngineTiming
+		among []int
 		want  int
-	}{{m(3), 0}, {m(3, 1, 2), 1}, {m(2, 1, 1), 1}} {
-		if got := best(test.modes); got != test.want {
+	}{{m(3), []int{0}, 0}, {m(3, 1, 2), []int{0, 1, 2}, 1}, {m(2, 1, 1), []int{0, 1, 2}, 1}, {m(3, 1, 2), []int{2, 0}, 2}} {
+		if got := best(test.modes, test.among); got != test.want {
 			t.Errorf("%v: best is %d, want %d", test.modes, got, test.want)
 		}
 	}

@@ -82,8 +82,7 @@ func Failed() *record.Run {
 			"as 6 of the 6 tensors that are off are.",
 		Evidence: "evidence",
 	}
-	r.Timing.Speedup = nil
-	r.Timing.Claim = "no speed-up is claimed: the verdict is FAIL"
+	unclaim(r, "no speed-up is claimed: the verdict is FAIL")
 	r.Accuracy.Candidate = 0.802
 	return r
 }
@@ -102,8 +101,7 @@ func Undecided() *record.Run {
 		g.Rho = 7.3 - record.Float(j)*0.4
 		g.Error = g.Rho * g.Floor
 	}
-	r.Timing.Speedup = nil
-	r.Timing.Claim = "no speed-up is claimed: the verdict is INCONCLUSIVE"
+	unclaim(r, "no speed-up is claimed: the verdict is INCONCLUSIVE")
 	r.Warnings = append(r.Warnings, "The A/A run is wide (5 %): something else used the processor.")
 	return r
 }
@@ -123,11 +121,34 @@ func Checked() *record.Run {
 	return r
 }
 
-// claim makes the measured ratio the claimed one.
+// claim makes the measured ratios the claimed ones.
 func claim(r *record.Run) {
-	s := r.Timing.Measured
-	s.Ratios = slices.Clone(s.Ratios)
-	r.Timing.Speedup = &s
+	claimed := func(m record.Speedup) *record.Speedup {
+		m.Ratios = slices.Clone(m.Ratios)
+		return &m
+	}
+	r.Timing.Speedup = claimed(r.Timing.Measured)
+	for i := range r.Timing.Comparisons {
+		c := &r.Timing.Comparisons[i]
+		c.Speedup = claimed(c.Measured)
+		x, word := c.Measured, "faster"
+		if x.Median < 1 {
+			x, word = record.Speedup{Median: 1 / x.Median, Low: 1 / x.High, High: 1 / x.Low}, "slower"
+		}
+		at := "at 2 threads each"
+		if c.Candidate.Threads != c.Reference.Threads {
+			at = "at 2 threads, itself at 1 thread"
+		}
+		c.Claim = fmt.Sprintf("native is %.2f times %s than pytorch fused %s (95 %% interval %.2f to %.2f)", x.Median, word, at, x.Low, x.High)
+	}
+}
+
+// unclaim leaves the measured ratios without a claim.
+func unclaim(r *record.Run, words string) {
+	r.Timing.Speedup, r.Timing.Claim = nil, words
+	for i := range r.Timing.Comparisons {
+		r.Timing.Comparisons[i].Speedup, r.Timing.Comparisons[i].Claim = nil, words
+	}
 }
 
 func setStage(p *record.Parity, s record.Stage, v record.Verdict, worst string) {
@@ -347,8 +368,22 @@ func timing(candidate float64) *record.Timing {
 	eager := contender("pytorch", "eager", 0.993e-3, 0.0121, 2.41)
 	fused := contender("pytorch", "fused", 0.712e-3, 0.0118, 2.38)
 	native := contender("native", "", candidate, 0.00131, 0.0472)
+	threads := func(e record.EngineTiming, n int) record.EngineTiming {
+		e.Threads = n
+		return e
+	}
+	fused2, native2 := threads(contender("pytorch", "fused", 0.689e-3, 0.0131, 2.42), 2), threads(contender("native", "", 0.55*candidate, 0.00119, 0.0469), 2)
+	compare := func(kind record.ComparisonKind, a, b record.EngineTiming) record.Comparison {
+		return record.Comparison{
+			Kind: kind, Reference: record.Setup{Mode: a.Mode, Threads: a.Threads}, Candidate: record.Setup{Mode: b.Mode, Threads: b.Threads},
+			Measured: ratio(a.BlockMedians, b.BlockMedians),
+		}
+	}
 	return &record.Timing{
-		Blocks: blocks, BlockSteps: 50, Reference: fused, Candidate: native, Modes: []record.EngineTiming{eager, fused},
+		Others:      []record.EngineTiming{fused2, native2},
+		Comparisons: []record.Comparison{compare(record.LikeForLike, fused2, native2), compare(record.AtItsBest, fused2, native)},
+		LeftOut:     []record.LeftOut{{Mode: "compile", Threads: 1, Reason: `mode "compile": torch.compile needs a C++ compiler, and there is no g++`}},
+		Blocks:      blocks, BlockSteps: 50, Reference: fused, Candidate: native, Modes: []record.EngineTiming{eager, fused},
 		Measured:   ratio(fused.BlockMedians, native.BlockMedians),
 		Resolution: ratio(samples(0.712e-3), samples(0.712e-3)), ResolutionMode: "fused",
 	}

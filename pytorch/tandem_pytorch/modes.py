@@ -1,0 +1,76 @@
+"""Ways of running PyTorch, for a comparison with PyTorch at its best: a new one is a line of MODES."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+import torch
+
+from .errors import UnsupportedError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Mode:
+    """What is compiled, and which of torch's implementations of the optimizer updates the parameters."""
+
+    #: "" is torch's own default, which is a loop over the parameters on a CPU; or "foreach" or "fused".
+    implementation: str = ""
+    #: Forward, loss and with them backward are compiled.
+    compiled: bool = False
+    #: The optimizer's update is compiled.
+    compiled_update: bool = False
+
+
+#: The first is the default: torch as it comes. torch compiles only an update that is not "fused", which is compiled already;
+#: of the others "foreach" compiles to fewer and larger loops.
+MODES = {
+    "eager": Mode(),
+    "foreach": Mode("foreach"),
+    "fused": Mode("fused"),
+    "compile": Mode("foreach", compiled=True, compiled_update=True),
+    "compile-fused": Mode("fused", compiled=True),
+    "compile-update": Mode("foreach", compiled_update=True),
+}
+
+
+def find(name: str) -> Mode:
+    """Return the mode of that name; it is refused when there is none, or when what it needs is missing."""
+    if name not in MODES:
+        raise UnsupportedError(f'mode "{name}" is none of {", ".join(MODES)}')
+    mode = MODES[name]
+    if mode.compiled or mode.compiled_update:
+        # What torch._inductor.config.cpp.cxx says, which is no public interface.
+        compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
+        if shutil.which(compiler) is None:
+            raise UnsupportedError(
+                f'mode "{name}": torch.compile needs a C++ compiler, and there is no {compiler}; '
+                "install one, or name one in the variable CXX"
+            )
+    return mode
+
+
+def compiled(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile for each shape of the inputs anew: batch sizes are few (whole and last batch), and fixed ones are faster.
+
+    It is done in the first call. What torch cannot compile is reported as unsupported.
+    """
+    import torch._dynamo.exc as failures  # some seconds, which the other modes need not wait
+
+    fast = torch.compile(function, dynamic=False)
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return fast(*args, **kwargs)
+        except failures.TorchDynamoException as error:  # of which the compilers' errors are
+            lines = [line for line in str(error).splitlines() if line.strip()]
+            raise UnsupportedError(" ".join(["torch.compile failed:", *lines[:2]]), str(error)) from error
+
+    return call

@@ -1,0 +1,74 @@
+"""Every mode trains alike, and one that cannot work here says why."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import time
+import unittest
+from unittest import mock
+
+import numpy as np
+import torch
+import torch._dynamo.exc
+
+from tandem_pytorch import export, modes
+from tandem_pytorch.engine import Engine
+from tandem_pytorch.errors import UnsupportedError
+
+from . import fixtures, test_engine
+
+
+class Modes(test_engine.InProcess):
+    def setUp(self) -> None:
+        super().setUp()
+        experiment = fixtures.experiment(model={"args": fixtures.EXPERIMENT["model"]["args"] | {"dropout": 0.0}})
+        self.files = {
+            "experiment": fixtures.write_experiment(self.folder / "experiment.json", experiment),
+            "data": fixtures.write_data(self.folder / "data.safetensors", fixtures.data()),
+            "model": self.path("model.onnx"),
+        }
+
+    def train(self, mode: str) -> tuple[list[float], dict[str, np.ndarray]]:
+        """Two steps without dropout, whose masks differ between a compiled graph and torch as it comes."""
+        engine = Engine(0)
+        loaded = engine.load(self.files | {"threads": 1, "random": "own", "mode": mode})
+        self.assertEqual(loaded["mode"], mode)
+        return engine.step({"n": 2})["losses"], self.state(engine)
+
+    def test_all_train_alike(self) -> None:
+        with contextlib.redirect_stderr(io.StringIO()):
+            export.run(self.files["experiment"], self.files["data"], self.files["model"], time.monotonic())
+        losses, state = self.train("eager")
+        for mode in modes.MODES:
+            with self.subTest(mode):
+                got, after = self.train(mode)
+                np.testing.assert_allclose(got, losses, rtol=1e-5)
+                self.assertEqual(after.keys(), state.keys())
+                for name, value in state.items():
+                    # Adam's first steps divide by the gradient's size: rounding of a tiny gradient is not small in them.
+                    np.testing.assert_allclose(after[name], value, atol=1e-4, rtol=1e-4, err_msg=name)
+
+    def test_a_compiler_is_needed_and_named(self) -> None:
+        with mock.patch.dict(os.environ, {"CXX": "no-such-compiler"}):
+            for name, mode in modes.MODES.items():
+                with self.subTest(name):
+                    if mode.compiled or mode.compiled_update:
+                        with self.assertRaisesRegex(UnsupportedError, "no-such-compiler"):
+                            modes.find(name)
+                    else:
+                        self.assertIs(modes.find(name), mode)
+
+    def test_what_cannot_be_compiled_is_unsupported(self) -> None:
+        def broken(x: torch.Tensor) -> torch.Tensor:
+            raise torch._dynamo.exc.BackendCompilerFailed(len, RuntimeError("no space left on device"), None)
+
+        with mock.patch.object(torch, "compile", lambda function, dynamic: function):
+            call = modes.compiled(broken)
+        with self.assertRaisesRegex(UnsupportedError, "torch.compile failed: .*no space left"):
+            call(torch.zeros(1))
+
+
+if __name__ == "__main__":
+    unittest.main()
