@@ -29,8 +29,9 @@ test: setup ## all tests, real PyTorch and ONNX Runtime among them
 	TANDEM_REQUIRE=pytorch,onnxruntime $(GO) test ./...
 	PYTHONPATH=pytorch PYTHONNOUSERSITE=1 $(PYTHON) -m unittest discover --start-directory pytorch/tests --top-level-directory pytorch
 
-test-long: setup ## the tests under the race detector, and each fuzz target for FUZZTIME (20s)
-	TANDEM_REQUIRE=pytorch,onnxruntime $(GO) test -race ./...
+test-long: setup ## the tests under the race detector, the functions at every number, and each fuzz target for FUZZTIME (20s)
+	TANDEM_REQUIRE=pytorch,onnxruntime $(GO) test -race -timeout 30m ./...
+	$(GO) test ./native/kernel -run Approximations -exhaustive -timeout 60m
 	@set -e; for package in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
 			echo "$$package $$target"; \

@@ -84,6 +84,24 @@ func anything(rng *rand.Rand, _ int) float64 {
 	return rng.NormFloat64()
 }
 
+var inf = math.Inf(1)
+
+// derivative draws gradients of ordinary size for slice 1 and arguments or results of a function from lo to hi, special ones
+// among them, for slice 2.
+func derivative(lo, hi float64) func(rng *rand.Rand, s int) float64 {
+	return func(rng *rand.Rand, s int) float64 {
+		if s < 2 {
+			return rng.NormFloat64()
+		}
+		return max(lo, min(anything(rng, s), hi))
+	}
+}
+
+// ofDerivative is the gradient times what the error of the derivative is relative to, or times the smallest number that is not subnormal.
+func ofDerivative(size func(x float64) float64) func(o *operands[float64], s, i int) float64 {
+	return func(o *operands[float64], _, i int) float64 { return o.x[1][i] * max(size(o.x[2][i]), 0x1p-126) }
+}
+
 // conforming is the list of kernels.
 func conforming[T Float]() []conformance[T] {
 	adam := AdamStep[T]{Shrink: 0.999, Decay: 0.01, Fresh1: 0.1, Beta2: 0.999, Fresh2: 0.001, Size: 0.01, Scale: 5, Eps: 1e-8}
@@ -118,6 +136,38 @@ func conforming[T Float]() []conformance[T] {
 			SumRows(o.x[0], o.x[1], o.rows, o.columns, o.columns/3, o.columns-o.columns/4)
 		}},
 		{name: "SumOfSquares", sizes: []size{func(_, _ int) int { return 1 }, whole}, writes: 1, run: func(o in) { o.x[0][0] = T(SumOfSquares(o.x[1])) }},
+		{name: "Add", sizes: wholes(3), writes: 1, run: func(o in) { Add(o.x[0], o.x[1], o.x[2], 1, 1) }},
+		{name: "Add, a number second", sizes: wholes(3), writes: 1, run: func(o in) { Add(o.x[0], o.x[1], o.x[2], 1, 0) }},
+		{name: "Add, a number first", sizes: wholes(3), writes: 1, run: func(o in) { Add(o.x[0], o.x[1], o.x[2], 0, 1) }},
+		{name: "Add, two numbers", sizes: wholes(3), writes: 1, run: func(o in) { Add(o.x[0], o.x[1], o.x[2], 0, 0) }},
+		{name: "Sub", sizes: wholes(3), writes: 1, run: func(o in) { Sub(o.x[0], o.x[1], o.x[2], 1, 1) }},
+		{name: "Sub, a number second", sizes: wholes(3), writes: 1, run: func(o in) { Sub(o.x[0], o.x[1], o.x[2], 1, 0) }},
+		{name: "Sub, a number first", sizes: wholes(3), writes: 1, run: func(o in) { Sub(o.x[0], o.x[1], o.x[2], 0, 1) }},
+		{name: "Sub, two numbers", sizes: wholes(3), writes: 1, run: func(o in) { Sub(o.x[0], o.x[1], o.x[2], 0, 0) }},
+		{name: "Mul", sizes: wholes(3), writes: 1, run: func(o in) { Mul(o.x[0], o.x[1], o.x[2], 1, 1) }},
+		{name: "Mul, a number second", sizes: wholes(3), writes: 1, run: func(o in) { Mul(o.x[0], o.x[1], o.x[2], 1, 0) }},
+		{name: "Mul, a number first", sizes: wholes(3), writes: 1, run: func(o in) { Mul(o.x[0], o.x[1], o.x[2], 0, 1) }},
+		{name: "Mul, two numbers", sizes: wholes(3), writes: 1, run: func(o in) { Mul(o.x[0], o.x[1], o.x[2], 0, 0) }},
+		{name: "Div", sizes: wholes(3), writes: 1, run: func(o in) { Div(o.x[0], o.x[1], o.x[2], 1, 1) }},
+		{name: "Div, a number second", sizes: wholes(3), writes: 1, run: func(o in) { Div(o.x[0], o.x[1], o.x[2], 1, 0) }},
+		{name: "Div, a number first", sizes: wholes(3), writes: 1, run: func(o in) { Div(o.x[0], o.x[1], o.x[2], 0, 1) }},
+		{name: "Div, two numbers", sizes: wholes(3), writes: 1, run: func(o in) { Div(o.x[0], o.x[1], o.x[2], 0, 0) }},
+		{name: "Add in place", sizes: wholes(2), writes: 1, run: func(o in) { Add(o.x[0], o.x[1], o.x[0], 1, 1) }},
+		{name: "Scale", sizes: wholes(2), writes: 1, run: func(o in) { Scale(o.x[0], o.x[1], -0.3) }},
+		{name: "ExpGradient", sizes: wholes(3), writes: 1, run: func(o in) { ExpGradient(o.x[0], o.x[1], o.x[2]) }},
+		{name: "LogGradient", sizes: wholes(3), writes: 1, run: func(o in) { LogGradient(o.x[0], o.x[1], o.x[2]) }},
+		{name: "Exp", sizes: wholes(2), writes: 1, ulps: 1, run: func(o in) { Exp(o.x[0], o.x[1]) }},
+		{name: "Log", sizes: wholes(2), writes: 1, ulps: 1, run: func(o in) { Log(o.x[0], o.x[1]) }},
+		{name: "Tanh", sizes: wholes(2), writes: 1, ulps: 1.75, run: func(o in) { Tanh(o.x[0], o.x[1]) }},
+		{name: "TanhGradient", sizes: wholes(3), writes: 1, ulps: 2, fill: derivative(-1, 1), run: func(o in) { TanhGradient(o.x[0], o.x[1], o.x[2]) }},
+		{name: "Sigmoid", sizes: wholes(2), writes: 1, ulps: 2.5, run: func(o in) { Sigmoid(o.x[0], o.x[1]) }},
+		{name: "SigmoidGradient", sizes: wholes(3), writes: 1, ulps: 2, fill: derivative(0, 1), run: func(o in) { SigmoidGradient(o.x[0], o.x[1], o.x[2]) }},
+		{name: "Erf", sizes: wholes(2), writes: 1, ulps: 1.25, run: func(o in) { Erf(o.x[0], o.x[1]) }},
+		{name: "ErfGradient", sizes: wholes(3), writes: 1, ulps: 3.5, fill: derivative(-inf, inf), relativeTo: ofDerivative(func(float64) float64 { return 0 }), run: func(o in) { ErfGradient(o.x[0], o.x[1], o.x[2]) }},
+		{name: "Gelu", sizes: wholes(2), writes: 1, ulps: 5.5, run: func(o in) { Gelu(o.x[0], o.x[1]) }},
+		{name: "GeluGradient", sizes: wholes(3), writes: 1, ulps: 4, fill: derivative(-inf, inf), relativeTo: ofDerivative(geluTerms), run: func(o in) { GeluGradient(o.x[0], o.x[1], o.x[2]) }},
+		{name: "GeluTanh", sizes: wholes(2), writes: 1, ulps: 3, relativeTo: func(o *operands[float64], _, i int) float64 { return geluTanhSize(o.x[1][i]) }, run: func(o in) { GeluTanh(o.x[0], o.x[1]) }},
+		{name: "GeluTanhGradient", sizes: wholes(3), writes: 1, ulps: 5, fill: derivative(-inf, inf), relativeTo: ofDerivative(geluTanhTerms), run: func(o in) { GeluTanhGradient(o.x[0], o.x[1], o.x[2]) }},
 		{name: "Sum", sizes: []size{func(_, _ int) int { return 1 }, whole}, writes: 1, run: func(o in) { o.x[0][0] = Sum(o.x[1]) }},
 	}
 }
@@ -217,9 +267,14 @@ func (f *fences) place(slot, size, align int, position position, rng *rand.Rand)
 		list, bytes = &f.large, largeFence
 	}
 	for len(*list) <= slot {
-		*list = append(*list, &fence{memory: betweenFences(f.t, bytes)})
+		m := betweenFences(f.t, bytes)
+		*list = append(*list, &fence{memory: m, end: len(m)})
 	}
 	m := (*list)[slot]
+	// All else has been found untouched.
+	for i := range m.memory[m.begin:m.end] {
+		m.memory[m.begin+i] = untouched
+	}
 	switch position {
 	case atBegin:
 		m.begin = 0
@@ -229,9 +284,6 @@ func (f *fences) place(slot, size, align int, position position, rng *rand.Rand)
 		m.begin = rng.IntN((len(m.memory)-size)/align+1) * align
 	}
 	m.end = m.begin + size
-	for i := range m.memory {
-		m.memory[i] = untouched
-	}
 	return m
 }
 
@@ -371,7 +423,8 @@ func sameBits(a, b []float32) bool {
 }
 
 // ulpsBetween returns the distance of got and want in units in the last place that float32 has at the size of relative. Infinity counts as
-// the power of two behind the largest number, NaN equals NaN alone, and an exact zero must have its sign.
+// the power of two behind the largest number, NaN equals NaN alone, and a zero must have its sign
+// unless terms cancel.
 func ulpsBetween(got float32, want, relative float64) float64 {
 	g := float64(got)
 	switch {
@@ -382,7 +435,7 @@ func ulpsBetween(got float32, want, relative float64) float64 {
 		return math.Inf(1)
 	case float32(want) == got && (want != 0 || math.Signbit(want) == math.Signbit(g)):
 		return 0
-	case want == 0 && g == 0:
+	case want == 0 && g == 0 && relative == 0:
 		return math.Inf(1)
 	}
 	limited := func(x float64) float64 { return max(-0x1p128, min(0x1p128, x)) }

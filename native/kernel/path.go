@@ -25,6 +25,8 @@ type path struct {
 	adam                     func(p, g, m, v *float32, vectors int, c *float32)
 	sgd                      func(p, g *float32, vectors int, c *float32)
 	sgdMomentum, sgdNesterov func(p, g, b *float32, vectors int, c *float32)
+	approximations
+	arithmetic
 	// peak does 12 vectors of multiply-adds in each of the loops, for the benchmarks to compare with.
 	peak func(loops int)
 }

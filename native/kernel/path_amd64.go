@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/cpu"
 )
 
-//go:generate go -C _gen run . -out ../kernel_amd64.s -stubs ../kernel_amd64.go -pkg kernel
+//go:generate go -C _gen run . -part kernel -out ../kernel_amd64.s -stubs ../kernel_amd64.go -pkg kernel
+//go:generate go -C _gen run . -part math -out ../math_amd64.s -stubs ../math_amd64.go -pkg kernel
 
 // vectorPaths returns the paths for which the processor has the instructions and the operating system saves the registers.
 func vectorPaths() (ps []*path) {
@@ -22,14 +23,15 @@ func vectorPaths() (ps []*path) {
 			{nil, tile1x16AVX2, tile2x16AVX2, tile3x16AVX2, tile4x16AVX2, tile5x16AVX2, tile6x16AVX2},
 		},
 		transpose8: transpose8AVX2, transposeAdd8: transposeAdd8AVX2,
-		relu:         reluAVX2,
-		reluGradient: reluGradientAVX2,
-		mask:         maskAVX2,
-		adam:         adamAVX2,
-		sgd:          sgdAVX2,
-		sgdMomentum:  sgdMomentumAVX2,
-		sgdNesterov:  sgdNesterovAVX2,
-		peak:         peakAVX2,
+		relu:           reluAVX2,
+		reluGradient:   reluGradientAVX2,
+		mask:           maskAVX2,
+		adam:           adamAVX2,
+		sgd:            sgdAVX2,
+		sgdMomentum:    sgdMomentumAVX2,
+		sgdNesterov:    sgdNesterovAVX2,
+		peak:           peakAVX2,
+		approximations: approximationsAVX2, arithmetic: arithmeticAVX2,
 	})
 	if cpu.X86.HasAVX512F {
 		ps = append(ps, &path{
@@ -45,14 +47,15 @@ func vectorPaths() (ps []*path) {
 				},
 			},
 			transpose8: transpose8AVX2, transposeAdd8: transposeAdd8AVX2,
-			relu:         reluAVX512,
-			reluGradient: reluGradientAVX512,
-			mask:         maskAVX512,
-			adam:         adamAVX512,
-			sgd:          sgdAVX512,
-			sgdMomentum:  sgdMomentumAVX512,
-			sgdNesterov:  sgdNesterovAVX512,
-			peak:         peakAVX512,
+			relu:           reluAVX512,
+			reluGradient:   reluGradientAVX512,
+			mask:           maskAVX512,
+			adam:           adamAVX512,
+			sgd:            sgdAVX512,
+			sgdMomentum:    sgdMomentumAVX512,
+			sgdNesterov:    sgdNesterovAVX512,
+			peak:           peakAVX512,
+			approximations: approximationsAVX512, arithmetic: arithmeticAVX512,
 		})
 	}
 	return ps

@@ -86,35 +86,19 @@ func init() {
 }
 
 func bindAdd[T kernel.Float](c *Context[T]) (func(), error) {
-	return bindArithmetic(c, func(y, a, b []T, sa, sb int) {
-		for i := range y {
-			y[i] = a[i*sa] + b[i*sb]
-		}
-	}, func(a, b int64) int64 { return a + b })
+	return bindArithmetic(c, kernel.Add[T], func(a, b int64) int64 { return a + b })
 }
 
 func bindSub[T kernel.Float](c *Context[T]) (func(), error) {
-	return bindArithmetic(c, func(y, a, b []T, sa, sb int) {
-		for i := range y {
-			y[i] = a[i*sa] - b[i*sb]
-		}
-	}, func(a, b int64) int64 { return a - b })
+	return bindArithmetic(c, kernel.Sub[T], func(a, b int64) int64 { return a - b })
 }
 
 func bindMul[T kernel.Float](c *Context[T]) (func(), error) {
-	return bindArithmetic(c, func(y, a, b []T, sa, sb int) {
-		for i := range y {
-			y[i] = a[i*sa] * b[i*sb]
-		}
-	}, func(a, b int64) int64 { return a * b })
+	return bindArithmetic(c, kernel.Mul[T], func(a, b int64) int64 { return a * b })
 }
 
 func bindDiv[T kernel.Float](c *Context[T]) (func(), error) {
-	return bindArithmetic(c, func(y, a, b []T, sa, sb int) {
-		for i := range y {
-			y[i] = a[i*sa] / b[i*sb]
-		}
-	}, func(a, b int64) int64 {
+	return bindArithmetic(c, kernel.Div[T], func(a, b int64) int64 {
 		if b == 0 {
 			return 0 // ONNX leaves it undefined
 		}
@@ -128,18 +112,10 @@ func bindScale[T kernel.Float](c *Context[T]) (func(), error) {
 		return nil, err
 	}
 	x, y, factor := c.In[0].Float, c.Out[0].Float, T(f)
-	return elementwise(c.Pool, len(y), func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			y[i] = factor * x[i]
-		}
-	}), nil
+	return elementwise(c.Pool, len(y), func(lo, hi int) { kernel.Scale(y[lo:hi], x[lo:hi], factor) }), nil
 }
 
 func bindNeg[T kernel.Float](c *Context[T]) (func(), error) {
 	x, y := c.In[0].Float, c.Out[0].Float
-	return elementwise(c.Pool, len(y), func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			y[i] = -x[i]
-		}
-	}), nil
+	return elementwise(c.Pool, len(y), func(lo, hi int) { kernel.Scale(y[lo:hi], x[lo:hi], -1) }), nil
 }

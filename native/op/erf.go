@@ -1,10 +1,10 @@
 package op
 
-import "math"
+import "tandem/native/kernel"
 
 // Erf is the Gauss error function.
 func init() {
-	registerPointwise("Erf", 9, fixed(pointwise{
-		value: math.Erf, fromInput: func(x float64) float64 { return 2 / math.Sqrt(math.Pi) * math.Exp(-x*x) },
-	}), matrixCase("matrix", 0, nil))
+	registerPointwise("Erf", 9, fixed(pointwise{kernels: &pointwiseKernels{
+		kernel.Erf[float32], kernel.Erf[float64], kernel.ErfGradient[float32], kernel.ErfGradient[float64], false,
+	}}), matrixCase("matrix", 0, nil))
 }

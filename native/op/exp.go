@@ -1,10 +1,10 @@
 package op
 
-import "math"
+import "tandem/native/kernel"
 
 // Exp is the exponential function.
 func init() {
-	registerPointwise("Exp", 6, fixed(pointwise{
-		value: math.Exp, fromOutput: func(y float64) float64 { return y },
-	}), matrixCase("matrix", 0, nil))
+	registerPointwise("Exp", 6, fixed(pointwise{kernels: &pointwiseKernels{
+		kernel.Exp[float32], kernel.Exp[float64], kernel.ExpGradient[float32], kernel.ExpGradient[float64], true,
+	}}), matrixCase("matrix", 0, nil))
 }

@@ -2,8 +2,8 @@ package op
 
 import (
 	"fmt"
-	"math"
 
+	"tandem/native/kernel"
 	"tandem/onnx"
 )
 
@@ -24,19 +24,11 @@ func init() {
 	}, matrixCase("exact", 0, nil), matrixCase("tanh", 0, map[string]any{"approximate": "tanh"}))
 }
 
-var geluExact = pointwise{
-	value: func(x float64) float64 { return 0.5 * x * math.Erfc(-x/math.Sqrt2) },
-	fromInput: func(x float64) float64 {
-		return 0.5*math.Erfc(-x/math.Sqrt2) + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi)
-	},
-}
-
-var geluTanh = pointwise{
-	value: func(x float64) float64 { return 0.5 * x * (1 + math.Tanh(geluInner(x))) },
-	fromInput: func(x float64) float64 {
-		t := math.Tanh(geluInner(x))
-		return 0.5*(1+t) + 0.5*x*(1-t*t)*math.Sqrt(2/math.Pi)*(1+3*0.044715*x*x)
-	},
-}
-
-func geluInner(x float64) float64 { return math.Sqrt(2/math.Pi) * (x + 0.044715*x*x*x) }
+var (
+	geluExact = pointwise{kernels: &pointwiseKernels{
+		kernel.Gelu[float32], kernel.Gelu[float64], kernel.GeluGradient[float32], kernel.GeluGradient[float64], false,
+	}}
+	geluTanh = pointwise{kernels: &pointwiseKernels{
+		kernel.GeluTanh[float32], kernel.GeluTanh[float64], kernel.GeluTanhGradient[float32], kernel.GeluTanhGradient[float64], false,
+	}}
+)

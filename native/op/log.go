@@ -1,10 +1,10 @@
 package op
 
-import "math"
+import "tandem/native/kernel"
 
 // Log is the natural logarithm.
 func init() {
-	registerPointwise("Log", 6, fixed(pointwise{
-		value: math.Log, fromInput: func(x float64) float64 { return 1 / x },
-	}), positiveCase())
+	registerPointwise("Log", 6, fixed(pointwise{kernels: &pointwiseKernels{
+		kernel.Log[float32], kernel.Log[float64], kernel.LogGradient[float32], kernel.LogGradient[float64], false,
+	}}), positiveCase())
 }

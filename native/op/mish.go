@@ -12,3 +12,12 @@ func init() {
 		},
 	}), matrixCase("matrix", 0, nil))
 }
+
+// sigmoid never takes the exponential of a positive number, so that it does not overflow.
+func sigmoid(x float64) float64 {
+	if x >= 0 {
+		return 1 / (1 + math.Exp(-x))
+	}
+	e := math.Exp(x)
+	return e / (1 + e)
+}

@@ -6,11 +6,22 @@ import (
 	"tandem/onnx"
 )
 
-// pointwise is an elementwise function of one operand. Exactly one of the derivatives is set: as a function of the operand, or of
-// the result, which lets the operand's memory go earlier.
+// pointwise is an elementwise function of one operand, as functions of numbers, of which exactly one derivative is set, or as kernels. The
+// derivative is a function of the operand, or of the result, which lets the operand's memory go earlier.
 type pointwise struct {
 	value                 func(x float64) float64
 	fromInput, fromOutput func(float64) float64
+	kernels               *pointwiseKernels
+}
+
+// pointwiseKernels are the kernels of an elementwise function and its gradient. The last operand of the gradient is the function's
+// operand or, with ofOutput, its result.
+type pointwiseKernels struct {
+	float32s   func(y, x []float32)
+	float64s   func(y, x []float64)
+	gradient   func(dx, dy, v []float32)
+	gradient64 func(dx, dy, v []float64)
+	ofOutput   bool
 }
 
 // fixed is for a function without attributes.
@@ -37,7 +48,7 @@ func registerPointwise(name string, since int64, of func(onnx.Attributes) (point
 				return err
 			}
 			v := g.Node.Inputs[0]
-			if p.fromOutput != nil {
+			if p.fromOutput != nil || p.kernels != nil && p.kernels.ofOutput {
 				v = g.Node.Outputs[0]
 			}
 			g.Set(0, g.AddWith(gradient, g.Node.Attributes, g.Out[0], v))
@@ -59,7 +70,11 @@ func bindPointwise[T kernel.Float](of func(onnx.Attributes) (pointwise, error)) 
 			return nil, err
 		}
 		x, y := c.In[0].Float, c.Out[0].Float
-		return elementwise(c.Pool, len(y), func(lo, hi int) { kernel.Map(y[lo:hi], x[lo:hi], p.value) }), nil
+		f := func(y, x []T) { kernel.Map(y, x, p.value) }
+		if k := p.kernels; k != nil {
+			f = ofType[func(y, x []T)](k.float32s, k.float64s)
+		}
+		return elementwise(c.Pool, len(y), func(lo, hi int) { f(y[lo:hi], x[lo:hi]) }), nil
 	}
 }
 
@@ -73,9 +88,21 @@ func bindPointwiseGradient[T kernel.Float](of func(onnx.Attributes) (pointwise, 
 		if p.fromOutput != nil {
 			derivative = p.fromOutput
 		}
+		f := func(dx, dy, v []T) { kernel.MapGradient(dx, dy, v, derivative) }
+		if k := p.kernels; k != nil {
+			f = ofType[func(dx, dy, v []T)](k.gradient, k.gradient64)
+		}
 		dy, v, dx := c.In[0].Float, c.In[1].Float, c.Out[0].Float
-		return elementwise(c.Pool, len(dx), func(lo, hi int) { kernel.MapGradient(dx[lo:hi], dy[lo:hi], v[lo:hi], derivative) }), nil
+		return elementwise(c.Pool, len(dx), func(lo, hi int) { f(dx[lo:hi], dy[lo:hi], v[lo:hi]) }), nil
 	}
+}
+
+// ofType returns the one of two functions that has the type F.
+func ofType[F any](a, b any) F {
+	if f, ok := a.(F); ok {
+		return f
+	}
+	return b.(F)
 }
 
 // matrixCase is a case with normally distributed elements; away keeps them off a kink at 0.

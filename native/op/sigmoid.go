@@ -1,19 +1,10 @@
 package op
 
-import "math"
+import "tandem/native/kernel"
 
 // Sigmoid is 1 / (1 + exp(-x)).
 func init() {
-	registerPointwise("Sigmoid", 6, fixed(pointwise{
-		value: sigmoid, fromOutput: func(y float64) float64 { return y * (1 - y) },
-	}), matrixCase("matrix", 0, nil))
-}
-
-// sigmoid never takes the exponential of a positive number, so that it does not overflow.
-func sigmoid(x float64) float64 {
-	if x >= 0 {
-		return 1 / (1 + math.Exp(-x))
-	}
-	e := math.Exp(x)
-	return e / (1 + e)
+	registerPointwise("Sigmoid", 6, fixed(pointwise{kernels: &pointwiseKernels{
+		kernel.Sigmoid[float32], kernel.Sigmoid[float64], kernel.SigmoidGradient[float32], kernel.SigmoidGradient[float64], true,
+	}}), matrixCase("matrix", 0, nil))
 }

@@ -1,10 +1,10 @@
 package op
 
-import "math"
+import "tandem/native/kernel"
 
 // Tanh is the hyperbolic tangent.
 func init() {
-	registerPointwise("Tanh", 6, fixed(pointwise{
-		value: math.Tanh, fromOutput: func(y float64) float64 { return 1 - y*y },
-	}), matrixCase("matrix", 0, nil))
+	registerPointwise("Tanh", 6, fixed(pointwise{kernels: &pointwiseKernels{
+		kernel.Tanh[float32], kernel.Tanh[float64], kernel.TanhGradient[float32], kernel.TanhGradient[float64], true,
+	}}), matrixCase("matrix", 0, nil))
 }

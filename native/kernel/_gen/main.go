@@ -2,22 +2,49 @@
 // that its dependencies are not tandem's.
 package main
 
-import "github.com/mmcloughlin/avo/build"
+import (
+	"flag"
+	"fmt"
+	"os"
+
+	"github.com/mmcloughlin/avo/build"
+)
+
+// parts are the files of assembly.
+var parts = map[string]func(){
+	"kernel": func() {
+		for _, v := range []vector{ymm, zmm} {
+			for rows := 1; rows <= v.tileRows; rows++ {
+				for vectors := 1; vectors <= 2; vectors++ {
+					tile(v, rows, vectors)
+				}
+			}
+			elements(v)
+			peak(v)
+		}
+		transpose(false)
+		transpose(true)
+		philox()
+		pause()
+	},
+	"math": func() {
+		for _, v := range []vector{ymm, zmm} {
+			approximations(v)
+			arithmeticOperations(v)
+		}
+		writeNumbers()
+	},
+}
 
 func main() {
-	build.ConstraintExpr("!noasm")
-	for _, v := range []vector{ymm, zmm} {
-		for rows := 1; rows <= v.tileRows; rows++ {
-			for vectors := 1; vectors <= 2; vectors++ {
-				tile(v, rows, vectors)
-			}
-		}
-		elements(v)
-		peak(v)
+	part := flag.String("part", "kernel", "the file to generate")
+	flag.Parse()
+	generate, ok := parts[*part]
+	if !ok {
+		fmt.Fprintf(os.Stderr, "_gen: there is no part %q\n", *part)
+		os.Exit(2)
 	}
-	transpose(false)
-	transpose(true)
-	philox()
-	pause()
+	build.ConstraintExpr("!noasm")
+	generate()
 	build.Generate()
 }
