@@ -282,10 +282,5 @@ func transpose8AVX2(dst *float32, stepDst uintptr, src *float32, stepSrc uintptr
 //go:noescape
 func transposeAdd8AVX2(dst *float32, stepDst uintptr, src *float32, stepSrc uintptr, blocks int)
 
-// keepAVX2 writes 32 elements of a dropout mask for each group of eight blocks.
-//
-//go:noescape
-func keepAVX2(keep *bool, groups int, c *uint32)
-
 // pauseAMD64 runs PAUSE at least once.
 func pauseAMD64(loops int)

@@ -9,6 +9,7 @@ import (
 )
 
 //go:generate go -C _gen run . -part kernel -out ../kernel_amd64.s -stubs ../kernel_amd64.go -pkg kernel
+//go:generate go -C _gen run . -part philox -out ../philox_amd64.s -stubs ../philox_amd64.go -pkg kernel
 //go:generate go -C _gen run . -part math -out ../math_amd64.s -stubs ../math_amd64.go -pkg kernel
 
 // vectorPaths returns the paths for which the processor has the instructions and the operating system saves the registers.
@@ -72,7 +73,11 @@ func (k *path) accumulate(y, x *float32, vectors int) {
 }
 
 func (k *path) keep(keep *bool, groups int, c *keepConstants) {
-	keepAVX2(keep, groups, (*uint32)(unsafe.Pointer(c)))
+	if k.lanes == 16 {
+		keepAVX512(keep, groups, (*uint32)(unsafe.Pointer(c)))
+	} else {
+		keepAVX2(keep, groups, (*uint32)(unsafe.Pointer(c)))
+	}
 }
 
 // pause lets a waiting loop rest for about a hundred nanoseconds to a microsecond.

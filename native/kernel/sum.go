@@ -11,7 +11,7 @@ func SumRows[T Float](y, x []T, rows, width, lo, hi int) {
 		}
 		return
 	}
-	var sums [64]T
+	var sums [512]T // wide enough that a part of a row is read at full speed, in the first-level cache together with what it is added to
 	for j := lo; j < hi; j += len(sums) {
 		n := min(len(sums), hi-j)
 		for i := 0; i < rows; i += part {

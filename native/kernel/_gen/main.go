@@ -24,8 +24,11 @@ var parts = map[string]func(){
 		}
 		transpose(false)
 		transpose(true)
-		philox()
 		pause()
+	},
+	"philox": func() {
+		philox()
+		philoxWide()
 	},
 	"math": func() {
 		for _, v := range []vector{ymm, zmm} {

@@ -6,6 +6,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
+// The layout of keepConstants.
+const roundKeys, counter, threshold, multipliers, lanes, eight, sign, bytes = 0, 80, 96, 100, 108, 140, 144, 148
+
 // philox generates the dropout mask, eight Philox4x32-10 blocks at a time: word i of all blocks lies in one register. The four
 // words of a block become the four bytes of its lane.
 func philox() {
@@ -15,8 +18,6 @@ func philox() {
 	keep := Load(Param("keep"), GP64())
 	groups := Load(Param("groups"), GP64())
 	c := Load(Param("c"), GP64())
-	// The layout of keepConstants.
-	const roundKeys, counter, threshold, multipliers, lanes, eight, sign, bytes = 0, 80, 96, 100, 108, 140, 144, 148
 	broadcast := func(at int, r Op) { VPBROADCASTD(Mem{Base: c, Disp: at}, r) }
 	m0, m1, bound, first := reg.Y8, reg.Y9, reg.Y10, reg.Y11
 	broadcast(multipliers, m0)
@@ -69,6 +70,81 @@ func philox() {
 	VMOVDQU(words[0], Mem{Base: keep})
 	broadcast(eight, reg.Y12)
 	VPADDD(reg.Y12, first, first)
+	ADDQ(U32(32), keep)
+	DECQ(groups)
+	JNZ(LabelRef("loop"))
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+// philoxWide is philox with each word in the lower half of 64 bits, where its product is in one piece: the multiplication does not see what
+// is left of another in the upper half.
+func philoxWide() {
+	TEXT("keepAVX512", NOSPLIT, "func(keep *bool, groups int, c *uint32)")
+	Doc("keepAVX512 writes 32 elements of a dropout mask for each group of eight blocks.")
+	Pragma("noescape")
+	keep := Load(Param("keep"), GP64())
+	groups := Load(Param("groups"), GP64())
+	c := Load(Param("c"), GP64())
+	broadcast := func(at int, r Op) { VPBROADCASTD(Mem{Base: c, Disp: at}, r) }
+	const xor3 = U8(0x96) // the truth table of a ^ b ^ c
+	z := zmm.register
+	m0, m1, bound, first, step := z(8), z(9), z(10), z(11), z(12)
+	broadcast(multipliers, m0)
+	broadcast(multipliers+4, m1)
+	broadcast(threshold, bound)
+	broadcast(sign, z(0))
+	VPXORD(z(0), bound, bound) // back to a number without sign
+	broadcast(counter, first)
+	VPMOVZXDQ(Mem{Base: c, Disp: lanes}, z(0))
+	VPADDD(z(0), first, first)
+	broadcast(eight, step)
+	for i := range 3 {
+		broadcast(counter+4*(i+1), z(13+i))
+	}
+	for i := range 12 { // as many as there are registers
+		broadcast(roundKeys+4*i, z(20+i))
+	}
+	for i := range 4 {
+		broadcast(bytes+4*i, z(16+i))
+	}
+	key := func(i int, high, word Op) { // high ^= word ^ key i
+		if i < 12 {
+			VPTERNLOGD(xor3, z(20+i), word, high)
+		} else {
+			VPTERNLOGD_BCST(xor3, Mem{Base: c, Disp: roundKeys + 4*i}, word, high)
+		}
+	}
+	TESTQ(groups, groups)
+	JZ(LabelRef("done"))
+	Label("loop")
+	words := []reg.VecPhysical{z(0), z(1), z(2), z(3)}
+	VMOVDQA32(first, words[0])
+	for i := range 3 {
+		VMOVDQA32(z(13+i), words[i+1])
+	}
+	for round := range 10 {
+		low0, low1 := z(4), z(5)
+		VPMULUDQ(m0, words[0], low0)
+		VPMULUDQ(m1, words[2], low1)
+		VPSRLQ(U8(32), low1, words[0])
+		VPSRLQ(U8(32), low0, words[2])
+		key(2*round, words[0], words[1])
+		key(2*round+1, words[2], words[3])
+		VMOVDQA32(low1, words[1])
+		VMOVDQA32(low0, words[3])
+	}
+	for i, w := range words {
+		VPCMPUD(U8(1), bound, w, reg.K1)
+		if i == 0 {
+			VMOVDQA32_Z(z(16), reg.K1, z(6))
+		} else {
+			VPORD(z(16+i), z(6), reg.K1, z(6))
+		}
+	}
+	VPMOVQD(z(6), Mem{Base: keep})
+	VPADDD(step, first, first)
 	ADDQ(U32(32), keep)
 	DECQ(groups)
 	JNZ(LabelRef("loop"))
