@@ -65,6 +65,19 @@ func Judge(ref *trace.Reference, cand *trace.Candidate, limits experiment.Thresh
 	return out
 }
 
+// Settled returns what trace.CandidateOptions.Enough may be where only the verdict and its stage are asked for: whether
+// what a candidate has answered so far is FAIL in a stage that nothing it has not answered yet comes before. The curve is the last stage, so that
+// its free run changes nothing once an earlier one failed; and no judged step comes before the data and the initial weights.
+func Settled(ref *trace.Reference, limits experiment.Thresholds) func(*trace.Candidate) bool {
+	return func(cand *trace.Candidate) bool {
+		p := Judge(ref, cand, limits)
+		if len(cand.Steps) == 0 {
+			return p.Stage == record.StageData || p.Stage == record.StageWeights
+		}
+		return p.Stage != "" && p.Stage != record.StageCurve
+	}
+}
+
 // judgement is one call of Judge.
 type judgement struct {
 	ref    *trace.Reference

@@ -30,7 +30,7 @@ func CollectCandidate(ctx context.Context, e engine.Engine, ref *Reference, o Ca
 	if _, err := c.begin(ctx, o.Load, &out.Common); err != nil {
 		return nil, err
 	}
-	if !sameLayout(ref.Initial, out.Initial) {
+	if !sameLayout(ref.Initial, out.Initial) || o.Enough != nil && o.Enough(out) {
 		return out, nil
 	}
 	for i := range ref.Steps {
@@ -39,6 +39,9 @@ func CollectCandidate(ctx context.Context, e engine.Engine, ref *Reference, o Ca
 			return nil, fmt.Errorf("judged step %d: %w", ref.Steps[i].Step, err)
 		}
 		out.Steps = append(out.Steps, *step)
+	}
+	if o.Enough != nil && o.Enough(out) {
+		return out, nil
 	}
 	losses, final, err := c.freeRun(ctx, "initial", len(ref.Losses))
 	if err != nil {

@@ -36,6 +36,9 @@ type CandidateOptions struct {
 	Activations bool
 	WorkDir     string
 	Progress    Progress
+	// Enough, if not nil, is asked what is known so far: after load, and after the judged steps, before the free run. When it
+	// answers true, the trace ends there, without judged steps or without losses.
+	Enough func(*Candidate) bool
 }
 
 // Progress is told what is being done and how much of the whole is, in units that are alike in time to within an
