@@ -33,7 +33,7 @@ without Python.`,
 	flags := c.Flags()
 	flags.StringVarP(&f.out, "out", "o", "", "folder for the recording (default recordings/EXPERIMENT)")
 	flags.IntVar(&f.threads, "threads", 1, "threads of PyTorch")
-	flags.IntSliceVar(&f.steps, "judged-steps", nil, "steps whose gradients and update are recorded; -1 is the last (default 0, 10 and the last one of the first epoch)")
+	flags.IntSliceVar(&f.steps, "judged-steps", nil, "steps whose gradients and update are recorded; -1 is the last (default 0, the last one of the first epoch, and the first one of the second)")
 	flags.StringArrayVar(&f.sets, "set", nil, "change a `KEY=VALUE` of the experiment, such as train.epochs=1")
 	return c
 }
@@ -81,7 +81,8 @@ func (a *app) record(c *cobra.Command, name string, f recordFlags) error {
 		return err
 	}
 	if f.steps == nil {
-		f.steps = []int{0, 10, e.StepsPerEpoch(o.Data.Record.TrainRows) - 1}
+		second := e.StepsPerEpoch(o.Data.Record.TrainRows)
+		f.steps = []int{0, second - 1, second}
 	}
 	ref, err := compare.Record(ctx, o, f.steps)
 	if err != nil {

@@ -33,6 +33,7 @@ type Native struct {
 
 	model   *onnx.Model
 	data    *data
+	epoch   int // steps of an epoch
 	options train.Options
 	mutant  mutant
 	trainer *train.Trainer[float32]
@@ -96,6 +97,7 @@ func (n *Native) load(p engine.LoadParams) (*engine.Loaded, error) {
 	if n.data, err = readData(p.Data, n.model, e.Data.InputName); err != nil {
 		return nil, err
 	}
+	n.epoch = e.StepsPerEpoch(n.data.train.rows)
 	n.options = train.Options{
 		Loss: e.Loss.Kind, Reduction: e.Loss.Reduction, Seed: e.Seed, Threads: p.Threads,
 		Optimizer: optim.Config{
@@ -107,19 +109,8 @@ func (n *Native) load(p engine.LoadParams) (*engine.Loaded, error) {
 			Kind: e.Schedule.Kind, WarmUp: int64(e.Schedule.WarmUp), Total: int64(e.Schedule.Total), Minimum: e.Schedule.Minimum,
 		},
 	}
-	if n.mutant.applies != nil && !n.mutant.applies(n) {
-		return nil, engine.Errorf(engine.KindUnsupported, "the mutant %q changes nothing about this experiment", p.Mutant)
-	}
-	if n.mutant.options != nil {
-		n.mutant.options(&n.options)
-	}
-	if n.mutant.model != nil {
-		if n.model, err = n.mutant.model(n.model); err != nil {
-			return nil, err
-		}
-	}
-	if n.mutant.data != nil {
-		n.mutant.data(n.data)
+	if err := n.mutant.plant(n); err != nil {
+		return nil, err
 	}
 	if n.trainer, err = train.New[float32](n.model, n.options); err != nil {
 		return nil, err
@@ -162,7 +153,9 @@ func (n *Native) GetState(_ context.Context, file string) (*engine.StateInfo, er
 	if err := n.ready(); err != nil {
 		return nil, err
 	}
-	if err := safetensors.WriteFile(file, n.trainer.State(), nil); err != nil {
+	state := n.trainer.State()
+	n.mutant.hide(state)
+	if err := safetensors.WriteFile(file, state, nil); err != nil {
 		return nil, asProtocolError(err)
 	}
 	return &engine.StateInfo{Step: n.trainer.Steps()}, nil
@@ -177,6 +170,7 @@ func (n *Native) SetState(_ context.Context, file string) (*engine.StateInfo, er
 	if err != nil {
 		return nil, asProtocolError(err)
 	}
+	n.mutant.complete(n, f.Tensors)
 	if err := n.trainer.SetState(f.Tensors); err != nil {
 		return nil, engine.Errorf(engine.KindInput, "%s: %v", file, err)
 	}
@@ -218,7 +212,7 @@ func (n *Native) Grad(_ context.Context, p engine.GradParams) (*engine.GradResul
 }
 
 func gradient[T float32 | float64](n *Native, t *train.Trainer[T], activations bool) (map[string]*tensor.Tensor, float64, error) {
-	rows := n.data.batch(n.mutant.step(t.Steps()))
+	rows := n.data.batch(n.mutant.step(n, t.Steps()))
 	b, err := t.GradientBatch(len(rows), activations)
 	if err != nil {
 		return nil, 0, err
@@ -239,9 +233,7 @@ func gradient[T float32 | float64](n *Native, t *train.Trainer[T], activations b
 			out[prefix+name] = v
 		}
 	}
-	gradients := b.Gradients() // copies
-	n.mutant.lose(gradients)
-	add("gradients/", gradients)
+	add("gradients/", b.Gradients())
 	add("outputs/", b.Outputs())
 	add("activations/", b.Activations())
 	return out, float64(loss), nil
@@ -266,13 +258,14 @@ func (n *Native) Update(_ context.Context, p engine.UpdateParams) (*engine.State
 	if err != nil {
 		return nil, asProtocolError(err)
 	}
+	n.mutant.hide(after)
 	if err := safetensors.WriteFile(p.File, after, nil); err != nil {
 		return nil, asProtocolError(err)
 	}
 	return &engine.StateInfo{Step: n.trainer.Steps() + 1}, nil
 }
 
-func (n *Native) update(p engine.UpdateParams) (map[string]*tensor.Tensor, error) {
+func (n *Native) update(p engine.UpdateParams) (after map[string]*tensor.Tensor, err error) {
 	f, err := safetensors.ReadFile(p.Gradients)
 	if err != nil {
 		return nil, err
@@ -283,26 +276,21 @@ func (n *Native) update(p engine.UpdateParams) (map[string]*tensor.Tensor, error
 			gradients[after] = v
 		}
 	}
+	undo, err := n.mutant.forget(n)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, undo()) }()
 	switch p.DType {
 	case "float32":
-		return updated(n, n.trainer, gradients)
+		return n.trainer.Updated(gradients)
 	case "float64":
 		if err := n.syncDouble(); err != nil {
 			return nil, err
 		}
-		return updated(n, n.double, gradients)
+		return n.double.Updated(gradients)
 	}
 	return nil, engine.Errorf(engine.KindUnsupported, "the native engine does not compute in %q", p.DType)
-}
-
-func updated[T float32 | float64](n *Native, t *train.Trainer[T], gradients map[string]*tensor.Tensor) (map[string]*tensor.Tensor, error) {
-	if !n.mutant.frozen {
-		return t.Updated(gradients)
-	}
-	after := t.State()
-	step, err := tensor.Of([]int64{t.Steps() + 1})
-	after[train.StepKey] = step
-	return after, err
 }
 
 // Step trains and measures each step around its calls alone.
@@ -327,7 +315,7 @@ func (n *Native) Step(ctx context.Context, count int) (*engine.StepResult, error
 }
 
 func (n *Native) step() (loss float32, seconds float64, err error) {
-	rows := n.data.batch(n.mutant.step(n.trainer.Steps()))
+	rows := n.data.batch(n.mutant.step(n, n.trainer.Steps()))
 	b, err := n.trainer.TrainingBatch(len(rows))
 	if err != nil {
 		return 0, 0, err
@@ -335,18 +323,12 @@ func (n *Native) step() (loss float32, seconds float64, err error) {
 	if err := fill(n.data, n.data.train, b, rows); err != nil {
 		return 0, 0, err
 	}
-	var before map[string]*tensor.Tensor
-	rewinds := n.mutant.frozen || n.mutant.lost != nil
-	if rewinds {
-		before = n.trainer.State()
+	if _, err := n.mutant.forget(n); err != nil {
+		return 0, 0, err
 	}
 	start := time.Now()
 	loss, err = n.trainer.Step(b)
-	seconds = time.Since(start).Seconds()
-	if rewinds && err == nil {
-		err = n.trainer.SetState(n.mutant.rewound(before, n.trainer.State()))
-	}
-	return loss, seconds, err
+	return loss, time.Since(start).Seconds(), err
 }
 
 // evaluationRows is the number of rows that Forward computes at a time; the last ones may be fewer.

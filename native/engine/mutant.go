@@ -1,148 +1,167 @@
 package engine
 
 import (
-	"maps"
+	"errors"
 	"slices"
 	"strings"
 
 	"tandem/native/ir"
+	"tandem/native/optim"
 	"tandem/native/train"
 	"tandem/onnx"
 	"tandem/onnx/tensor"
 	"tandem/results/engine"
+	"tandem/results/record"
 )
 
-// mutant is a known mistake that load can plant, so that a judge can prove that it would notice. Each field that is
-// set changes one thing. To add a mutant, add a line to the table.
+// mutant is a known mistake that load can plant, so that a judge can prove that it would notice. Nothing else reaches
+// one. Each hook that is set changes one thing; the rest of the trainer is the one that is judged. To add a mutant, add a line to
+// the table in mutants.go; TestMutants then demands that it is caught.
 type mutant struct {
-	options func(*train.Options)
-	model   func(*onnx.Model) (*onnx.Model, error)
-	data    func(*data)
-	// order says which step's batch a step trains on.
-	order func(step int64) int64
-	// frozen says that the optimizer never steps.
-	frozen bool
-	// lost says of which parameters the gradient stays zero.
-	lost func(shape []int) bool
+	// name is what load is told.
+	name string
+	// stage is where the mistake is made, as far as a judge can see from outside: the stage that it has to name.
+	stage record.Stage
+	// cause is what the judge has to take it for: the name of a fingerprint.
+	cause string
 	// applies says whether the mistake changes anything for what is loaded; nil means that it always does.
 	applies func(n *Native) bool
+
+	// data and model change what was read.
+	data  func(*data)
+	model func(*onnx.Model) (*onnx.Model, error)
+	// options changes what the trainer is told, such as the optimizer's rule.
+	options func(*train.Options)
+	// rewrite changes the forward pass and the loss, gradients what is derived from them.
+	rewrite   func(*ir.Graph) error
+	gradients func(g *ir.Graph, gradients map[*ir.Value]*ir.Value) error
+	// order says which step's batch a step trains on.
+	order func(n *Native, step int64) int64
+	// forgets says before which steps the optimizer's moments are set to zero.
+	forgets func(n *Native, step int64) bool
+	// hides names an optimizer slot that no state file shows: what a training loop carries from step to step unseen.
+	hides string
 }
 
-var mutants = map[string]mutant{
-	"loss-sum-for-mean":        {options: func(o *train.Options) { o.Reduction = "sum" }, applies: func(n *Native) bool { return n.options.Reduction == "mean" }},
-	"learning-rate-doubled":    {options: func(o *train.Options) { o.Optimizer.LearningRate *= 2 }},
-	"weight-decay-added":       {options: func(o *train.Options) { o.Optimizer.WeightDecay += 0.01 }},
-	"optimizer-never-steps":    {frozen: true},
-	"bias-gradient-missing":    {lost: func(shape []int) bool { return len(shape) == 1 }},
-	"dropout-mask-of-its-own":  {options: func(o *train.Options) { o.Seed++ }, applies: has("Dropout")},
-	"dropout-missing":          {options: func(o *train.Options) { o.Rewrite = removeDropout }, applies: has("Dropout")},
-	"relu-missing":             {options: func(o *train.Options) { o.Rewrite = removeLastRelu }, applies: has("Relu")},
-	"weights-half-precision":   {model: roundWeights},
-	"labels-shifted":           {data: shiftLabels},
-	"last-short-batch-dropped": {data: dropShortBatches, applies: func(n *Native) bool { return len(n.data.batchSizes()) > 1 }},
-	"first-batch-repeated":     {order: func(step int64) int64 { return max(step-1, 0) }, applies: func(n *Native) bool { return len(n.data.offsets) > 2 }},
+func mutantNames() []string {
+	var names []string
+	for _, m := range mutants {
+		names = append(names, m.name)
+	}
+	slices.Sort(names)
+	return names
 }
 
-// has returns whether the model has a node of an operator.
+func findMutant(name string) (mutant, error) {
+	if name == "" {
+		return mutant{}, nil
+	}
+	i := slices.IndexFunc(mutants, func(m mutant) bool { return m.name == name })
+	if i < 0 {
+		return mutant{}, engine.Errorf(engine.KindInput, "there is no mutant %q; there are %s", name, strings.Join(mutantNames(), ", "))
+	}
+	return mutants[i], nil
+}
+
+// plant changes what was loaded, before the trainer is made from it.
+func (m mutant) plant(n *Native) (err error) {
+	if m.applies != nil && !m.applies(n) {
+		return engine.Errorf(engine.KindUnsupported, "the mutant %q changes nothing about this experiment", m.name)
+	}
+	if m.data != nil {
+		m.data(n.data)
+	}
+	if m.model != nil {
+		if n.model, err = m.model(n.model); err != nil {
+			return err
+		}
+	}
+	if m.options != nil {
+		m.options(&n.options)
+	}
+	n.options.Rewrite, n.options.RewriteGradients = m.rewrite, m.gradients
+	return nil
+}
+
+// step returns the number of the step whose batch is trained on.
+func (m mutant) step(n *Native, step int64) int64 {
+	if m.order != nil {
+		return m.order(n, step)
+	}
+	return step
+}
+
+// forget sets the optimizer's moments to zero where the mistake does, and returns a call that undoes it.
+func (m mutant) forget(n *Native) (undo func() error, err error) {
+	if m.forgets == nil || !m.forgets(n, n.trainer.Steps()) {
+		return func() error { return nil }, nil
+	}
+	before := n.trainer.State()
+	after := map[string]*tensor.Tensor{}
+	for name, t := range before {
+		after[name] = t
+		if strings.HasPrefix(name, "optimizer/") {
+			after[name] = tensor.New(t.DType(), t.Shape()...)
+		}
+	}
+	return func() error { return n.trainer.SetState(before) }, n.trainer.SetState(after)
+}
+
+// hidden is how the names of what the mistake hides begin; no name begins like this where it hides nothing.
+func (m mutant) hidden() string { return "optimizer/" + m.hides + "/" }
+
+// hide leaves out of a state what the mistake hides.
+func (m mutant) hide(state map[string]*tensor.Tensor) {
+	for name := range state {
+		if m.hides != "" && strings.HasPrefix(name, m.hidden()) {
+			delete(state, name)
+		}
+	}
+}
+
+// complete adds to a state that is set what the mistake hides: nothing has been carried yet.
+func (m mutant) complete(n *Native, state map[string]*tensor.Tensor) {
+	if m.hides == "" {
+		return
+	}
+	for _, p := range n.trainer.Parameters() {
+		if _, ok := state["parameters/"+p.Name]; ok && !p.Frozen {
+			state[m.hidden()+p.Name] = tensor.New(tensor.Float32, p.Shape...)
+		}
+	}
+}
+
+// Conditions under which mutants apply.
+
+// has demands a node of an operator.
 func has(operator string) func(n *Native) bool {
 	return func(n *Native) bool {
 		return slices.ContainsFunc(n.model.Graph.Nodes, func(node *onnx.Node) bool { return node.OpType == operator })
 	}
 }
 
-func mutantNames() []string { return slices.Sorted(maps.Keys(mutants)) }
-
-func findMutant(name string) (mutant, error) {
-	m, ok := mutants[name]
-	if name != "" && !ok {
-		return m, engine.Errorf(engine.KindInput, "there is no mutant %q; there are %s", name, strings.Join(mutantNames(), ", "))
-	}
-	return m, nil
+// trainsBy demands one of the optimizers.
+func trainsBy(kinds ...string) func(n *Native) bool {
+	return func(n *Native) bool { return slices.Contains(kinds, n.options.Optimizer.Kind) }
 }
 
-// step returns the number of the step whose batch is trained on.
-func (m mutant) step(step int64) int64 {
-	if m.order != nil {
-		return m.order(step)
-	}
-	return step
-}
-
-// rewound returns the state after a training step with what the mistake leaves as it was before: all but the counter when the
-// optimizer never steps; parameters without gradient, and their moments, which are zero and stay so.
-func (m mutant) rewound(before, after map[string]*tensor.Tensor) map[string]*tensor.Tensor {
-	out := maps.Clone(after)
-	for name, t := range before {
-		_, isParameter := before["parameters/"+name[strings.LastIndex(name, "/")+1:]]
-		if name != train.StepKey && (m.frozen || isParameter && m.lost(t.Shape())) {
-			out[name] = t
-		}
-	}
-	return out
-}
-
-// lose sets the gradients to zero that the mistake loses.
-func (m mutant) lose(gradients map[string]*tensor.Tensor) {
-	for name, t := range gradients {
-		if m.lost != nil && m.lost(t.Shape()) {
-			gradients[name] = tensor.New(t.DType(), t.Shape()...)
-		}
+func all(conditions ...func(n *Native) bool) func(n *Native) bool {
+	return func(n *Native) bool {
+		return !slices.ContainsFunc(conditions, func(c func(n *Native) bool) bool { return !c(n) })
 	}
 }
 
-func removeDropout(g *ir.Graph) {
-	for _, n := range g.Nodes {
-		if n.Op == "Dropout" {
-			n.Op, n.Inputs, n.Outputs = "Identity", n.Inputs[:1], n.Outputs[:1]
-		}
-	}
+func averages(n *Native) bool     { return n.options.Reduction == "mean" }
+func decays(n *Native) bool       { return n.options.Optimizer.WeightDecay > 0 }
+func severalRows(n *Native) bool  { return slices.Max(n.data.batchSizes()) > 1 }
+func shortBatches(n *Native) bool { return len(n.data.batchSizes()) > 1 }
+func secondStep(n *Native) bool   { return len(n.data.offsets) > 2 }
+func secondEpoch(n *Native) bool  { return len(n.data.offsets)-1 > n.epoch }
+
+// remembers demands an optimizer that keeps moments.
+func remembers(n *Native) bool {
+	slots, err := optim.Slots(n.options.Optimizer)
+	return err == nil && len(slots) > 0
 }
 
-func removeLastRelu(g *ir.Graph) {
-	for _, n := range slices.Backward(g.Nodes) {
-		if n.Op == "Relu" {
-			n.Op = "Identity"
-			return
-		}
-	}
-}
-
-// roundWeights drops the lowest 13 bits of every parameter's fraction, what half precision does to numbers of its range.
-func roundWeights(m *onnx.Model) (*onnx.Model, error) {
-	rounded := map[string]*tensor.Tensor{}
-	for _, init := range m.Graph.Initializers {
-		if init.Tensor.DType() != tensor.Float32 || init.Tensor.Len() < 2 {
-			continue
-		}
-		t := init.Tensor.Clone()
-		for i, b := range t.Bytes() {
-			switch i % 4 {
-			case 0:
-				t.Bytes()[i] = 0
-			case 1:
-				t.Bytes()[i] = b &^ 0x1f
-			}
-		}
-		rounded[init.Name] = t
-	}
-	return m.WithInitializers(rounded)
-}
-
-func shiftLabels(d *data) {
-	classes := slices.Max(d.train.target) + 1
-	for i, c := range d.train.target {
-		d.train.target[i] = (c + 1) % classes
-	}
-}
-
-// dropShortBatches leaves out the batches that are shorter than the first.
-func dropShortBatches(d *data) {
-	order, offsets := []int64{}, []int64{0}
-	for i := 1; i < len(d.offsets); i++ {
-		if rows := d.order[d.offsets[i-1]:d.offsets[i]]; int64(len(rows)) == d.offsets[1] {
-			order = append(order, rows...)
-			offsets = append(offsets, int64(len(order)))
-		}
-	}
-	d.order, d.offsets = order, offsets
-}
+var errNothingChanged = errors.New("the mutant finds nothing to change in the graph")

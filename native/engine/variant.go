@@ -39,7 +39,7 @@ func variantNames() []string {
 // varied computes the gradient of the present step's batch at the present state, as a variant says.
 func varied[T float32 | float64](n *Native, variant string, activations bool) (out map[string]*tensor.Tensor, loss float64, err error) {
 	options := n.options
-	changed, failure := 0, error(nil)
+	changed := 0
 	if variant == genericKernels || variant == vectorKernels {
 		now, paths := kernel.Path(), kernel.Paths()
 		path := paths[0]
@@ -52,14 +52,17 @@ func varied[T float32 | float64](n *Native, variant string, activations bool) (o
 		defer func() { _ = kernel.Use(now) }()
 		changed++
 	} else {
-		options.Rewrite = func(g *ir.Graph) {
+		options.Rewrite = func(g *ir.Graph) error {
 			if n.options.Rewrite != nil {
-				n.options.Rewrite(g)
+				if err := n.options.Rewrite(g); err != nil {
+					return err
+				}
 			}
 			k, err := pass.Reorder(g, pass.Reordering(variant))
 			if changed += k; err != nil {
-				failure = err
+				return fmt.Errorf("variant %q: %w", variant, err)
 			}
+			return nil
 		}
 	}
 	t, err := train.New[T](n.model, options)
@@ -71,10 +74,7 @@ func varied[T float32 | float64](n *Native, variant string, activations bool) (o
 		return nil, 0, err
 	}
 	out, loss, err = gradient(n, t, activations)
-	switch {
-	case failure != nil:
-		return nil, 0, fmt.Errorf("variant %q: %w", variant, failure)
-	case err == nil && changed == 0:
+	if err == nil && changed == 0 {
 		return nil, 0, engine.Errorf(engine.KindUnsupported, "variant %q changes nothing about this model", variant)
 	}
 	return out, loss, err

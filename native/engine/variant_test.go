@@ -18,7 +18,7 @@ import (
 // TestVariants wants every variant to round in its own way, and in nothing but its rounding: norm-wise within 1e-5 in float32, and of
 // float64's own rounding in float64.
 func TestVariants(t *testing.T) {
-	s := newSetting(t)
+	s := newSetting(t, pixels)
 	e := native.New("test")
 	if _, err := e.Load(context.Background(), s.load); err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestVariants(t *testing.T) {
 // TestReference wants the native trainer, as a reference with its own variants, to pass itself and a program that rounds differently, and
 // to fail a mistaken one.
 func TestReference(t *testing.T) {
-	s := newSetting(t)
+	s := newSetting(t, pixels)
 	ref, err := trace.CollectReference(context.Background(), native.New("test"), trace.ReferenceOptions{
 		Load: s.load, Experiment: s.experiment, Steps: s.steps, JudgedSteps: trace.JudgedSteps(s.experiment.Parity.JudgedSteps, s.steps),
 		Nudges: trace.DefaultNudges, Seed: 1, WorkDir: t.TempDir(),

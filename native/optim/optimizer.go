@@ -49,6 +49,29 @@ type Update[T kernel.Float] struct {
 
 var rules = map[string]Rule{}
 
+// mistaken begins the kinds of rules that are known to be wrong.
+const mistaken = "mistake."
+
+// Mistaken registers a rule that is known to be wrong beside the real ones, to be planted where a judge has to prove that it
+// notices, and returns the kind that Config then names. No experiment can name it.
+func Mistaken(r Rule) string {
+	r.Kind = mistaken + r.Kind
+	register(r)
+	return r.Kind
+}
+
+// Kinds returns the names of the optimizers, sorted.
+func Kinds() []string {
+	kinds := slices.Sorted(maps.Keys(rules))
+	return slices.DeleteFunc(kinds, func(k string) bool { return strings.HasPrefix(k, mistaken) })
+}
+
+// Lookup returns the rule of a kind; false when there is none.
+func Lookup(kind string) (Rule, bool) {
+	r, ok := rules[kind]
+	return r, ok
+}
+
 // register makes the rule known under its kind, and as an operator of the graph.
 func register(r Rule) {
 	rules[r.Kind] = r
@@ -83,7 +106,7 @@ func operator(kind string) string { return "tandem.optim." + kind }
 func Slots(c Config) ([]string, error) {
 	r, ok := rules[c.Kind]
 	if !ok {
-		return nil, fmt.Errorf("optim: optimizer %q is %w; it has %s", c.Kind, op.ErrUnsupported, strings.Join(slices.Sorted(maps.Keys(rules)), ", "))
+		return nil, fmt.Errorf("optim: optimizer %q is %w; it has %s", c.Kind, op.ErrUnsupported, strings.Join(Kinds(), ", "))
 	}
 	if !(c.LearningRate >= 0) {
 		return nil, fmt.Errorf("optim: the learning rate is %g, must not be negative", c.LearningRate)

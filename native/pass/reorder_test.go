@@ -60,11 +60,9 @@ func reordered[T float32 | float64](t *testing.T, m *onnx.Model, r pass.Reorderi
 	o := train.Options{Loss: "cross_entropy", Reduction: "mean", Optimizer: optim.Config{Kind: "sgd", LearningRate: 0.1}}
 	changed := 0
 	if r != "" {
-		o.Rewrite = func(g *ir.Graph) {
-			var err error
-			if changed, err = pass.Reorder(g, r); err != nil {
-				t.Fatal(err)
-			}
+		o.Rewrite = func(g *ir.Graph) (err error) {
+			changed, err = pass.Reorder(g, r)
+			return err
 		}
 	}
 	trainer, err := train.New[T](m, o)

@@ -24,9 +24,11 @@ type Options struct {
 	Seed uint64
 	// Threads is the number of threads; 0 means one. The results do not depend on it.
 	Threads int
-	// Rewrite, when set, changes each graph after the forward pass and the loss are built and before anything is derived
-	// from them. It exists to plant known mistakes.
-	Rewrite func(*ir.Graph)
+	// Rewrite, when set, changes each training graph after the forward pass and the loss are built and before anything is derived
+	// from them; RewriteGradients changes it once more, with the gradients by parameter, before the updates are
+	// added. They exist to plant known mistakes.
+	Rewrite          func(*ir.Graph) error
+	RewriteGradients func(g *ir.Graph, gradients map[*ir.Value]*ir.Value) error
 }
 
 // Trainer holds a model's state and its compiled programs. It serves one goroutine at a time.
@@ -121,8 +123,17 @@ func (t *Trainer[T]) gradientGraph(rows int) (g *ir.Graph, loss *ir.Value, gradi
 	if err = pass.Simplify(g, loss); err != nil {
 		return nil, nil, nil, err
 	}
-	gradients, err = pass.Differentiate(g, loss)
+	gradients, err = t.differentiate(g, loss)
 	return g, loss, gradients, err
+}
+
+// differentiate adds the gradients.
+func (t *Trainer[T]) differentiate(g *ir.Graph, loss *ir.Value) (map[*ir.Value]*ir.Value, error) {
+	gradients, err := pass.Differentiate(g, loss)
+	if err == nil && t.options.RewriteGradients != nil {
+		err = t.options.RewriteGradients(g, gradients)
+	}
+	return gradients, err
 }
 
 // forwardGraph builds forward pass and loss, node by node as the model file has them.
@@ -134,7 +145,9 @@ func (t *Trainer[T]) forwardGraph(rows int) (g *ir.Graph, loss *ir.Value, err er
 		return nil, nil, err
 	}
 	if t.options.Rewrite != nil {
-		t.options.Rewrite(g)
+		if err := t.options.Rewrite(g); err != nil {
+			return nil, nil, err
+		}
 	}
 	return g, loss, nil
 }

@@ -1,0 +1,69 @@
+package engine
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"tandem/onnx"
+	"tandem/onnx/tensor"
+)
+
+// Mistakes in what is trained on and where training starts.
+
+func shiftLabels(d *data) {
+	classes := slices.Max(d.train.target) + 1
+	for i, c := range d.train.target {
+		d.train.target[i] = (c + 1) % classes
+	}
+}
+
+// dropShortBatches leaves out the batches that are shorter than the first.
+func dropShortBatches(d *data) {
+	order, offsets := []int64{}, []int64{0}
+	for i := 1; i < len(d.offsets); i++ {
+		if rows := d.order[d.offsets[i-1]:d.offsets[i]]; int64(len(rows)) == d.offsets[1] {
+			order = append(order, rows...)
+			offsets = append(offsets, int64(len(order)))
+		}
+	}
+	d.order, d.offsets = order, offsets
+}
+
+// roundWeights rounds every parameter to half precision, the nearest number with 11 bits or a multiple of 2^-24.
+func roundWeights(m *onnx.Model) (*onnx.Model, error) {
+	return changeWeights(m, func(w []float32) {
+		for i, v := range w {
+			if v != 0 {
+				ulp := math.Ldexp(1, max(math.Ilogb(float64(v)), -14)-10)
+				w[i] = float32(math.RoundToEven(float64(v)/ulp) * ulp)
+			}
+		}
+	})
+}
+
+// drawWeights draws every parameter anew, uniformly within its largest magnitude: an initialisation of the same size as the exported one.
+func drawWeights(m *onnx.Model) (*onnx.Model, error) {
+	random := rand.New(rand.NewPCG(1, 1))
+	return changeWeights(m, func(w []float32) {
+		bound := float32(0)
+		for _, v := range w {
+			bound = max(bound, v, -v)
+		}
+		for i := range w {
+			w[i] = bound * (2*random.Float32() - 1)
+		}
+	})
+}
+
+// changeWeights changes every initializer that may be a parameter: floating-point and no scalar.
+func changeWeights(m *onnx.Model, change func([]float32)) (*onnx.Model, error) {
+	changed := map[string]*tensor.Tensor{}
+	for _, init := range m.Graph.Initializers {
+		if init.Tensor.DType() == tensor.Float32 && init.Tensor.Len() > 1 {
+			changed[init.Name] = init.Tensor.Clone()
+			change(tensor.View[float32](changed[init.Name]))
+		}
+	}
+	return m.WithInitializers(changed)
+}

@@ -1,0 +1,82 @@
+package engine
+
+import (
+	"tandem/native/ir"
+	"tandem/native/train"
+	"tandem/results/record"
+)
+
+// mutants are the mistakes that are known to be made, in the order of the stages. Each stands for something that was once published, found in
+// a trainer, or follows from a difference between two definitions; see their hooks for what is what.
+var mutants = []mutant{
+	// data and initial weights
+	{name: "weights-half-precision", stage: record.StageWeights, cause: "weights-half-precision", model: roundWeights},
+	{name: "weights-not-exported", stage: record.StageWeights, cause: "other-weights", model: drawWeights},
+
+	// forward pass
+	{name: "relu-missing", stage: record.StageForward, cause: "identity", rewrite: removeLastRelu, applies: has("Relu")},
+	{name: "gelu-tanh-for-erf", stage: record.StageForward, cause: "gelu-form", rewrite: approximateGelu, applies: hasExactGelu},
+	{name: "weight-transposed-where-square", stage: record.StageForward, cause: "weight-used-transposed", rewrite: transposeSquareWeight, applies: hasSquareWeight},
+	{name: "dropout-missing", stage: record.StageForward, cause: "dropout-off", rewrite: removeDropout, applies: has("Dropout")},
+	{name: "dropout-unscaled", stage: record.StageForward, cause: "dropout-unscaled", rewrite: unscaleDropout, applies: has("Dropout")},
+	{name: "dropout-mask-of-its-own", stage: record.StageForward, cause: "dropout-mask", options: func(o *train.Options) { o.Seed++ }, applies: has("Dropout")},
+	{name: "dropout-mask-reused", stage: record.StageForward, cause: "dropout-mask", rewrite: reuseMask, applies: all(has("Dropout"), secondStep)},
+
+	// which rows are trained: the digests of the data are right, so the first thing seen is another batch's outputs
+	{name: "last-short-batch-dropped", stage: record.StageForward, cause: "short-batch-dropped", data: dropShortBatches, applies: shortBatches},
+	{name: "batches-one-step-late", stage: record.StageForward, cause: "batches-misaligned", order: func(_ *Native, step int64) int64 { return max(step-1, 0) }, applies: secondStep},
+	{name: "one-batch-repeated", stage: record.StageCurve, cause: "other-batch", order: repeatOneBatch, applies: secondStep},
+
+	// loss
+	{name: "labels-shifted", stage: record.StageLoss, cause: "labels-shifted", data: shiftLabels},
+	{name: "loss-sum-for-mean", stage: record.StageLoss, cause: "loss-reduction", options: func(o *train.Options) { o.Reduction = "sum" }, applies: all(averages, severalRows)},
+	{name: "softmax-applied-twice", stage: record.StageLoss, cause: "softmax-twice", rewrite: softmaxTwice},
+
+	// gradients
+	{name: "gradient-divided-by-batch-twice", stage: record.StageBackward, cause: "batch-factor", gradients: divideByBatch, applies: severalRows},
+	{name: "bias-gradient-missing", stage: record.StageBackward, cause: "gradient-missing", gradients: loseBiases, applies: hasBias},
+	{name: "embedding-gradient-overwritten", stage: record.StageBackward, cause: "rows-overwritten", gradients: overwriteEmbedding, applies: hasEmbedding},
+	{name: "gradients-not-zeroed", stage: record.StageCurve, cause: "carried-between-steps", options: neverZero, hides: carried, applies: secondStep},
+
+	// optimizer
+	{name: "learning-rate-doubled", stage: record.StageOptimizer, cause: "learning-rate", options: func(o *train.Options) { o.Optimizer.LearningRate *= 2 }},
+	{name: "weight-decay-added", stage: record.StageOptimizer, cause: "other-weight-decay", options: func(o *train.Options) { o.Optimizer.WeightDecay += 0.01 }},
+	{name: "decay-l2-for-decoupled", stage: record.StageOptimizer, cause: "weight-decay-kind", options: func(o *train.Options) { o.Optimizer.Kind = "adam" }, applies: all(trainsBy("adamw"), decays)},
+	{name: "decay-decoupled-for-l2", stage: record.StageOptimizer, cause: "weight-decay-kind", options: func(o *train.Options) { o.Optimizer.Kind = "adamw" }, applies: all(trainsBy("adam"), decays)},
+	{name: "adam-eps-inside-root", stage: record.StageOptimizer, cause: "eps-inside-root", options: byMistake(epsInsideRoot), applies: adamLike},
+	{name: "adam-onnx-formula", stage: record.StageOptimizer, cause: "onnx-adam", options: byMistake(epsBeforeCorrection), applies: adamLike},
+	{name: "adam-no-bias-correction", stage: record.StageOptimizer, cause: "no-bias-correction", options: byMistake(noCorrection), applies: adamLike},
+	{name: "adam-bias-correction-late", stage: record.StageOptimizer, cause: "bias-correction-off-by-one", options: byMistake(lateCorrection), applies: all(adamLike, secondStep)},
+	{name: "momentum-dampened", stage: record.StageOptimizer, cause: "momentum-dampened", options: func(o *train.Options) { o.Optimizer.Dampening = o.Optimizer.Momentum }, applies: all(hasMomentum, secondStep)},
+	{name: "nesterov-missing", stage: record.StageOptimizer, cause: "nesterov", options: func(o *train.Options) { o.Optimizer.Nesterov = false }, applies: isNesterov},
+	{name: "optimizer-state-reset", stage: record.StageOptimizer, cause: "optimizer-state-reset", forgets: atEpochs, applies: all(remembers, secondEpoch)},
+	{name: "optimizer-never-steps", stage: record.StageOptimizer, cause: "optimizer-never-steps", options: neverStep},
+}
+
+// atEpochs is the beginning of every epoch after the first: a new optimizer is made where the old one should go on.
+func atEpochs(n *Native, step int64) bool { return step > 0 && step%int64(n.epoch) == 0 }
+
+// repeatOneBatch trains one batch of the first epoch twice and leaves out the one after it; all others are right.
+func repeatOneBatch(n *Native, step int64) int64 {
+	if step == int64(repeated(n)) {
+		return step - 1
+	}
+	return step
+}
+
+func repeated(n *Native) int { return max(min(n.epoch, len(n.data.offsets)-1)/2, 1) }
+
+// everyGradient replaces the gradients of the parameters that are meant.
+func everyGradient(g *ir.Graph, gradients map[*ir.Value]*ir.Value, change func(p, gradient *ir.Value) (*ir.Value, error)) error {
+	for _, p := range g.State { // in the file's order: maps have none
+		if gradients[p] == nil {
+			continue
+		}
+		changed, err := change(p, gradients[p])
+		if err != nil {
+			return err
+		}
+		gradients[p] = changed
+	}
+	return nil
+}

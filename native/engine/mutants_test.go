@@ -1,0 +1,163 @@
+package engine_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"tandem/fixtures/dataset"
+	"tandem/fixtures/experiment"
+	"tandem/fixtures/reference"
+	native "tandem/native/engine"
+	"tandem/onnx"
+	"tandem/results/engine"
+	"tandem/results/judge"
+	"tandem/results/record"
+	"tandem/results/trace"
+)
+
+// mutated judges a candidate with a planted mistake; ok is false when the mistake does not apply.
+func mutated(t *testing.T, e engine.Engine, load engine.LoadParams, ref *trace.Reference, limits experiment.Thresholds, m native.Mutant) (p record.Parity, ok bool) {
+	t.Helper()
+	load.Mutant = m.Name
+	cand, err := trace.CollectCandidate(t.Context(), e, ref, trace.CandidateOptions{
+		Load: load, Activations: true, WorkDir: t.TempDir(), Enough: judge.Settled(ref, limits),
+	})
+	if refused := new(engine.Error); errors.As(err, &refused) && refused.Kind == engine.KindUnsupported {
+		return p, false
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return judge.Judge(ref, cand, limits), true
+}
+
+// caught demands that a mistake is caught in its stage.
+func caught(t *testing.T, p record.Parity, m native.Mutant) {
+	t.Helper()
+	if p.Verdict != record.Fail || p.Stage != m.Stage {
+		t.Errorf("%s in the stage %q, want FAIL in %q\n%s", p.Verdict, p.Stage, m.Stage, strings.Join(p.Reasons, "\n"))
+	}
+}
+
+// TestMutants plants every mistake of the table in a training that it changes. Each is caught in its own stage; those of the optimizer
+// in every training that they change. The reference is the native trainer itself with its hidden units in another order, which is the right
+// result here: nothing but the mistake is different.
+func TestMutants(t *testing.T) {
+	set := func(values ...string) (out []experiment.Setting) {
+		for i := 0; i < len(values); i += 2 {
+			out = append(out, experiment.Setting{Key: values[i], Value: values[i+1]})
+		}
+		return out
+	}
+	applied := map[string]bool{}
+	for _, s := range []struct {
+		name    string
+		network network
+		changes []experiment.Setting
+	}{
+		{"adam", pixels, nil},
+		{"adamw, square weights, gelu", network{first: 16, second: 16, activation: "Gelu"}, set("optimizer.kind", "adamw", "optimizer.weight_decay", "0.05")},
+		{"adam with decay, embedding", network{first: first, second: second, activation: "Relu", words: true}, set("optimizer.weight_decay", "0.01")},
+		{"sgd with momentum", network{first: first, second: second, activation: "Relu", words: true}, set("optimizer.kind", "sgd", "optimizer.learning_rate", "0.05", "optimizer.momentum", "0.9", "optimizer.weight_decay", "0.001")},
+		{"sgd with nesterov", network{first: first, second: second, activation: "Gelu", words: true}, set("optimizer.kind", "sgd", "optimizer.learning_rate", "0.05", "optimizer.momentum", "0.9", "optimizer.nesterov", "true")},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			setting := newSetting(t, s.network, s.changes...)
+			ref := setting.reference(t)
+			if p := setting.candidate(t, ref, 1, ""); p.Verdict != record.Pass {
+				t.Errorf("without a mistake: %s in the stage %q\n%s", p.Verdict, p.Stage, strings.Join(p.Reasons, "\n"))
+			}
+			for _, m := range native.Mutants() {
+				if applied[m.Name] && m.Stage != record.StageOptimizer {
+					continue
+				}
+				t.Run(m.Name, func(t *testing.T) {
+					p, ok := mutated(t, newShuffled(t, s.network, 1), setting.load, ref, setting.experiment.Parity.Thresholds, m)
+					if !ok {
+						t.Skip("does not apply")
+					}
+					applied[m.Name] = true
+					caught(t, p, m)
+				})
+			}
+		})
+	}
+	for _, m := range native.Mutants() {
+		if !applied[m.Name] && !t.Failed() {
+			t.Errorf("no training of this test can have the mistake %q", m.Name)
+		}
+	}
+}
+
+// TestMutantsOnRecordings plants every mistake in the trainings that PyTorch was recorded at.
+func TestMutantsOnRecordings(t *testing.T) {
+	for _, name := range reference.Names() {
+		t.Run(name, func(t *testing.T) {
+			recording, err := reference.Open(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ref, err := trace.ReadReference(recording)
+			if err != nil {
+				t.Fatal(err)
+			}
+			load := recordedLoad(t, recording, ref)
+			for _, m := range append([]native.Mutant{{}}, native.Mutants()...) {
+				t.Run(m.Name, func(t *testing.T) {
+					t.Parallel()
+					p, ok := mutated(t, native.New("test"), load, ref, ref.Experiment.Parity.Thresholds, m)
+					switch {
+					case !ok:
+						t.Skip("does not apply")
+					case m.Name != "":
+						caught(t, p, m)
+					case p.Verdict != record.Pass:
+						t.Errorf("without a mistake: %s in the stage %q\n%s", p.Verdict, p.Stage, strings.Join(p.Reasons, "\n"))
+					}
+				})
+			}
+		})
+	}
+}
+
+// recordedLoad writes what a recording was trained on.
+func recordedLoad(t *testing.T, recording fs.FS, ref *trace.Reference) engine.LoadParams {
+	t.Helper()
+	dir := t.TempDir()
+	load := engine.LoadParams{
+		Experiment: filepath.Join(dir, "experiment.json"), Model: filepath.Join(dir, "model.onnx"), Data: filepath.Join(dir, "data.safetensors"),
+		Threads: 1, Random: engine.RandomShared,
+	}
+	text, err := ref.Experiment.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	model, err := fs.ReadFile(recording, reference.ModelFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := onnx.Decode(model, reference.ModelFile); err != nil {
+		t.Fatal(err)
+	}
+	for file, content := range map[string][]byte{load.Experiment: text, load.Model: model} {
+		if err := os.WriteFile(file, content, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := dataset.Load(t.Context(), ref.Experiment, dataset.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	order, offsets, err := dataset.Order(ref.Experiment, d.TrainRows())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dataset.WriteFile(load.Data, d, order, offsets); err != nil {
+		t.Fatal(err)
+	}
+	return load
+}
