@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -98,6 +99,9 @@ func (o *Options) plant(ctx context.Context, ref *trace.Reference, mutants []str
 
 // mutant judges a fresh candidate with one planted mistake; nil if it does not apply.
 func (o *Options) mutant(ctx context.Context, ref *trace.Reference, name string, threads int, material fingerprint.Material) (*record.Mutant, error) {
+	own := *ref // judged steps may be added to it
+	own.Steps = slices.Clone(ref.Steps)
+	ref = &own
 	cand, err := o.mutated(ctx, ref, name, threads)
 	if refused := new(engine.Error); errors.As(err, &refused) && refused.Kind == engine.KindUnsupported {
 		return nil, nil
@@ -113,7 +117,8 @@ func (o *Options) mutant(ctx context.Context, ref *trace.Reference, name string,
 	return out, nil
 }
 
-// mutated collects the trace of a fresh candidate with a planted mistake, as far as the judge needs it.
+// mutated collects the trace of a fresh candidate with a planted mistake, as far as the judge needs it. Where its free run departs and
+// nothing else is wrong, the steps there are judged, in ref too, as they are for a candidate without one.
 func (o *Options) mutated(ctx context.Context, ref *trace.Reference, mutant string, threads int) (cand *trace.Candidate, err error) {
 	c, err := o.Candidate.Start(ctx, threads)
 	if err != nil {
@@ -129,7 +134,11 @@ func (o *Options) mutated(ctx context.Context, ref *trace.Reference, mutant stri
 	side.Mutant = mutant
 	load := o.load(side, engine.RandomShared, "")
 	load.Threads = threads
-	return trace.CollectCandidate(ctx, c, ref, trace.CandidateOptions{
+	cand, err = trace.CollectCandidate(ctx, c, ref, trace.CandidateOptions{
 		Load: load, Activations: true, WorkDir: dir, Enough: judge.Settled(ref, o.Experiment.Parity.Thresholds),
 	})
+	if err != nil || len(cand.Losses) == 0 {
+		return cand, err
+	}
+	return cand, o.departure(ctx, c, ref, cand, dir, func(string) trace.Progress { return nil })
 }

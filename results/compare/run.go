@@ -120,12 +120,12 @@ func (o *Options) candidate(ctx context.Context, ref *trace.Reference) (cand *tr
 			return nil, "", err
 		}
 	}
-	return cand, trained, o.departure(ctx, c, ref, cand)
+	return cand, trained, o.departure(ctx, c, ref, cand, o.Folder.Work, o.namedProgress)
 }
 
 // departure judges the step at which the candidate's free run left the reference's, and the one before it, from the
 // reference's own state: the candidate c is still there, the reference is started again. A recorded reference cannot be.
-func (o *Options) departure(ctx context.Context, c *engine.Client, ref *trace.Reference, cand *trace.Candidate) (err error) {
+func (o *Options) departure(ctx context.Context, c *engine.Client, ref *trace.Reference, cand *trace.Candidate, dir string, progress func(name string) trace.Progress) (err error) {
 	limits := o.Experiment.Parity.Thresholds
 	at := judge.Departure(ref, cand, limits)
 	if at < 0 || o.Reference.Start == nil {
@@ -139,14 +139,15 @@ func (o *Options) departure(ctx context.Context, c *engine.Client, ref *trace.Re
 		return err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
+	options := o.referenceOptions(r.Hello().Name)
+	options.WorkDir, options.Progress = dir, progress(r.Hello().Name)
 	for step := max(at-1, 0); step <= at; step++ {
-		if err := trace.AddReferenceStep(ctx, r, ref, step, o.referenceOptions(r.Hello().Name)); err != nil {
+		if err := trace.AddReferenceStep(ctx, r, ref, step, options); err != nil {
 			return err
 		}
 	}
 	return trace.AddCandidateSteps(ctx, c, ref, cand, trace.CandidateOptions{
-		Activations: true, WorkDir: o.Folder.Work,
-		Progress: o.namedProgress(c.Hello().Name),
+		Activations: true, WorkDir: dir, Progress: progress(c.Hello().Name),
 	})
 }
 
