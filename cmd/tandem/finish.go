@@ -14,6 +14,9 @@ import (
 // finish writes record and report, moves the run to its place and prints the summary. With keep false the folder is
 // only made to be thrown away, and is not named.
 func (a *app) finish(r *record.Run, folder *compare.Folder, keep bool) error {
+	if d := r.Parity.Diagnosis; d != nil && !keep {
+		d.Evidence = "" // it goes with the folder
+	}
 	if err := record.Write(folder.File(compare.ResultFile), r); err != nil {
 		return err
 	}

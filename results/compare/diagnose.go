@@ -2,6 +2,7 @@ package compare
 
 import (
 	"tandem/onnx"
+	"tandem/results/evidence"
 	"tandem/results/judge"
 	"tandem/results/judge/fingerprint"
 	"tandem/results/record"
@@ -16,8 +17,20 @@ func (o *Options) diagnose(r *record.Run, ref *trace.Reference, cand *trace.Cand
 	}
 	m, warnings := o.material()
 	r.Warnings = append(r.Warnings, warnings...)
-	r.Parity.Diagnosis = judge.Diagnose(ref, cand, o.Experiment.Parity.Thresholds, &r.Parity, m)
+	limits := o.Experiment.Parity.Thresholds
+	d := judge.Diagnose(ref, cand, limits, &r.Parity, m)
+	r.Parity.Diagnosis = d
+	ok, err := evidence.Write(o.Folder.File(EvidenceFolder), evidence.Source{Reference: ref, Candidate: cand, Limits: limits, Diagnosis: d, Material: m})
+	switch {
+	case err != nil:
+		r.Warnings = append(r.Warnings, "There is no evidence beside the diagnosis: "+err.Error()+".")
+	case ok:
+		d.Evidence = EvidenceFolder
+	}
 }
+
+// EvidenceFolder is where a FAIL's evidence lies in a run's folder.
+const EvidenceFolder = "evidence"
 
 // material reads what a diagnosis looks at beside the traces.
 func (o *Options) material() (m fingerprint.Material, warnings []string) {

@@ -8,6 +8,7 @@
 //	report.md, *.svg  the report (package results/report)
 //	experiment.json   the resolved experiment, as the engines got it
 //	model.onnx        the exported model with its initial weights
+//	evidence/         after a FAIL, what shows it without tandem (package results/evidence)
 //	trained.onnx      the candidate's trained model, when asked for
 //	traces/           the two traces (package results/trace), when asked for
 package compare

@@ -19,6 +19,7 @@ import (
 	"tandem/onnx/tensor"
 	"tandem/results/compare"
 	"tandem/results/engine"
+	"tandem/results/judge/fingerprint"
 	"tandem/results/record"
 )
 
@@ -205,6 +206,11 @@ func TestRunOfAMutantFailsAndClaimsNoSpeed(t *testing.T) {
 	}
 	if r.Parity.Verdict != record.Fail || r.Parity.Stage != record.StageLoss {
 		t.Errorf("verdict %s in stage %q, want FAIL in loss: %q", r.Parity.Verdict, r.Parity.Stage, r.Parity.Reasons)
+	}
+	if d := r.Parity.Diagnosis; d == nil || len(d.Causes) != 1 || d.Causes[0].Name != fingerprint.LossReduction || d.Evidence == "" {
+		t.Errorf("the diagnosis is %+v, want the one cause %q and evidence", d, fingerprint.LossReduction)
+	} else if _, err := os.Stat(filepath.Join(o.Folder.Dir, d.Evidence, "replay.py")); err != nil {
+		t.Error(err)
 	}
 	if r.Timing.Speedup != nil {
 		t.Error("a speed-up is claimed")

@@ -85,7 +85,7 @@ func TestDiagnose(t *testing.T) {
 		t.Run(test.mutant, func(t *testing.T) {
 			for seed := range uint64(2) {
 				ref := reference(t, seed, test.judged)
-				cand := collectCandidate(t, &tracetest.Engine{Seed: seed, Order: tracetest.CandidateOrder}, ref, test.mutant)
+				cand := candidate(t, seed, test.mutant, test.judged)
 				p := judge.Judge(ref, cand, experiment.DefaultThresholds)
 				d := judge.Diagnose(ref, cand, experiment.DefaultThresholds, &p, material(t, seed))
 				if d == nil {
@@ -119,7 +119,7 @@ func causes(d *record.Diagnosis) string {
 func TestDiagnoseWithoutMaterial(t *testing.T) {
 	ref := reference(t, 0, usual)
 	for _, mutant := range tracetest.Mutants {
-		cand := collectCandidate(t, &tracetest.Engine{Seed: 0, Order: tracetest.CandidateOrder}, ref, mutant)
+		cand := candidate(t, 0, mutant, usual)
 		p := judge.Judge(ref, cand, experiment.DefaultThresholds)
 		d := judge.Diagnose(ref, cand, experiment.DefaultThresholds, &p, fingerprint.Material{})
 		if p.Verdict != record.Fail {
@@ -138,7 +138,7 @@ func TestDiagnoseWithoutMaterial(t *testing.T) {
 func TestNoFingerprintOnNoise(t *testing.T) {
 	for seed := range uint64(4) {
 		ref := reference(t, seed, usual)
-		cand := collectCandidate(t, &tracetest.Engine{Seed: seed, Order: tracetest.CandidateOrder}, ref, "")
+		cand := candidate(t, seed, "", usual)
 		p := judge.Judge(ref, cand, experiment.DefaultThresholds)
 		for _, stage := range []record.Stage{
 			record.StageData, record.StageWeights, record.StageForward, record.StageLoss, record.StageBackward, record.StageOptimizer, record.StageBuffers, record.StageCurve,

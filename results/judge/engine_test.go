@@ -58,10 +58,22 @@ func reference(t testing.TB, seed uint64, c collection) *trace.Reference {
 	return r
 }
 
+var candidates sync.Map // by seed, collection and mutant; read only as well
+
+func candidate(t testing.TB, seed uint64, mutant string, c collection) *trace.Candidate {
+	t.Helper()
+	key := fmt.Sprint(seed, c, mutant)
+	if found, ok := candidates.Load(key); ok {
+		return found.(*trace.Candidate)
+	}
+	cand := collectCandidate(t, &tracetest.Engine{Seed: seed, Order: tracetest.CandidateOrder}, reference(t, seed, c), mutant)
+	candidates.Store(key, cand)
+	return cand
+}
+
 func judgeMutant(t testing.TB, seed uint64, mutant string, c collection) record.Parity {
 	t.Helper()
-	ref := reference(t, seed, c)
-	cand := collectCandidate(t, &tracetest.Engine{Seed: seed, Order: tracetest.CandidateOrder}, ref, mutant)
+	ref, cand := reference(t, seed, c), candidate(t, seed, mutant, c)
 	return judge.Judge(ref, cand, experiment.DefaultThresholds)
 }
 

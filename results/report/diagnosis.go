@@ -2,13 +2,14 @@ package report
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"tandem/results/record"
 )
 
-// diagnosisRows are a diagnosis as pairs of a word and what is said by it; none without one.
-func diagnosisRows(d *record.Diagnosis) [][2]string {
+// diagnosisRows are a diagnosis as pairs of a word and what is said by it; none without one. dir is the run's folder.
+func diagnosisRows(d *record.Diagnosis, dir string) [][2]string {
 	if d == nil {
 		return nil
 	}
@@ -50,7 +51,7 @@ func diagnosisRows(d *record.Diagnosis) [][2]string {
 		add("cause", "no known mistake has this fingerprint")
 	}
 	if d.Evidence != "" {
-		add("evidence", "%s, to be seen without tandem: python3 %s/replay.py", d.Evidence, d.Evidence)
+		add("evidence", "to be seen without tandem: python3 %s", filepath.Join(dir, d.Evidence, "replay.py"))
 	}
 	return rows
 }

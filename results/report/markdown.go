@@ -203,7 +203,7 @@ func (d *document) diagnosis() {
 	d.para("## Where it comes from")
 	d.para("%s", escape(found.Summary))
 	var rows [][]string
-	for _, row := range diagnosisRows(found) {
+	for _, row := range diagnosisRows(found, "") {
 		rows = append(rows, []string{"**" + row[0] + "**", escape(row[1])})
 	}
 	d.table([]string{"", ""}, rows)

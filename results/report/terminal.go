@@ -151,7 +151,7 @@ func (s *summary) verdict() {
 // diagnosis says of a FAIL, right below the headline, where it comes from.
 func (s *summary) diagnosis() {
 	var rows [][]cell
-	for _, row := range diagnosisRows(s.r.Parity.Diagnosis) {
+	for _, row := range diagnosisRows(s.r.Parity.Diagnosis, filepath.Dir(s.o.Report)) {
 		rows = append(rows, []cell{{s: row[0], style: bold}, {s: row[1]}})
 	}
 	s.table(rows)

@@ -72,6 +72,9 @@ const (
 	NoMomentum         = updateformula.NoMomentum
 	Nesterov           = updateformula.Nesterov
 	LearningRate       = "learning-rate"
+	ScheduleOffByOne   = "schedule-off-by-one"
+	ClippingMissing    = "clipping-missing"
+	DecayGroups        = "weight-decay-groups"
 	CounterStill       = "step-counter"
 
 	// Buffers.

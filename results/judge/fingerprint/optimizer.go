@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 
+	"tandem/fixtures/experiment"
 	"tandem/results/judge/updateformula"
 	"tandem/results/trace"
 )
@@ -18,16 +19,41 @@ func parameterOf(name string) (parameter, slot string) {
 	return parameter, slot
 }
 
-// before returns the state of a parameter before the step, and its gradient; ok is false where something is missing.
-func (l *Look) before(parameter string) (s updateformula.State, gradient []float64, ok bool) {
+// settings are the optimizer's at the step: with the schedule's learning rate.
+func (l *Look) settings(later int64) experiment.Optimizer {
+	o := l.Experiment.Optimizer
+	o.LearningRate = updateformula.Rate(l.Experiment, len(l.Ref.Losses), int64(l.Step)+later)
+	return o
+}
+
+// clipping is what the reference's gradients are multiplied by before the update. They are whole in every trace.
+func (l *Look) clipping() float64 {
+	if l.Experiment.Optimizer.ClipNorm <= 0 {
+		return 1
+	}
+	var norms []float64
+	for name, g := range l.R.Float32 {
+		if strings.HasPrefix(name, "gradients/") {
+			norms = append(norms, trace.Norm(g.Values.Float64s()))
+		}
+	}
+	return updateformula.ClipScale(l.Experiment.Optimizer, trace.Norm(norms))
+}
+
+// before returns the state of a parameter before the step, and its gradient, multiplied by a factor; ok is false where something is missing.
+func (l *Look) before(parameter string, factor float64) (s updateformula.State, gradient []float64, ok bool) {
 	k := l.Ref.Sample
 	g, ok := l.R.Float32["gradients/"+parameter]
 	if !ok {
 		return s, nil, false
 	}
-	gradient, err := g.Float64s(k)
+	values, err := g.Float64s(k)
 	if err != nil {
 		return s, nil, false
+	}
+	gradient = make([]float64, len(values))
+	for i, v := range values {
+		gradient[i] = v * factor
 	}
 	s = updateformula.State{Weight: l.stateValues("parameters/"+parameter, g), Slots: map[string][]float64{}}
 	if len(s.Weight) != len(gradient) {
@@ -52,16 +78,31 @@ func after(s updateformula.State, slot string) []float64 {
 	return s.Slots[slot]
 }
 
-// ruled reports whether the rule gives every tensor that the candidate updated.
-func (l *Look) ruled(rule updateformula.Rule) (residual float64, ok bool) {
+// recipe is a rule with what stands around it.
+type recipe struct {
+	rule      updateformula.Rule
+	allDecay  bool // the weight decay applies to every parameter
+	unclipped bool
+}
+
+// ruled reports whether the recipe gives every tensor that the candidate updated.
+func (l *Look) ruled(r recipe) (residual float64, ok bool) {
+	factor := 1.0
+	if !r.unclipped {
+		factor = l.clipping()
+	}
 	done := map[string]updateformula.State{}
 	one := func(p *Pair) (float64, bool) {
 		parameter, slot := parameterOf(p.Name)
 		s, ok := done[parameter]
 		if !ok {
-			before, gradient, found := l.before(parameter)
+			before, gradient, found := l.before(parameter, factor)
 			if !found {
 				return 0, false
+			}
+			rule := r.rule
+			if !r.allDecay && !updateformula.Decays(l.Experiment.Optimizer, parameter) {
+				rule = rule.Undecayed()
 			}
 			s = rule.Apply(int64(l.Step), before, gradient)
 			done[parameter] = s
@@ -95,11 +136,11 @@ func findRule(name string) func(l *Look) *Finding {
 		if !l.usable() || l.Experiment == nil {
 			return nil
 		}
-		for _, rule := range updateformula.Rules(l.Experiment.Optimizer) {
+		for _, rule := range updateformula.Rules(l.settings(0)) {
 			if rule.Name != name {
 				continue
 			}
-			if residual, ok := l.ruled(rule); ok {
+			if residual, ok := l.ruled(recipe{rule: rule}); ok {
 				return &Finding{rule.Text, residual}
 			}
 		}
@@ -107,20 +148,59 @@ func findRule(name string) func(l *Look) *Finding {
 	}
 }
 
+func findSchedule(l *Look) *Finding {
+	if !l.usable() || l.Experiment == nil {
+		return nil
+	}
+	right := l.settings(0)
+	for _, later := range []int64{1, -1} {
+		o := l.settings(later)
+		if o.LearningRate == right.LearningRate || int64(l.Step)+later < 0 {
+			continue
+		}
+		if residual, ok := l.ruled(recipe{rule: updateformula.Right(o)}); ok {
+			return &Finding{fmt.Sprintf("the learning rate is %.8g, that of step %d, where the schedule has %.8g for step %d", o.LearningRate, int64(l.Step)+later, right.LearningRate, l.Step), residual}
+		}
+	}
+	return nil
+}
+
+func findNoClipping(l *Look) *Finding {
+	if !l.usable() || l.Experiment == nil || l.clipping() == 1 {
+		return nil
+	}
+	residual, ok := l.ruled(recipe{rule: updateformula.Right(l.settings(0)), unclipped: true})
+	if !ok {
+		return nil
+	}
+	return &Finding{fmt.Sprintf("the gradients are not clipped to the norm %g: they should be multiplied by %.6g", l.Experiment.Optimizer.ClipNorm, l.clipping()), residual}
+}
+
+func findDecayGroups(l *Look) *Finding {
+	if !l.usable() || l.Experiment == nil || len(l.Experiment.Optimizer.NoDecay) == 0 {
+		return nil
+	}
+	residual, ok := l.ruled(recipe{rule: updateformula.Right(l.settings(0)), allDecay: true})
+	if !ok {
+		return nil
+	}
+	return &Finding{fmt.Sprintf("the weight decay applies to every parameter, those that no_decay leaves out (%s) among them", strings.Join(l.Experiment.Optimizer.NoDecay, ", ")), residual}
+}
+
 // findOtherDecay solves for the weight decay, which the update depends on linearly, and sees whether the whole update then fits.
 func findOtherDecay(l *Look) *Finding {
 	if !l.usable() || l.Experiment == nil {
 		return nil
 	}
-	o := l.Experiment.Optimizer
+	o := l.settings(0)
 	where := updateformula.LinearInDecay(o)
 	for i := range l.Pairs {
 		p := &l.Pairs[i]
 		parameter, slot := parameterOf(p.Name)
-		if !p.Off || slot != where || len(p.Got) != len(p.Exact) {
+		if !p.Off || slot != where || len(p.Got) != len(p.Exact) || !updateformula.Decays(o, parameter) {
 			continue
 		}
-		before, gradient, ok := l.before(parameter)
+		before, gradient, ok := l.before(parameter, l.clipping())
 		if !ok {
 			return nil
 		}
@@ -139,7 +219,7 @@ func findOtherDecay(l *Look) *Finding {
 			decay = 0
 		}
 		rule := updateformula.WithDecay(o, decay)
-		if residual, ok := l.ruled(rule); ok {
+		if residual, ok := l.ruled(recipe{rule: rule}); ok {
 			return &Finding{rule.Text, residual}
 		}
 		return nil
@@ -152,7 +232,7 @@ func findLearningRate(l *Look) *Finding {
 	if !l.usable() || l.Experiment == nil {
 		return nil
 	}
-	o := l.Experiment.Optimizer
+	o := l.settings(0)
 	for _, decay := range []float64{0, o.LearningRate * o.WeightDecay} {
 		common, worst, tolerance, ok := l.commonFactor(decay)
 		if !ok {

@@ -44,6 +44,15 @@ func (r Rule) Apply(step int64, before State, gradient []float64) State {
 	return r.rule.apply(step, before, gradient)
 }
 
+// Undecayed is the rule for a parameter that gets no weight decay.
+func (r Rule) Undecayed() Rule {
+	r.rule.WeightDecay = 0
+	return r
+}
+
+// Right is the published rule.
+func Right(o experiment.Optimizer) Rule { return Rule{rule: rule{Optimizer: o}} }
+
 // Mistakes are the known ones.
 var Mistakes = []Mistake{
 	{NeverSteps, "the optimizer does not step: parameters and moments stay as they were", all(func(r *rule) { r.frozen = true })},
