@@ -3,6 +3,7 @@
 //
 //	tandem run mnist-mlp        export, import, train on both sides, judge, time, report
 //	tandem check                judge the native trainer against recorded PyTorch references: no Python, seconds
+//	tandem bench mnist-mlp      the speed in all of PyTorch's modes, or over a --sweep of settings, with the verdict it rests on
 //	tandem report runs/mnist    show a run again and write its report anew
 //	tandem record mnist-mlp     record a PyTorch reference for check
 //	tandem inspect model.onnx   show a model before it is trained, and whether the native trainer can train it

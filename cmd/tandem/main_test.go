@@ -40,7 +40,8 @@ func TestScripts(t *testing.T) {
 				"TANDEM_PYTHON": python, "TANDEM_ENV": filepath.Join(e.WorkDir, "env"), "TANDEM_DATA": "", "TANDEM_ONNXRUNTIME": "", "TANDEM_TORCH_INDEX": "",
 				"XDG_CACHE_HOME": filepath.Join(e.WorkDir, "cache"), "HOME": filepath.Join(e.WorkDir, "home"), "NO_COLOR": "1",
 				// The smallest comparison that the judge still has something to judge in.
-				"TINY": "--set data.source=synthetic --set data.train=128 --set data.test=16 --set train.epochs=5 --set optimizer.learning_rate=0.01 --set parity.judged_steps=[0] --timing=false --threads=1",
+				"BENCH": "--set data.source=synthetic --set data.train=128 --set data.test=16 --set train.epochs=5 --set optimizer.learning_rate=0.01 --set parity.judged_steps=[0] --set timing.blocks=10 --set timing.block_steps=2 --set timing.warm_up=2 --threads=1",
+				"TINY":  "--set data.source=synthetic --set data.train=128 --set data.test=16 --set train.epochs=5 --set optimizer.learning_rate=0.01 --set parity.judged_steps=[0] --timing=false --threads=1",
 			} {
 				e.Setenv(name, value)
 			}
@@ -59,15 +60,15 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// status is "status N PROGRAM ARGUMENTS...": it runs the program and wants that exit status. $TINY among the arguments
-// stands for several.
+// status is "status N PROGRAM ARGUMENTS...": it runs the program and wants that exit status. $TINY and $BENCH among the
+// arguments stand for several.
 func status(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: status N PROGRAM ARGUMENTS...")
 	}
 	var words []string
 	for _, a := range args[2:] {
-		if a == ts.Getenv("TINY") {
+		if a == ts.Getenv("TINY") || a == ts.Getenv("BENCH") {
 			words = append(words, strings.Fields(a)...)
 		} else {
 			words = append(words, a)

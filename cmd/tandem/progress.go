@@ -17,7 +17,9 @@ type progress struct {
 	w     io.Writer // nil: nothing is shown
 	plain bool
 	more  bool
-	width func() int // of the terminal
+	// prefix stands before each phase: which of several comparisons is made.
+	prefix string
+	width  func() int // of the terminal
 
 	mu          sync.Mutex
 	what        string
@@ -55,6 +57,7 @@ func (p *progress) phase(what string, done, total int) {
 	if p.w == nil {
 		return
 	}
+	what = p.prefix + what
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.plain {

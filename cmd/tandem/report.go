@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -19,7 +20,7 @@ func (a *app) reportCommand() *cobra.Command {
 		Use:   "report RUN",
 		Short: "Show a run again and write its report anew",
 		Long: `Show the summary of a run that was made before, and write report.md with its charts again from its result.json. RUN is a
-run's folder or a result.json. Nothing is trained or judged: every number comes from the record.
+run's folder or a result.json, of a sweep too. Nothing is trained or judged: every number comes from the record.
 
 Exit status 0 whatever the record's verdict is.`,
 		Example: `  tandem report runs/mnist-mlp
@@ -49,6 +50,9 @@ func (a *app) report(path, out string) error {
 			return inputError{fmt.Errorf("report: %s is no run's folder: %w", path, err)}
 		}
 	}
+	if s, err := record.ReadSweep(file); err == nil {
+		return a.reportSweep(s, cmp.Or(out, filepath.Dir(file)))
+	}
 	r, err := record.Read(file)
 	if err != nil {
 		return inputError{fmt.Errorf("report: %w", err)}
@@ -66,4 +70,11 @@ func (a *app) report(path, out string) error {
 		return a.printJSON(r)
 	}
 	return nil
+}
+
+func (a *app) reportSweep(s *record.Sweep, out string) error {
+	if err := report.SweepMarkdown(out, s); err != nil {
+		return inputError{fmt.Errorf("report: %w", err)}
+	}
+	return a.sweepSummary(s, filepath.Join(out, report.FileReport))
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -11,10 +12,12 @@ import (
 	"tandem/fixtures/experiment"
 	"tandem/pytorch"
 	"tandem/results/compare"
+	"tandem/results/record"
 )
 
 // runFlags are the flags of run and of commands like it.
 type runFlags struct {
+	command string // of the record
 	out     string
 	threads int
 	sets    []string
@@ -30,7 +33,7 @@ type runFlags struct {
 }
 
 func (a *app) runCommand() *cobra.Command {
-	var f runFlags
+	f := runFlags{command: "run"}
 	c := &cobra.Command{
 		Use:   "run EXPERIMENT...",
 		Short: "Export, import, train on both sides, judge, time, report",
@@ -135,41 +138,50 @@ func (a *app) run(c *cobra.Command, name string, f runFlags) error {
 	defer folder.Discard()
 	p := a.newProgress()
 	defer p.finish()
-	env, err := pytorch.Locate()
-	if err != nil {
-		return err
-	}
-	reference, err := a.side(&f.engines, f.engines.reference, env)
-	if err != nil {
-		return err
-	}
-	candidate, err := a.side(&f.engines, f.engines.candidate, env)
-	if err != nil {
-		return err
-	}
-	candidate.Mutant = f.mutant
-	o := compare.Options{
-		Experiment: e, Folder: folder, Threads: f.threads, Timing: f.timing, Prove: f.prove, Save: f.save, Traces: f.traces, Progress: p.phase,
-		Reference: reference, Candidate: candidate,
-		Third: onnxRuntime(env.ONNXRuntime),
-	}
-	if err := prepareData(ctx, &o, p); err != nil {
-		return err
-	}
-	if err := exportModel(ctx, &o, env, p); err != nil {
-		return err
-	}
-	if err := f.engines.refuse(&o); err != nil {
-		return err
-	}
-	r, err := compare.Run(ctx, o)
+	r, err := a.compare(ctx, e, f, folder, p)
 	if err != nil {
 		return err
 	}
 	r.Seconds = time.Since(start).Seconds()
-	r.Environment.Tandem = version()
 	p.finish()
 	return a.finish(r, folder, true)
+}
+
+// compare makes one comparison; its record lacks the command's duration.
+func (a *app) compare(ctx context.Context, e *experiment.Experiment, f runFlags, folder *compare.Folder, p *progress) (*record.Run, error) {
+	env, err := pytorch.Locate()
+	if err != nil {
+		return nil, err
+	}
+	reference, err := a.side(&f.engines, f.engines.reference, env)
+	if err != nil {
+		return nil, err
+	}
+	candidate, err := a.side(&f.engines, f.engines.candidate, env)
+	if err != nil {
+		return nil, err
+	}
+	candidate.Mutant = f.mutant
+	o := compare.Options{
+		Command: f.command, Experiment: e, Folder: folder, Threads: f.threads, Timing: f.timing, Prove: f.prove, Save: f.save, Traces: f.traces, Progress: p.phase,
+		Reference: reference, Candidate: candidate,
+		Third: onnxRuntime(env.ONNXRuntime),
+	}
+	if err := prepareData(ctx, &o, p); err != nil {
+		return nil, err
+	}
+	if err := exportModel(ctx, &o, env, p); err != nil {
+		return nil, err
+	}
+	if err := f.engines.refuse(&o); err != nil {
+		return nil, err
+	}
+	r, err := compare.Run(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	r.Environment.Tandem = version()
+	return r, nil
 }
 
 // builtins lists the built-in experiments for a message.

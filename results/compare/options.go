@@ -37,6 +37,8 @@ type Data struct {
 
 // Options is one comparison.
 type Options struct {
+	// Command is the record's; empty means "run".
+	Command    string
 	Experiment *experiment.Experiment
 	Folder     *Folder
 	// Model is what was exported, and the file's path.

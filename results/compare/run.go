@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -24,7 +25,7 @@ func Run(ctx context.Context, o Options) (*record.Run, error) {
 	if err := o.try(ctx); err != nil {
 		return nil, err
 	}
-	r := o.record("run")
+	r := o.record(cmp.Or(o.Command, "run"))
 	ref, err := o.reference(ctx, nil)
 	if err != nil {
 		return nil, err

@@ -37,6 +37,11 @@ func Marshal(r *Run) ([]byte, error) {
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
+	return encode(r)
+}
+
+// encode writes a record as JSON, indented by two spaces.
+func encode(r any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false) // "p <= 4" stays readable
@@ -69,28 +74,9 @@ func Read(path string) (*Run, error) {
 
 // Unmarshal is Read of bytes.
 func Unmarshal(data []byte) (*Run, error) {
-	if len(data) > maxBytes {
-		return nil, fmt.Errorf("is larger than %d bytes, which no tandem result is", maxBytes)
-	}
-	if len(bytes.TrimSpace(data)) == 0 {
-		return nil, errors.New("is empty, not a tandem result")
-	}
-	// The version is looked at alone and first: the rest of another version need not fit the types.
-	var head struct {
-		Schema *string `json:"schema"`
-	}
-	if err := json.Unmarshal(data, &head); err != nil {
-		return nil, syntax(data, err)
-	}
-	if head.Schema == nil {
-		return nil, errors.New(`has no field "schema": it is JSON, but not a tandem result`)
-	}
-	if err := checkSchema(*head.Schema); err != nil {
-		return nil, err
-	}
 	r := new(Run)
-	if err := json.Unmarshal(data, r); err != nil {
-		return nil, syntax(data, err)
+	if err := decode(data, r, Schema); err != nil {
+		return nil, err
 	}
 	if err := r.Validate(); err != nil {
 		return nil, err
@@ -98,30 +84,57 @@ func Unmarshal(data []byte) (*Run, error) {
 	return r, nil
 }
 
+// decode reads a record of the given schema into r.
+func decode(data []byte, r any, schema string) error {
+	if len(data) > maxBytes {
+		return fmt.Errorf("is larger than %d bytes, which no tandem result is", maxBytes)
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return errors.New("is empty, not a tandem result")
+	}
+	// The version is looked at alone and first: the rest of another version need not fit the types.
+	var head struct {
+		Schema *string `json:"schema"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return syntax(data, err, schema)
+	}
+	if head.Schema == nil {
+		return errors.New(`has no field "schema": it is JSON, but not a tandem result`)
+	}
+	if err := checkSchema(*head.Schema, schema); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, r); err != nil {
+		return syntax(data, err, schema)
+	}
+	return nil
+}
+
 // checkSchema explains how a version differs from the one that is read.
-func checkSchema(s string) error {
-	if s == Schema {
+func checkSchema(s, schema string) error {
+	if s == schema {
 		return nil
 	}
 	name, version, _ := strings.Cut(s, "/")
-	ourName, ourVersion, _ := strings.Cut(Schema, "/")
+	ourName, ourVersion, _ := strings.Cut(schema, "/")
 	if name != ourName {
-		return fmt.Errorf("has schema %q, but a tandem result has %q", s, Schema)
+		return fmt.Errorf("has schema %q, but a tandem result has %q", s, schema)
 	}
 	theirs, err := strconv.Atoi(version)
 	ours, _ := strconv.Atoi(ourVersion)
 	switch {
 	case err != nil || theirs < 1:
-		return fmt.Errorf("has schema %q, which is no version; expected %q", s, Schema)
+		return fmt.Errorf("has schema %q, which is no version; expected %q", s, schema)
 	case theirs > ours:
-		return fmt.Errorf("was written by a newer tandem (schema %q; this one reads %q): update tandem to read it", s, Schema)
+		return fmt.Errorf("was written by a newer tandem (schema %q; this one reads %q): update tandem to read it", s, schema)
 	default:
-		return fmt.Errorf("was written by an older tandem (schema %q; this one reads %q): run the comparison again", s, Schema)
+		return fmt.Errorf("was written by an older tandem (schema %q; this one reads %q): run the comparison again", s, schema)
 	}
 }
 
 // syntax adds where the JSON is wrong and, if it just ends, says so.
-func syntax(data []byte, err error) error {
+func syntax(data []byte, err error, schema string) error {
 	var se *json.SyntaxError
 	if errors.As(err, &se) {
 		// After a cut inside a number, "0.", the decoder sees a space that the file does not have.
@@ -136,5 +149,5 @@ func syntax(data []byte, err error) error {
 	if errors.As(err, &te) && te.Field == "" {
 		return fmt.Errorf("is JSON, but not a tandem result: %w", err)
 	}
-	return fmt.Errorf("does not fit schema %q: %w", Schema, err)
+	return fmt.Errorf("does not fit schema %q: %w", schema, err)
 }

@@ -35,6 +35,8 @@ the tests fail when it lacks a field.
   moved or given another meaning without one.
 - A record that contradicts itself is refused: see ` + "`(*record.Run).Validate`" + `. Above all, ` + "`timing.speedup`" + ` is
   there after ` + "`parity.verdict`" + ` "PASS" alone.
+
+The record of ` + "`tandem bench --sweep`" + ` has the schema ` + "`" + record.SweepSchema + "`" + ` and begins at "Sweep"; the same rules hold.
 `
 
 // TestSchemaNamesEveryField derives the tables from the types by reflection, so no field can be missing, and from the
@@ -46,8 +48,8 @@ func TestSchemaNamesEveryField(t *testing.T) {
 	}
 	var buf bytes.Buffer
 	buf.WriteString(schemaIntroduction)
-	todo := []reflect.Type{reflect.TypeFor[record.Run]()}
-	seen := map[reflect.Type]bool{todo[0]: true}
+	todo := []reflect.Type{reflect.TypeFor[record.Run](), reflect.TypeFor[record.Sweep]()}
+	seen := map[reflect.Type]bool{todo[0]: true, todo[1]: true}
 	fields := 0
 	for len(todo) > 0 {
 		typ := todo[0]

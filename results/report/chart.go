@@ -84,12 +84,31 @@ func newChart(title, x, y string) *chart {
 }
 
 // svg draws the chart. The same record gives the same bytes.
-func (c *chart) svg(height vg.Length) []byte {
+func (c *chart) svg(height vg.Length) []byte { return stacked([]*chart{c}, []vg.Length{height}) }
+
+// stacked draws charts, the first on top.
+func stacked(charts []*chart, heights []vg.Length) []byte {
+	var height vg.Length
+	for _, h := range heights {
+		height += h
+	}
 	canvas := vgsvg.New(chartWidth, height)
 	all := draw.New(canvas)
 	all.FillPolygon(color.White, []vg.Point{all.Min, {X: all.Max.X, Y: all.Min.Y}, all.Max, {X: all.Min.X, Y: all.Max.Y}})
-	all = draw.Crop(all, 10, -18, 8, -8)
+	top := height
+	for i, c := range charts {
+		c.drawTo(draw.Crop(all, 10, -18, top-heights[i]+8, top-height-8))
+		top -= heights[i]
+	}
+	var buf bytes.Buffer
+	if _, err := canvas.WriteTo(&buf); err != nil {
+		panic("report: a bytes.Buffer failed: " + err.Error()) // it never does
+	}
+	return bytes.ReplaceAll(fixWidths(buf.Bytes()), []byte("font-family:Liberation Sans;"), []byte("font-family:"+fonts+";"))
+}
 
+// drawTo draws title, legend, labels and plot.
+func (c *chart) drawTo(all draw.Canvas) {
 	title := c.Title.TextStyle
 	all.FillText(title, vg.Point{X: all.Center().X, Y: all.Max.Y}, c.Title.Text)
 	c.Title.Text = ""
@@ -121,12 +140,6 @@ func (c *chart) svg(height vg.Length) []byte {
 		area = draw.Crop(area, labelHeight, 0, 0, 0)
 	}
 	c.Draw(area)
-
-	var buf bytes.Buffer
-	if _, err := canvas.WriteTo(&buf); err != nil {
-		panic("report: a bytes.Buffer failed: " + err.Error()) // it never does
-	}
-	return bytes.ReplaceAll(fixWidths(buf.Bytes()), []byte("font-family:Liberation Sans;"), []byte("font-family:"+fonts+";"))
 }
 
 // textElement is a text as vgsvg writes it: its attributes, its size and its content.

@@ -546,7 +546,10 @@ func engineSentence(e record.Engine) string {
 	if len(versions) > 0 {
 		words += " (" + strings.Join(versions, ", ") + ")"
 	}
-	words += fmt.Sprintf(", %s, %s", e.Device, plural(e.Threads, "thread"))
+	words += ", " + e.Device
+	if e.Threads > 0 { // 0 where one line stands for several numbers
+		words += ", " + plural(e.Threads, "thread")
+	}
 	if e.Mode != "" {
 		words += ", " + e.Mode
 	}

@@ -22,6 +22,9 @@
 // comparison. The minimum of several noisy medians is a little lower than the best mode's true median: the choice
 // favours the reference, and is meant to.
 //
+// The main comparison is like for like, as many threads on each side. Contenders with other numbers of threads run in the same
+// rounds: each number is compared like for like, and the candidate with the reference at whatever number it is fastest with.
+//
 // # Resolution
 //
 // A second process of the reference, the twin, runs in the same rounds. The ratio between the two is 1 in truth, so

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tandem/fixtures/experiment"
+	"tandem/results/compare"
+	"tandem/results/record"
+	"tandem/results/report"
+)
+
+func (a *app) benchCommand() *cobra.Command {
+	f := runFlags{command: "bench", timing: true}
+	var sweep []string
+	c := &cobra.Command{
+		Use:   "bench EXPERIMENT",
+		Short: "Measure the speed thoroughly, with the verdict that it rests on",
+		Long: `Compare as "tandem run" does, with PyTorch timed in every mode that it has: as it comes, with the foreach and the fused optimizer, and
+compiled. The record, the report and the exit status are those of a run.
+
+With --sweep the comparison is made at each point of a grid of settings, shorter: judged at the steps 0 and 1 and over 200 steps of training,
+and timed in the experiment's own modes with as many threads on each side. There is one record, table and chart of all points
+(tandem.sweep/1 in results/record/SCHEMA.md). What a sweep can change:
+
+` + sweepKeys() + `  any other key of an experiment, such as optimizer.learning_rate or model.args.hidden
+
+Several flags, or several keys in one, make a grid; commas in brackets separate nothing.`,
+		Example: `  tandem bench mnist-mlp
+  tandem bench mnist-mlp --threads 1 --prove --out runs/mnist-mlp-1-thread
+  tandem bench mnist-mlp --sweep batch=32,256,1024 --sweep threads=1,2
+  tandem bench mnist-mlp --sweep width=64,128,256,512
+  tandem bench mnist-mlp --sweep model.args.hidden=[64,32],[256,128] --set timing.modes=["fused","compile"]`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageError{fmt.Errorf("bench: name one experiment: %s, or a TOML file", builtins())}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			if f.threads < 1 {
+				return usageError{fmt.Errorf("bench: --threads is %d, must be at least 1", f.threads)}
+			}
+			if err := f.engines.check(); err != nil {
+				return err
+			}
+			if !c.Flags().Changed("sweep") {
+				modes := experiment.AllModes()
+				f.sets = append([]string{modes.Key + "=" + modes.Value}, f.sets...) // the user's own come later, and count
+				return a.run(c, args[0], f)
+			}
+			axes, err := experiment.ParseSweep(sweep)
+			if err != nil {
+				return usageError{err}
+			}
+			return a.sweep(c, args[0], f, axes)
+		},
+	}
+	flags := c.Flags()
+	flags.StringVarP(&f.out, "out", "o", "", "folder for the result (default runs/EXPERIMENT-bench-TIME)")
+	flags.IntVar(&f.threads, "threads", runtime.GOMAXPROCS(0), "threads of each engine, where the sweep does not say it")
+	flags.StringArrayVar(&sweep, "sweep", nil, "measure with each of `KEY=VALUE,VALUE,...`; more keys make a grid")
+	flags.StringArrayVar(&f.sets, "set", nil, "change a `KEY=VALUE` of the experiment, such as timing.blocks=40")
+	flags.StringVar(&f.data, "data", "", "data.source: fashion-mnist-slice, fashion-mnist, mnist, idx or synthetic")
+	flags.StringVar(&f.dir, "data-dir", "", "data.dir: folder of IDX files")
+	flags.Int64Var(&f.seed, "seed", -1, "seed of weights, order and dropout (default the experiment's)")
+	flags.BoolVar(&f.prove, "prove", false, "have the judge prove itself; not at the points of a sweep")
+	f.engines.add(flags)
+	return c
+}
+
+// sweepKeys lists the short names for the help.
+func sweepKeys() string {
+	var b strings.Builder
+	for _, k := range experiment.SweepKeys {
+		fmt.Fprintf(&b, "  %-10s %s\n", k.Name, k.Meaning)
+	}
+	return b.String()
+}
+
+// shorter are the settings that make a point of a sweep shorter than a run, where the user says nothing else.
+var shorter = []experiment.Setting{
+	{Key: "parity.judged_steps", Value: "[0, 1]"},
+	{Key: "train.max_steps", Value: "200"},
+	{Key: "timing.threads", Value: "[]"},
+	{Key: "timing.block_steps", Value: "20"},
+}
+
+// sweep makes a comparison at each point of a grid.
+func (a *app) sweep(c *cobra.Command, name string, f runFlags, axes []experiment.Axis) error {
+	start := time.Now()
+	settings, err := f.settings()
+	if err != nil {
+		return err
+	}
+	settings = append(append([]experiment.Setting{}, shorter...), settings...)
+	base, err := experiment.Load(name, settings...)
+	if err != nil {
+		return inputError{err}
+	}
+	points, err := base.Grid(axes)
+	if err != nil {
+		return inputError{err}
+	}
+	// A value that cannot be is found before the first point costs its half minute.
+	experiments := make([]*experiment.Experiment, len(points))
+	for i, p := range points {
+		if experiments[i], err = experiment.Load(name, append(append([]experiment.Setting{}, settings...), p.Settings...)...); err != nil {
+			return inputError{err}
+		}
+	}
+	out := f.out
+	if out == "" {
+		out = filepath.Join("runs", base.Name+"-bench-"+start.Format("20060102-150405"))
+	}
+	folder, err := compare.NewFolder(out, compare.ResultFile)
+	if err != nil {
+		return inputError{err}
+	}
+	defer folder.Discard()
+	s := &record.Sweep{Schema: record.SweepSchema, Command: "bench", Started: start.UTC(), Experiment: base}
+	for _, x := range axes {
+		s.Axes = append(s.Axes, record.SweepAxis{Name: x.Name, Key: x.Key, Values: x.Values})
+	}
+	p := a.newProgress()
+	defer p.finish()
+	var worst error
+	threads := f.threads
+	for i, point := range points {
+		threads := threads
+		if point.Threads > 0 {
+			threads = point.Threads
+		}
+		p.prefix = fmt.Sprintf("point %d of %d (%s): ", i+1, len(points), describePoint(axes, point))
+		f.threads, f.prove = threads, false
+		r, err := a.point(c, experiments[i], f, folder.WorkFile(fmt.Sprintf("point-%d", i)), p)
+		if err != nil {
+			return fmt.Errorf("%s%w", p.prefix, err)
+		}
+		if i == 0 {
+			s.Data, s.Engines, s.Environment = r.Data, r.Engines, r.Environment
+		}
+		s.Environment.LoadAfter = r.Environment.LoadAfter
+		s.Points = append(s.Points, record.Point(point.Values, r))
+		if r.Parity.Verdict != record.Pass {
+			worst = worse(worst, verdictError{r.Parity.Verdict})
+		}
+	}
+	s.Seconds = time.Since(start).Seconds()
+	s.Environment.Tandem = version()
+	p.finish()
+	if err := a.finishSweep(s, folder); err != nil {
+		return err
+	}
+	return worst
+}
+
+func describePoint(axes []experiment.Axis, p experiment.Point) string {
+	var parts []string
+	for i, v := range p.Values {
+		parts = append(parts, axes[i].Name+" "+v)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// point makes one comparison in a folder that is thrown away.
+func (a *app) point(c *cobra.Command, e *experiment.Experiment, f runFlags, dir string, p *progress) (*record.Run, error) {
+	folder, err := compare.NewFolder(dir, compare.ResultFile)
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Discard()
+	return a.compare(c.Context(), e, f, folder, p)
+}
+
+// finishSweep writes record, report and chart, moves them to their place and prints the table.
+func (a *app) finishSweep(s *record.Sweep, folder *compare.Folder) error {
+	if err := record.WriteSweep(folder.File(compare.ResultFile), s); err != nil {
+		return err
+	}
+	if err := report.SweepMarkdown(folder.Dir, s); err != nil {
+		return err
+	}
+	dir, err := folder.Commit()
+	if err != nil {
+		return err
+	}
+	return a.sweepSummary(s, shorten(filepath.Join(dir, report.FileReport)))
+}
+
+// sweepSummary prints the table for people, or the record.
+func (a *app) sweepSummary(s *record.Sweep, path string) error {
+	w := a.human()
+	_, width := terminal(w)
+	if err := report.SweepTerminal(w, s, report.Options{Color: colour(w), Width: width, Verbose: a.verbose, Brief: a.quiet, Report: path}); err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(s)
+	}
+	return nil
+}
