@@ -68,6 +68,9 @@ func describe(e *experiment.Experiment) listed {
 		Batch: e.Train.Batch, Epochs: e.Train.Epochs, Optimizer: fmt.Sprintf("%s, learning rate %v", e.Optimizer.Kind, e.Optimizer.LearningRate),
 		Recorded: slices.Contains(reference.Names(), e.Name),
 	}
+	if e.Schedule.Kind != "constant" {
+		l.Optimizer += fmt.Sprintf(", %s schedule", e.Schedule.Kind)
+	}
 	if l.TrainRows > 0 {
 		l.Steps = e.Steps(l.TrainRows)
 	}
@@ -125,7 +128,11 @@ func (l listed) text(width int) string {
 	if l.TrainRows > 0 {
 		fmt.Fprintf(&b, ", %s training samples", grouped(l.TrainRows))
 	}
-	fmt.Fprintf(&b, "\n  training   %s, batch %d, %d epochs", l.Optimizer, l.Batch, l.Epochs)
+	epochs := "epochs"
+	if l.Epochs == 1 {
+		epochs = "epoch"
+	}
+	fmt.Fprintf(&b, "\n  training   %s, batch %d, %d %s", l.Optimizer, l.Batch, l.Epochs, epochs)
 	if l.Steps > 0 {
 		fmt.Fprintf(&b, ", %s steps", grouped(l.Steps))
 	}

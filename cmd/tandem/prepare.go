@@ -46,6 +46,9 @@ func prepareData(ctx context.Context, o *compare.Options, p *progress) error {
 		Test:        map[string]*tensor.Tensor{d.InputName: d.TestInput},
 		TestTargets: tensor.View[int64](d.TestTarget),
 	}
+	if shape := d.TestTarget.Shape(); len(shape) > 1 {
+		o.Data.Positions = shape[1]
+	}
 	return nil
 }
 

@@ -69,7 +69,7 @@ train on the same batches. The verdict, the speed and a report go into a folder 
 	flags.StringVarP(&f.out, "out", "o", "", "folder for the result (default runs/EXPERIMENT-TIME)")
 	flags.IntVar(&f.threads, "threads", runtime.GOMAXPROCS(0), "threads of each engine")
 	flags.StringArrayVar(&f.sets, "set", nil, "change a `KEY=VALUE` of the experiment, such as train.epochs=1")
-	flags.StringVar(&f.data, "data", "", "data.source: fashion-mnist-slice, fashion-mnist, mnist, idx or synthetic")
+	flags.StringVar(&f.data, "data", "", "data.source: fashion-mnist-slice, fashion-mnist, mnist, idx or synthetic; of text go-source, text or synthetic-text")
 	flags.StringVar(&f.dir, "data-dir", "", "data.dir: folder of IDX files")
 	flags.Int64Var(&f.seed, "seed", -1, "seed of weights, order and dropout (default the experiment's)")
 	flags.BoolVar(&f.timing, "timing", true, "measure the speed; --timing=false judges alone")

@@ -265,11 +265,20 @@ def _recorder(path: str, seen: dict[str, torch.Tensor], calls: dict[str, int]) -
 
 
 def _candidates(graph: onnx.GraphProto, modules: dict[str, torch.Tensor]) -> dict[str, list[str]]:
-    """Return for each module the values computed inside it, the last first."""
+    """Return for each module the values computed inside it, the last first.
+
+    Left out are values that are the same for every batch, such as embedded positions: whoever rearranges a batch takes
+    the first dimension of an activation for its samples.
+    """
+    fixed = {
+        value.name
+        for value in graph.value_info
+        if not value.type.tensor_type.shape.dim or value.type.tensor_type.shape.dim[0].HasField("dim_value")
+    }
     found: dict[str, list[str]] = {}
     for node in graph.node:
         for path in scopes_of(node):
-            if path in modules and node.output[0]:
+            if path in modules and node.output[0] and node.output[0] not in fixed:
                 found.setdefault(path, []).insert(0, node.output[0])
     return {path: found[path] for path in modules if path in found}
 

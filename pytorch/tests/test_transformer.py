@@ -106,6 +106,13 @@ class Exported(unittest.TestCase):
                     onnx.helper.get_attribute_value(gelu.attribute[0]).decode(), args.get("approximate", "none")
                 )
 
+    def test_activations_have_the_batch_as_their_first_dimension(self) -> None:
+        _, manifest = self.exported()
+        modules = {entry["module"] for entry in manifest["activations"]}
+        self.assertIn("token", modules)
+        self.assertIn("blocks.1.gelu", modules)
+        self.assertNotIn("position", modules)
+
     def test_the_scale_of_attention_is_kept_as_a_double(self) -> None:
         for attention in transformer.ATTENTIONS:
             with self.subTest(attention):

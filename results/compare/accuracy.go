@@ -3,28 +3,42 @@ package compare
 import (
 	"fmt"
 
-	"tandem/onnx/tensor"
 	"tandem/results/record"
 	"tandem/results/trace"
 )
 
-// accuracy returns the share of rows whose largest output is the target; the first of equal outputs counts.
-func accuracy(outputs trace.Tensors, targets []int64) (float64, error) {
+// quality fills in how well both sides' trained models do on the test rows: the accuracy where a sample has one class, the perplexity
+// where each of its positions has one.
+func (o *Options) quality(r *record.Run, ref *trace.Reference, cand *trace.Candidate) (err error) {
+	if o.Data.Positions == 0 {
+		r.Accuracy, err = accuracies(ref, cand, o.Data.TestTargets)
+	} else {
+		r.Perplexity, err = perplexities(ref, cand, o.Data.TestTargets)
+	}
+	return err
+}
+
+// scoresOf returns the scores of a model's one output (..., C), one row for each target, and C.
+func scoresOf(outputs trace.Tensors, targets []int64) (scores []float64, classes int, err error) {
 	if len(outputs) != 1 {
-		return 0, fmt.Errorf("accuracy needs one output, the model has %d", len(outputs))
+		return nil, 0, fmt.Errorf("one output is needed, the model has %d", len(outputs))
 	}
 	for name, t := range outputs {
 		shape := t.Shape()
-		if len(shape) != 2 || shape[0] != len(targets) || shape[0] == 0 || shape[1] == 0 {
-			return 0, fmt.Errorf("%s has shape %v for %d test rows", name, shape, len(targets))
+		if len(shape) < 2 || shape[len(shape)-1] == 0 || len(targets) == 0 || t.Len() != len(targets)*shape[len(shape)-1] {
+			return nil, 0, fmt.Errorf("%s has shape %v for %d targets", name, shape, len(targets))
 		}
-		return share(t, targets), nil
+		return t.Float64s(), shape[len(shape)-1], nil
 	}
 	panic("unreachable")
 }
 
-func share(t *tensor.Tensor, targets []int64) float64 {
-	scores, classes := t.Float64s(), t.Shape()[1]
+// accuracy returns the share of rows whose largest output is the target; the first of equal outputs counts.
+func accuracy(outputs trace.Tensors, targets []int64) (float64, error) {
+	scores, classes, err := scoresOf(outputs, targets)
+	if err != nil {
+		return 0, fmt.Errorf("accuracy: %w", err)
+	}
 	right := 0
 	for r, target := range targets {
 		row := scores[r*classes : (r+1)*classes]
@@ -38,7 +52,7 @@ func share(t *tensor.Tensor, targets []int64) float64 {
 			right++
 		}
 	}
-	return float64(right) / float64(len(targets))
+	return float64(right) / float64(len(targets)), nil
 }
 
 // accuracies compares both sides' trained models on the test rows.

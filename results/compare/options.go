@@ -30,9 +30,11 @@ type Looker struct {
 type Data struct {
 	File   string
 	Record record.Data
-	// Test holds the model's inputs for the test rows, TestTargets their classes.
+	// Test holds the model's inputs for the test rows, TestTargets their classes, row after row: one for each, or, where Positions is
+	// not 0, so many.
 	Test        map[string]*tensor.Tensor
 	TestTargets []int64
+	Positions   int
 }
 
 // Options is one comparison.

@@ -165,8 +165,8 @@ func (o *Options) judge(ctx context.Context, r *record.Run, ref *trace.Reference
 			return err
 		}
 		judgeLooks(&r.Parity, r.Forward)
-		if r.Accuracy, err = accuracies(ref, cand, o.Data.TestTargets); err != nil {
-			r.Warnings = append(r.Warnings, "no accuracy is given: "+err.Error())
+		if err = o.quality(r, ref, cand); err != nil {
+			r.Warnings = append(r.Warnings, "neither accuracy nor perplexity is given: "+err.Error())
 		}
 	}
 	if o.Prove {

@@ -26,6 +26,7 @@ type Run struct {
 	Parity     Parity                 `json:"parity"`
 	Loss       Losses                 `json:"loss"`
 	Accuracy   *Accuracy              `json:"accuracy,omitempty"`
+	Perplexity *Perplexity            `json:"perplexity,omitempty"`
 	Forward    []ForwardLook          `json:"forward,omitempty"`
 	Timing     *Timing                `json:"timing,omitempty"` // nil when speed was not measured
 	// TimingAbsent says why there is no timing.
@@ -99,6 +100,15 @@ type Accuracy struct {
 	Reference float64 `json:"reference"`
 	Candidate float64 `json:"candidate"`
 	Initial   float64 `json:"initial"` // the reference's, before training
+}
+
+// Perplexity is, for a model with scores for each position of a sample, the exponential of the mean cross-entropy over the positions of
+// the test rows, after training: how many equally likely classes would be as hard to tell.
+type Perplexity struct {
+	Positions int   `json:"positions"`
+	Reference Float `json:"reference"`
+	Candidate Float `json:"candidate"`
+	Initial   Float `json:"initial"` // the reference's, before training
 }
 
 // ForwardLook compares two independent forward passes in eval mode on the test rows: the outputs' largest relative

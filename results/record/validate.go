@@ -214,6 +214,12 @@ func (v *validator) forward(r *Run) {
 		v.require(f.Rows > 0, "forward[%d] is ok without a row", i)
 		v.require(f.MaxDiff <= f.Limit, "forward[%d] is ok although its difference %v is not within %v", i, f.MaxDiff, f.Limit)
 	}
+	if p := r.Perplexity; p != nil {
+		v.require(p.Positions > 0, "perplexity.positions is %d", p.Positions)
+		for _, x := range []Float{p.Reference, p.Candidate, p.Initial} {
+			v.require(!(x < 1), "perplexity: %v is less than 1", x) // NaN and infinity are results of a training that failed
+		}
+	}
 	if a := r.Accuracy; a != nil {
 		v.require(a.Rows > 0, "accuracy.rows is %d", a.Rows)
 		for _, share := range []float64{a.Reference, a.Candidate, a.Initial} {

@@ -269,7 +269,7 @@ func (d *document) training() {
 	l := &d.r.Loss
 	d.para("## Training")
 	ref, cand := side(d.r, record.Reference), side(d.r, record.Candidate)
-	row := func(name string, losses []record.Float, accuracy float64) []string {
+	row := func(name string, losses []record.Float, accuracy float64, perplexity record.Float) []string {
 		first, last := "-", "-"
 		if n := len(losses); n > 0 {
 			first, last = loss(losses[0]), loss(losses[n-1])
@@ -277,6 +277,9 @@ func (d *document) training() {
 		cells := []string{escape(name), count(len(losses)), first, last}
 		if d.r.Accuracy != nil {
 			cells = append(cells, percent(accuracy))
+		}
+		if d.r.Perplexity != nil {
+			cells = append(cells, ratio(float64(perplexity)))
 		}
 		return cells
 	}
@@ -286,9 +289,17 @@ func (d *document) training() {
 		a = *d.r.Accuracy
 		titles = append(titles, ">test accuracy")
 	}
-	d.table(titles, [][]string{row(ref, l.Reference, a.Reference), row(cand, l.Candidate, a.Candidate)})
+	var p record.Perplexity
+	if d.r.Perplexity != nil {
+		p = *d.r.Perplexity
+		titles = append(titles, ">test perplexity")
+	}
+	d.table(titles, [][]string{row(ref, l.Reference, a.Reference, p.Reference), row(cand, l.Candidate, a.Candidate, p.Candidate)})
 	if d.r.Accuracy != nil {
 		d.para("Accuracy is over %s; it was %s before training.", plural(a.Rows, "test row"), percent(a.Initial))
+	}
+	if d.r.Perplexity != nil {
+		d.para("Perplexity, the exponential of the mean loss, is over %s; it was %s before training.", plural(p.Positions, "test position"), ratio(float64(p.Initial)))
 	}
 	for _, x := range []struct {
 		name   string

@@ -38,7 +38,7 @@ func Terminal(w io.Writer, r *record.Run, o Options) error {
 	}
 	s.stages()
 	s.loss()
-	s.accuracy()
+	s.quality()
 	s.forward()
 	s.speed()
 	s.memory()
@@ -315,12 +315,19 @@ func curveSentence(c *record.Curve) string {
 	return words
 }
 
-func (s *summary) accuracy() {
-	a := s.r.Accuracy
-	if a == nil {
-		return
+func (s *summary) quality() {
+	if s.r.Accuracy != nil {
+		s.wrap(plain, "  accuracy: ", accuracySentence(s.r))
 	}
-	s.wrap(plain, "  accuracy: ", accuracySentence(s.r))
+	if s.r.Perplexity != nil {
+		s.wrap(plain, "  perplexity: ", perplexitySentence(s.r))
+	}
+}
+
+func perplexitySentence(r *record.Run) string {
+	p := r.Perplexity
+	return fmt.Sprintf("%s %s, %s %s over %s test positions (%s before training)", side(r, record.Reference), ratio(float64(p.Reference)),
+		side(r, record.Candidate), ratio(float64(p.Candidate)), count(p.Positions), ratio(float64(p.Initial)))
 }
 
 func accuracySentence(r *record.Run) string {
