@@ -43,9 +43,9 @@ type conformance[T Float] struct {
 	// ulps is how many units in the last place of float32 the result may differ from the float64 kernel's; 0 asks for
 	// the bits of the generic kernel on every path.
 	ulps float64
-	// relativeTo is the number whose units in the last place count for element i of slice s, if not the result itself: what was
-	// added up, where terms can cancel.
-	relativeTo func(o *operands[float64], s, i int) float64
+	// relativeTo is the number whose units in the last place count for element i of slice s, if it is larger than the result: the
+	// size of what was added up, where terms can cancel. It gets what the kernel got and what the float64 kernel made of it.
+	relativeTo func(o, want *operands[float64]) func(s, i int) float64
 	// fill draws an element of slice s; nil means normally distributed numbers and special ones.
 	fill func(rng *rand.Rand, s int) float64
 }
@@ -98,8 +98,68 @@ func derivative(lo, hi float64) func(rng *rand.Rand, s int) float64 {
 }
 
 // ofDerivative is the gradient times what the error of the derivative is relative to, or times the smallest number that is not subnormal.
-func ofDerivative(size func(x float64) float64) func(o *operands[float64], s, i int) float64 {
-	return func(o *operands[float64], _, i int) float64 { return o.x[1][i] * max(size(o.x[2][i]), 0x1p-126) }
+func ofDerivative(size func(x float64) float64) func(o, want *operands[float64]) func(s, i int) float64 {
+	return func(o, _ *operands[float64]) func(s, i int) float64 {
+		return func(_, i int) float64 { return o.x[1][i] * max(size(o.x[2][i]), 0x1p-126) }
+	}
+}
+
+// ofRows computes for each row the mean of a function of its elements, and returns it for an element.
+func ofRows(o *operands[float64], f func(row, at int) float64) func(i int) float64 {
+	means := make([]float64, o.rows)
+	for i := range o.rows * o.columns {
+		means[i/o.columns] += f(i/o.columns, i) / float64(o.columns)
+	}
+	return func(i int) float64 { return means[i/max(1, o.columns)] }
+}
+
+// ofSoftmax is the result times the size of the difference to the largest element, which is rounded before its exponential is taken.
+func ofSoftmax(_, want *operands[float64]) func(s, i int) float64 {
+	return func(_, i int) float64 { y := want.x[0][i]; return max(y*(1-math.Log(y)), 0x1p-126) }
+}
+
+// ofLogSoftmax is the largest that the sum's logarithm can be.
+func ofLogSoftmax(o, _ *operands[float64]) func(s, i int) float64 {
+	return func(int, int) float64 { return math.Log(float64(max(1, o.columns))) }
+}
+
+// ofLayerNorm is what LayerNorm subtracts and adds: the mean is rounded.
+func ofLayerNorm(o, want *operands[float64]) func(s, i int) float64 {
+	sizes := ofRows(o, func(_, i int) float64 { return math.Abs(o.x[3][i]) })
+	return func(s, i int) float64 {
+		if s > 0 {
+			return sizes(i * o.columns) // of the row
+		}
+		size := (math.Abs(o.x[3][i]) + math.Abs(want.x[1][i/o.columns])) * want.x[2][i/o.columns] * math.Abs(o.x[4][i%o.columns])
+		if len(o.x) > 5 {
+			size += math.Abs(o.x[5][i%o.columns])
+		}
+		return size
+	}
+}
+
+// ofLayerNormGradient is the size of the terms that LayerNormGradient adds, as often as it adds them over rows.
+func ofLayerNormGradient(o, _ *operands[float64]) func(s, i int) float64 {
+	z := func(i int) float64 {
+		r := i / o.columns
+		return (math.Abs(o.x[4][i]) + math.Abs(o.x[5][r])) * math.Abs(o.x[6][r])
+	}
+	g := func(i int) float64 { return math.Abs(o.x[3][i] * o.x[7][i%o.columns]) }
+	meanG, meanZ := ofRows(o, func(_, i int) float64 { return g(i) }), ofRows(o, func(_, i int) float64 { return g(i) * z(i) })
+	scales, shifts := make([]float64, o.columns), make([]float64, o.columns)
+	for i := range o.x[3] {
+		scales[i%o.columns] += math.Abs(o.x[3][i]) * z(i)
+		shifts[i%o.columns] += math.Abs(o.x[3][i])
+	}
+	return func(s, i int) float64 {
+		switch s {
+		case 1:
+			return (math.Abs(o.x[1][i]) + scales[i]) * float64(o.rows)
+		case 2:
+			return (math.Abs(o.x[2][i]) + shifts[i]) * float64(o.rows)
+		}
+		return (g(i) + meanG(i) + z(i)*meanZ(i)) * math.Abs(o.x[6][i/o.columns])
+	}
 }
 
 // conforming is the list of kernels.
@@ -135,7 +195,7 @@ func conforming[T Float]() []conformance[T] {
 		{name: "SumRows of some columns", sizes: []size{perColumn, whole}, writes: 1, run: func(o in) {
 			SumRows(o.x[0], o.x[1], o.rows, o.columns, o.columns/3, o.columns-o.columns/4)
 		}},
-		{name: "SumOfSquares", sizes: []size{func(_, _ int) int { return 1 }, whole}, writes: 1, run: func(o in) { o.x[0][0] = T(SumOfSquares(o.x[1])) }},
+		{name: "SumOfSquares", sizes: []size{func(_, _ int) int { return 1 }, whole}, writes: 1, ulps: 1, run: func(o in) { o.x[0][0] = T(SumOfSquares(o.x[1])) }},
 		{name: "Add", sizes: wholes(3), writes: 1, run: func(o in) { Add(o.x[0], o.x[1], o.x[2], 1, 1) }},
 		{name: "Add, a number second", sizes: wholes(3), writes: 1, run: func(o in) { Add(o.x[0], o.x[1], o.x[2], 1, 0) }},
 		{name: "Add, a number first", sizes: wholes(3), writes: 1, run: func(o in) { Add(o.x[0], o.x[1], o.x[2], 0, 1) }},
@@ -166,9 +226,65 @@ func conforming[T Float]() []conformance[T] {
 		{name: "ErfGradient", sizes: wholes(3), writes: 1, ulps: 3.5, fill: derivative(-inf, inf), relativeTo: ofDerivative(func(float64) float64 { return 0 }), run: func(o in) { ErfGradient(o.x[0], o.x[1], o.x[2]) }},
 		{name: "Gelu", sizes: wholes(2), writes: 1, ulps: 5.5, run: func(o in) { Gelu(o.x[0], o.x[1]) }},
 		{name: "GeluGradient", sizes: wholes(3), writes: 1, ulps: 4, fill: derivative(-inf, inf), relativeTo: ofDerivative(geluTerms), run: func(o in) { GeluGradient(o.x[0], o.x[1], o.x[2]) }},
-		{name: "GeluTanh", sizes: wholes(2), writes: 1, ulps: 3, relativeTo: func(o *operands[float64], _, i int) float64 { return geluTanhSize(o.x[1][i]) }, run: func(o in) { GeluTanh(o.x[0], o.x[1]) }},
+		{name: "GeluTanh", sizes: wholes(2), writes: 1, ulps: 3, relativeTo: func(o, _ *operands[float64]) func(s, i int) float64 {
+			return func(_, i int) float64 { return geluTanhSize(o.x[1][i]) }
+		}, run: func(o in) { GeluTanh(o.x[0], o.x[1]) }},
 		{name: "GeluTanhGradient", sizes: wholes(3), writes: 1, ulps: 5, fill: derivative(-inf, inf), relativeTo: ofDerivative(geluTanhTerms), run: func(o in) { GeluTanhGradient(o.x[0], o.x[1], o.x[2]) }},
-		{name: "Sum", sizes: []size{func(_, _ int) int { return 1 }, whole}, writes: 1, run: func(o in) { o.x[0][0] = Sum(o.x[1]) }},
+		// 32 additions in order on the generic path.
+		{name: "Sum", sizes: []size{func(_, _ int) int { return 1 }, whole}, writes: 1, fill: normal, ulps: 16, relativeTo: func(o, _ *operands[float64]) func(s, i int) float64 {
+			sizes := 0.0
+			for _, v := range o.x[1] {
+				sizes += math.Abs(v)
+			}
+			return func(int, int) float64 { return sizes }
+		}, run: func(o in) { o.x[0][0] = Sum(o.x[1]) }},
+		{name: "Softmax", sizes: wholes(2), writes: 1, ulps: 3, relativeTo: ofSoftmax, run: func(o in) { Softmax(o.x[0], o.x[1], o.columns, 1, 0, o.rows) }},
+		{name: "Softmax in place", sizes: wholes(1), writes: 1, ulps: 3, relativeTo: ofSoftmax, run: func(o in) { Softmax(o.x[0], o.x[0], o.columns, 1, 0, o.rows) }},
+		{name: "Softmax along columns", sizes: wholes(2), writes: 1, ulps: 3, relativeTo: ofSoftmax, run: func(o in) { Softmax(o.x[0], o.x[1], o.rows, o.columns, 0, o.columns) }},
+		{name: "SoftmaxGradient", sizes: wholes(3), writes: 1, fill: derivative(0, 1), ulps: 3, relativeTo: func(o, _ *operands[float64]) func(s, i int) float64 {
+			sums := ofRows(o, func(_, i int) float64 { return math.Abs(o.x[1][i]*o.x[2][i]) * float64(o.columns) })
+			return func(_, i int) float64 { return max(o.x[2][i]*(math.Abs(o.x[1][i])+sums(i)), 0x1p-126) }
+		}, run: func(o in) { SoftmaxGradient(o.x[0], o.x[1], o.x[2], o.columns, 1, 0, o.rows) }},
+		{name: "LogSoftmaxAlong", sizes: wholes(2), writes: 1, ulps: 3, relativeTo: ofLogSoftmax, run: func(o in) { LogSoftmaxAlong(o.x[0], o.x[1], o.columns, 1, 0, o.rows) }},
+		{name: "LogSoftmax", sizes: wholes(2), writes: 1, ulps: 3, relativeTo: ofLogSoftmax, run: func(o in) { LogSoftmax(o.x[0], o.x[1], o.columns, 0, o.rows) }},
+		{name: "LogSoftmaxGradient", sizes: wholes(3), writes: 1, fill: derivative(-200, 0), ulps: 3, relativeTo: func(o, _ *operands[float64]) func(s, i int) float64 {
+			sums := ofRows(o, func(_, i int) float64 { return math.Abs(o.x[1][i]) * float64(o.columns) })
+			return func(_, i int) float64 { return math.Abs(o.x[1][i]) + max(math.Exp(o.x[2][i]), 0x1p-126)*sums(i) }
+		}, run: func(o in) { LogSoftmaxGradient(o.x[0], o.x[1], o.x[2], o.columns, 1, 0, o.rows) }},
+		{name: "CrossEntropyGradient", sizes: wholes(2), writes: 1, ulps: 2, fill: func(rng *rand.Rand, s int) float64 {
+			return min(anything(rng, s), -anything(rng, s))
+		}, relativeTo: func(o, _ *operands[float64]) func(s, i int) float64 {
+			return func(_, i int) float64 {
+				if o.target[i/o.columns] == int64(i%o.columns) {
+					return 0.03 // 1 is subtracted
+				}
+				return 0x1p-126
+			}
+		}, run: func(o in) {
+			if o.columns > 0 {
+				CrossEntropyGradient(o.x[0], o.x[1], o.target, o.columns, 0, o.rows, 0.03)
+			}
+		}},
+		{
+			name: "LayerNorm", sizes: []size{whole, perRow, perRow, whole, perColumn, perColumn}, writes: 3, fill: normal, ulps: 4, relativeTo: ofLayerNorm,
+			run: func(o in) { LayerNorm(o.x[0], o.x[1], o.x[2], o.x[3], o.x[4], o.x[5], o.columns, 1e-5, 0, o.rows) },
+		},
+		{
+			name: "LayerNorm without shift", sizes: []size{whole, perRow, perRow, whole, perColumn}, writes: 3, fill: normal, ulps: 4, relativeTo: ofLayerNorm,
+			run: func(o in) { LayerNorm(o.x[0], o.x[1], o.x[2], o.x[3], o.x[4], nil, o.columns, 1e-5, 0, o.rows) },
+		},
+		{
+			name: "LayerNormGradient", sizes: []size{whole, perColumn, perColumn, whole, whole, perRow, perRow, perColumn}, writes: 3, fill: normal, ulps: 4, relativeTo: ofLayerNormGradient,
+			run: func(o in) {
+				LayerNormGradient(o.x[0], o.x[1], o.x[2], o.x[3], o.x[4], o.x[5], o.x[6], o.x[7], o.columns, 0, o.rows)
+			},
+		},
+		{
+			name: "LayerNormGradient, data alone", sizes: []size{whole, perColumn, perColumn, whole, whole, perRow, perRow, perColumn}, writes: 1, fill: normal, ulps: 4, relativeTo: ofLayerNormGradient,
+			run: func(o in) {
+				LayerNormGradient(o.x[0], nil, nil, o.x[3], o.x[4], o.x[5], o.x[6], o.x[7], o.columns, 0, o.rows)
+			},
+		},
 	}
 }
 
@@ -181,16 +297,8 @@ var elsewhere = map[string]string{
 	"AddStrided":                    "TestStrided: one addition after the other",
 	"CopyBlocks":                    "TestStrided: copies",
 	"ScatterSum":                    "TestScatterSum: Accumulate and Sum of rows",
-	"Softmax":                       "the operator's cases: generic alone",
-	"SoftmaxGradient":               "the operator's cases: generic alone",
-	"LogSoftmaxAlong":               "the operator's cases: generic alone",
-	"LogSoftmaxGradient":            "the operator's cases: generic alone",
-	"LogSoftmax":                    "the operator's cases: generic alone",
 	"NegativeLogLikelihood":         "the operator's cases: generic alone",
-	"CrossEntropyGradient":          "the operator's cases: generic alone",
 	"CumulativeSum":                 "the operator's cases: generic alone",
-	"LayerNorm":                     "the operator's cases: generic alone",
-	"LayerNormGradient":             "the operator's cases: generic alone",
 	"Triangle":                      "the operator's cases: copies rows",
 	"NewPool":                       "pool_test.go",
 	"Path, Paths, Use, UseVariable": "path_test.go",
@@ -377,14 +485,15 @@ func (f *fences) conforms(k *conformance[float32], k64 *conformance[float64], ro
 		}
 		return nil
 	}
-	want, before64 := copied[float64](before), copied[float64](before)
+	want := copied[float64](before)
 	k64.run(want)
+	terms := func(int, int) float64 { return 0 }
+	if k64.relativeTo != nil {
+		terms = k64.relativeTo(copied[float64](before), want)
+	}
 	for s := range k.writes {
 		for i, w := range want.x[s] {
-			relative := w
-			if k64.relativeTo != nil {
-				relative = max(math.Abs(w), math.Abs(k64.relativeTo(before64, s, i)))
-			}
+			relative := max(math.Abs(w), math.Abs(terms(s, i)))
 			if err := ulpsBetween(o.x[s][i], w, relative); !(err <= k.ulps) {
 				return fmt.Errorf("element %d of slice %d is %g, want %g: off by %g units in the last place of %g, allowed %g", i, s, o.x[s][i], w, err, relative, k.ulps)
 			}

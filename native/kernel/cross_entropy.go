@@ -6,10 +6,16 @@ import "math"
 // number of columns, with the largest element subtracted first so that nothing overflows. The sum is taken in
 // float64 whatever T is.
 func LogSoftmax[T Float](y, x []T, columns, lo, hi int) {
+	if k := vectorised[T](); k != nil {
+		for r := lo; r < hi; r++ {
+			logSoftmaxRow(k, y[r*columns:(r+1)*columns], x[r*columns:(r+1)*columns])
+		}
+		return
+	}
 	for r := lo; r < hi; r++ {
 		in, out := x[r*columns:(r+1)*columns], y[r*columns:(r+1)*columns]
-		largest := in[0]
-		for _, v := range in[1:] {
+		largest := T(math.Inf(-1))
+		for _, v := range in {
 			largest = max(largest, v)
 		}
 		sum := 0.0
@@ -34,6 +40,14 @@ func NegativeLogLikelihood[T Float](logProbability []T, target []int64, columns 
 
 // CrossEntropyGradient is dx[r, c] = scale * (exp(logProbability[r, c]) - [c = target[r]]) for rows lo ... hi.
 func CrossEntropyGradient[T Float](dx, logProbability []T, target []int64, columns, lo, hi int, scale T) {
+	if k := vectorised[T](); k != nil {
+		applyNumber(k.scaledExp, dx[lo*columns:hi*columns], logProbability[lo*columns:hi*columns], scale)
+		for r, c := range target[lo:hi] {
+			at := (lo+r)*columns + int(c)
+			dx[at] = T(float64(scale) * math.Expm1(float64(logProbability[at])))
+		}
+		return
+	}
 	for r := lo; r < hi; r++ {
 		out := dx[r*columns : (r+1)*columns]
 		for c, l := range logProbability[r*columns : (r+1)*columns] {

@@ -1,8 +1,11 @@
 package kernel
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"tandem/native/philox"
 )
 
 // The number of elements of each slice: several slices fit the second-level cache, or none does the last.
@@ -100,4 +103,73 @@ func BenchmarkGeluTanh(b *testing.B) {
 
 func BenchmarkGeluTanhGradient(b *testing.B) {
 	benchmarkElements(b, cachedElements, 3, func(x [][]float32) { GeluTanhGradient(x[0], x[1], x[2]) })
+}
+
+// benchmarkRows is benchmarkElements for matrices of a transformer's and of the MLP's size.
+func benchmarkRows(b *testing.B, slices int, call func(x [][]float32, rows, columns int)) {
+	for _, size := range [][2]int{{128, 128}, {64, 256}, {32, 10}} {
+		b.Run(fmt.Sprintf("%dx%d", size[0], size[1]), func(b *testing.B) {
+			benchmarkElements(b, size[0]*size[1], slices, func(x [][]float32) { call(x, size[0], size[1]) })
+		})
+	}
+}
+
+func BenchmarkSoftmax(b *testing.B) {
+	benchmarkRows(b, 2, func(x [][]float32, rows, columns int) { Softmax(x[0], x[1], columns, 1, 0, rows) })
+}
+
+func BenchmarkSoftmaxGradient(b *testing.B) {
+	benchmarkRows(b, 3, func(x [][]float32, rows, columns int) { SoftmaxGradient(x[0], x[1], x[2], columns, 1, 0, rows) })
+}
+
+func BenchmarkLogSoftmax(b *testing.B) {
+	benchmarkRows(b, 2, func(x [][]float32, rows, columns int) { LogSoftmax(x[0], x[1], columns, 0, rows) })
+}
+
+func BenchmarkCrossEntropyGradient(b *testing.B) {
+	target := make([]int64, 128)
+	benchmarkRows(b, 2, func(x [][]float32, rows, columns int) {
+		CrossEntropyGradient(x[0], x[1], target[:rows], columns, 0, rows, 0.03)
+	})
+}
+
+func BenchmarkLayerNorm(b *testing.B) {
+	mean, inverse, scale, shift := make([]float32, 128), make([]float32, 128), make([]float32, 256), make([]float32, 256)
+	benchmarkRows(b, 2, func(x [][]float32, rows, columns int) {
+		LayerNorm(x[0], mean, inverse, x[1], scale[:columns], shift[:columns], columns, 1e-5, 0, rows)
+	})
+}
+
+func BenchmarkLayerNormGradient(b *testing.B) {
+	mean, inverse, scale := make([]float32, 128), make([]float32, 128), make([]float32, 256)
+	dScale, dShift := make([]float32, 256), make([]float32, 256)
+	benchmarkRows(b, 3, func(x [][]float32, rows, columns int) {
+		LayerNormGradient(x[0], dScale, dShift, x[1], x[2], mean, inverse, scale[:columns], columns, 0, rows)
+	})
+}
+
+func BenchmarkSumRows(b *testing.B) {
+	y := make([]float32, 256)
+	benchmarkRows(b, 1, func(x [][]float32, rows, columns int) { SumRows(y, x[0], rows, columns, 0, columns) })
+}
+
+func BenchmarkSum(b *testing.B) {
+	benchmarkElements(b, cachedElements, 1, func(x [][]float32) { x[0][0] = Sum(x[0]) })
+}
+
+func BenchmarkSumOfSquares(b *testing.B) {
+	benchmarkElements(b, cachedElements, 1, func(x [][]float32) { x[0][0] = float32(SumOfSquares(x[0])) })
+}
+
+func BenchmarkDropout(b *testing.B) {
+	keep := make([]bool, cachedElements)
+	benchmarkElements(b, cachedElements, 2, func(x [][]float32) {
+		Keep(keep, philox.Stream{Seed: 1, Step: 2}, 0, 0.2)
+		Mask(x[0], x[1], keep, 1.25)
+	})
+}
+
+func BenchmarkMask(b *testing.B) {
+	keep := make([]bool, cachedElements)
+	benchmarkElements(b, cachedElements, 2, func(x [][]float32) { Mask(x[0], x[1], keep, 1.25) })
 }

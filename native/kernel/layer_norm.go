@@ -7,6 +7,10 @@ import "math"
 // whatever T is, the variance from the differences to the mean (Ba, Kiros and Hinton, "Layer Normalization", 2016).
 func LayerNorm[T Float](y, mean, inverse, x, scale, shift []T, columns int, epsilon float64, lo, hi int) {
 	scale = scale[:columns]
+	if k := vectorised[T](); k != nil {
+		layerNorm(k, y, mean, inverse, x, scale, shift, columns, epsilon, lo, hi)
+		return
+	}
 	for r := lo; r < hi; r++ {
 		in, out := x[r*columns:(r+1)*columns], y[r*columns:(r+1)*columns]
 		sum := 0.0
@@ -34,6 +38,26 @@ func LayerNorm[T Float](y, mean, inverse, x, scale, shift []T, columns int, epsi
 	}
 }
 
+func layerNorm[T Float](k *path, y, mean, inverse, x, scale, shift []T, columns int, epsilon float64, lo, hi int) {
+	for r := lo; r < hi; r++ {
+		in, out := x[r*columns:(r+1)*columns], y[r*columns:(r+1)*columns]
+		middle, squares := sumOf(k, in)/float64(columns), 0.0
+		for i := 0; i < columns; i += elementsPerCall {
+			squares += k.sumOfSquares(address(in, i), min(elementsPerCall, columns-i), middle)
+		}
+		mean[r], inverse[r] = T(middle), T(1/math.Sqrt(squares/float64(columns)+epsilon))
+		m, f := float32(mean[r]), float32(inverse[r])
+		for i := 0; i < columns; i += elementsPerCall {
+			n := min(elementsPerCall, columns-i)
+			if shift == nil {
+				k.normalizeUnshifted(address(out, i), address(in, i), address(scale, i), n, m, f)
+			} else {
+				k.normalize(address(out, i), address(in, i), address(scale, i), address(shift[:columns], i), n, m, f)
+			}
+		}
+	}
+}
+
 // LayerNormGradient is, with g = dy * scale and z the normalized row,
 //
 //	dx = (g - mean of g - z * mean of g * z) * inverse
@@ -41,6 +65,10 @@ func LayerNorm[T Float](y, mean, inverse, x, scale, shift []T, columns int, epsi
 // for rows lo ... hi, and adds their part to dScale, the sum of dy * z over rows, and to dShift, that of dy. Each of the three may be nil.
 func LayerNormGradient[T Float](dx, dScale, dShift, dy, x, mean, inverse, scale []T, columns, lo, hi int) {
 	scale = scale[:columns]
+	if k := vectorised[T](); k != nil {
+		layerNormGradient(k, dx, dScale, dShift, dy, x, mean, inverse, scale, columns, lo, hi)
+		return
+	}
 	for r := lo; r < hi; r++ {
 		in, upstream := x[r*columns:(r+1)*columns], dy[r*columns:(r+1)*columns]
 		m, f := mean[r], inverse[r]
@@ -65,6 +93,35 @@ func LayerNormGradient[T Float](dx, dScale, dShift, dy, x, mean, inverse, scale 
 		out := dx[r*columns : (r+1)*columns]
 		for i, v := range in {
 			out[i] = (upstream[i]*scale[i] - meanG - (v-m)*f*meanZ) * f
+		}
+	}
+}
+
+func layerNormGradient[T Float](k *path, dx, dScale, dShift, dy, x, mean, inverse, scale []T, columns, lo, hi int) {
+	for r := lo; r < hi; r++ {
+		in, upstream := x[r*columns:(r+1)*columns], dy[r*columns:(r+1)*columns]
+		m, f := float32(mean[r]), float32(inverse[r])
+		if dShift != nil {
+			Accumulate(dShift[:columns], upstream)
+		}
+		sum, product := 0.0, 0.0
+		for i := 0; i < columns; i += elementsPerCall {
+			n := min(elementsPerCall, columns-i)
+			if dScale != nil {
+				k.accumulateNormalized(address(dScale[:columns], i), address(upstream, i), address(in, i), n, m, f)
+			}
+			if dx != nil {
+				s, p := k.layerNormSums(address(upstream, i), address(in, i), address(scale, i), n, m, f)
+				sum, product = sum+s, product+p
+			}
+		}
+		if dx == nil {
+			continue
+		}
+		out := dx[r*columns : (r+1)*columns]
+		meanG, meanZ := float32(sum/float64(columns)), float32(product/float64(columns))
+		for i := 0; i < columns; i += elementsPerCall {
+			k.layerNormGradient(address(out, i), address(upstream, i), address(in, i), address(scale, i), min(elementsPerCall, columns-i), m, f, meanG, meanZ)
 		}
 	}
 }

@@ -109,6 +109,86 @@ func subFromNumberAVX2(y *float32, a *float32, n int, c float32)
 //go:noescape
 func divNumberByAVX2(y *float32, a *float32, n int, c float32)
 
+// largestAVX2 returns the largest of n elements, -Inf of none; whether NaN counts depends on its place.
+//
+//go:noescape
+func largestAVX2(x *float32, n int) (m float32)
+
+// expSumAVX2 writes exp(x[i] - shift) to y and returns the sum.
+//
+//go:noescape
+func expSumAVX2(y *float32, x *float32, n int, shift float32) (sum float64)
+
+// sumExpAVX2 returns the sum of exp(x[i] - shift).
+//
+//go:noescape
+func sumExpAVX2(x *float32, n int, shift float32) (sum float64)
+
+// scaledExpAVX2 is y[i] = c exp(x[i]).
+//
+//go:noescape
+func scaledExpAVX2(y *float32, x *float32, n int, c float32)
+
+// subtractBothAVX2 is y[i] = (x[i] - a) - b.
+//
+//go:noescape
+func subtractBothAVX2(y *float32, x *float32, n int, a float32, b float32)
+
+// softmaxGradientAVX2 is dx[i] = y[i] (dy[i] - sum).
+//
+//go:noescape
+func softmaxGradientAVX2(dx *float32, dy *float32, y *float32, n int, sum float32)
+
+// logSoftmaxGradientAVX2 is dx[i] = dy[i] - exp(y[i]) sum.
+//
+//go:noescape
+func logSoftmaxGradientAVX2(dx *float32, dy *float32, y *float32, n int, sum float32)
+
+// sumAVX2 returns the sum of n elements.
+//
+//go:noescape
+func sumAVX2(x *float32, n int) (sum float64)
+
+// dotAVX2 returns the sum of x[i] y[i].
+//
+//go:noescape
+func dotAVX2(x *float32, y *float32, n int) (sum float64)
+
+// sumOfSquaresAVX2 returns the sum of (x[i] - middle)^2.
+//
+//go:noescape
+func sumOfSquaresAVX2(x *float32, n int, middle float64) (sum float64)
+
+// normalizeAVX2 is y[i] = z[i] scale[i] + shift[i].
+//
+//go:noescape
+func normalizeAVX2(y *float32, x *float32, scale *float32, shift *float32, n int, mean float32, inverse float32)
+
+// normalizeUnshiftedAVX2 is y[i] = z[i] scale[i].
+//
+//go:noescape
+func normalizeUnshiftedAVX2(y *float32, x *float32, scale *float32, n int, mean float32, inverse float32)
+
+// layerNormSumsAVX2 returns the sums of g[i] = dy[i] scale[i] and of g[i] z[i].
+//
+//go:noescape
+func layerNormSumsAVX2(dy *float32, x *float32, scale *float32, n int, mean float32, inverse float32) (sum float64, product float64)
+
+// layerNormGradientAVX2 is dx[i] = (dy[i] scale[i] - meanG - z[i] meanZ) inverse.
+//
+//go:noescape
+func layerNormGradientAVX2(dx *float32, dy *float32, x *float32, scale *float32, n int, mean float32, inverse float32, meanG float32, meanZ float32)
+
+// accumulateNormalizedAVX2 is y[i] += dy[i] z[i].
+//
+//go:noescape
+func accumulateNormalizedAVX2(y *float32, dy *float32, x *float32, n int, mean float32, inverse float32)
+
+// sumRowsAVX2 is y[j] += x[j] + x[j + step/4] + ... over the rows, first added up by themselves. rows must be positive.
+//
+//go:noescape
+func sumRowsAVX2(y *float32, x *float32, n int, rows int, step uintptr)
+
 // expAVX512 is y[i] = exp(x[i]).
 //
 //go:noescape
@@ -213,3 +293,83 @@ func subFromNumberAVX512(y *float32, a *float32, n int, c float32)
 //
 //go:noescape
 func divNumberByAVX512(y *float32, a *float32, n int, c float32)
+
+// largestAVX512 returns the largest of n elements, -Inf of none; whether NaN counts depends on its place.
+//
+//go:noescape
+func largestAVX512(x *float32, n int) (m float32)
+
+// expSumAVX512 writes exp(x[i] - shift) to y and returns the sum.
+//
+//go:noescape
+func expSumAVX512(y *float32, x *float32, n int, shift float32) (sum float64)
+
+// sumExpAVX512 returns the sum of exp(x[i] - shift).
+//
+//go:noescape
+func sumExpAVX512(x *float32, n int, shift float32) (sum float64)
+
+// scaledExpAVX512 is y[i] = c exp(x[i]).
+//
+//go:noescape
+func scaledExpAVX512(y *float32, x *float32, n int, c float32)
+
+// subtractBothAVX512 is y[i] = (x[i] - a) - b.
+//
+//go:noescape
+func subtractBothAVX512(y *float32, x *float32, n int, a float32, b float32)
+
+// softmaxGradientAVX512 is dx[i] = y[i] (dy[i] - sum).
+//
+//go:noescape
+func softmaxGradientAVX512(dx *float32, dy *float32, y *float32, n int, sum float32)
+
+// logSoftmaxGradientAVX512 is dx[i] = dy[i] - exp(y[i]) sum.
+//
+//go:noescape
+func logSoftmaxGradientAVX512(dx *float32, dy *float32, y *float32, n int, sum float32)
+
+// sumAVX512 returns the sum of n elements.
+//
+//go:noescape
+func sumAVX512(x *float32, n int) (sum float64)
+
+// dotAVX512 returns the sum of x[i] y[i].
+//
+//go:noescape
+func dotAVX512(x *float32, y *float32, n int) (sum float64)
+
+// sumOfSquaresAVX512 returns the sum of (x[i] - middle)^2.
+//
+//go:noescape
+func sumOfSquaresAVX512(x *float32, n int, middle float64) (sum float64)
+
+// normalizeAVX512 is y[i] = z[i] scale[i] + shift[i].
+//
+//go:noescape
+func normalizeAVX512(y *float32, x *float32, scale *float32, shift *float32, n int, mean float32, inverse float32)
+
+// normalizeUnshiftedAVX512 is y[i] = z[i] scale[i].
+//
+//go:noescape
+func normalizeUnshiftedAVX512(y *float32, x *float32, scale *float32, n int, mean float32, inverse float32)
+
+// layerNormSumsAVX512 returns the sums of g[i] = dy[i] scale[i] and of g[i] z[i].
+//
+//go:noescape
+func layerNormSumsAVX512(dy *float32, x *float32, scale *float32, n int, mean float32, inverse float32) (sum float64, product float64)
+
+// layerNormGradientAVX512 is dx[i] = (dy[i] scale[i] - meanG - z[i] meanZ) inverse.
+//
+//go:noescape
+func layerNormGradientAVX512(dx *float32, dy *float32, x *float32, scale *float32, n int, mean float32, inverse float32, meanG float32, meanZ float32)
+
+// accumulateNormalizedAVX512 is y[i] += dy[i] z[i].
+//
+//go:noescape
+func accumulateNormalizedAVX512(y *float32, dy *float32, x *float32, n int, mean float32, inverse float32)
+
+// sumRowsAVX512 is y[j] += x[j] + x[j + step/4] + ... over the rows, first added up by themselves. rows must be positive.
+//
+//go:noescape
+func sumRowsAVX512(y *float32, x *float32, n int, rows int, step uintptr)

@@ -1521,6 +1521,988 @@ loopDone:
 	VZEROUPPER
 	RET
 
+// func largestAVX2(x *float32, n int) (m float32)
+// Requires: AVX, SSE
+TEXT ·largestAVX2(SB), NOSPLIT, $0-20
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSS numbers<>+896(SB), Y0
+	VMOVAPS      Y0, Y1
+	SUBQ         $0x00000008, CX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS (AX), Y2
+	VMAXPS  Y2, Y1, Y1
+	ADDQ    $0x00000020, AX
+	SUBQ    $0x00000008, CX
+	JGE     loop
+
+loopEnd:
+	ADDQ       $0x00000008, CX
+	JEQ        loopDone
+	LEAQ       ends<>+32(SB), DX
+	NEGQ       CX
+	VMOVUPS    (DX)(CX*4), Y2
+	VMASKMOVPS (AX), Y2, Y3
+	VBLENDVPS  Y2, Y3, Y0, Y3
+	VMAXPS     Y3, Y1, Y1
+
+loopDone:
+	VEXTRACTF128 $0x01, Y1, X0
+	VMAXPS       X0, X1, X1
+	VPERMILPD    $0x01, X1, X0
+	VMAXPS       X0, X1, X1
+	VPERMILPS    $0x01, X1, X0
+	VMAXSS       X0, X1, X1
+	MOVSS        X1, m+16(FP)
+	VZEROUPPER
+	RET
+
+// func expSumAVX2(y *float32, x *float32, n int, shift float32) (sum float64)
+// Requires: AVX, AVX2, FMA3, SSE2
+TEXT ·expSumAVX2(SB), NOSPLIT, $0-40
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSS shift+24(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	SUBQ         $0x00000008, DX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS      (CX), Y3
+	VSUBPS       Y0, Y3, Y3
+	VBROADCASTSS numbers<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VBROADCASTSS numbers<>+32(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       numbers<>+64(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS numbers<>+96(SB), Y4, Y3
+	VFNMADD231PS numbers<>+128(SB), Y4, Y3
+	VBROADCASTSS numbers<>+160(SB), Y5
+	VFMADD213PS  numbers<>+192(SB), Y3, Y5
+	VFMADD213PS  numbers<>+224(SB), Y3, Y5
+	VFMADD213PS  numbers<>+256(SB), Y3, Y5
+	VFMADD213PS  numbers<>+288(SB), Y3, Y5
+	VFMADD213PS  numbers<>+320(SB), Y3, Y5
+	VFMADD213PS  numbers<>+320(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       numbers<>+352(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       numbers<>+352(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VMOVUPS      Y5, (AX)
+	VEXTRACTF128 $0x01, Y5, X3
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X5, Y4
+	VADDPD       Y4, Y1, Y1
+	VADDPD       Y3, Y2, Y2
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	SUBQ         $0x00000008, DX
+	JGE          loop
+
+loopEnd:
+	ADDQ         $0x00000008, DX
+	JEQ          loopDone
+	LEAQ         ends<>+32(SB), BX
+	NEGQ         DX
+	VMOVUPS      (BX)(DX*4), Y3
+	VMASKMOVPS   (CX), Y3, Y4
+	VSUBPS       Y0, Y4, Y4
+	VBROADCASTSS numbers<>+0(SB), Y0
+	VMINPS       Y4, Y0, Y4
+	VBROADCASTSS numbers<>+32(SB), Y0
+	VMAXPS       Y4, Y0, Y4
+	VMULPS       numbers<>+64(SB), Y4, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VFNMADD231PS numbers<>+96(SB), Y0, Y4
+	VFNMADD231PS numbers<>+128(SB), Y0, Y4
+	VBROADCASTSS numbers<>+160(SB), Y5
+	VFMADD213PS  numbers<>+192(SB), Y4, Y5
+	VFMADD213PS  numbers<>+224(SB), Y4, Y5
+	VFMADD213PS  numbers<>+256(SB), Y4, Y5
+	VFMADD213PS  numbers<>+288(SB), Y4, Y5
+	VFMADD213PS  numbers<>+320(SB), Y4, Y5
+	VFMADD213PS  numbers<>+320(SB), Y4, Y5
+	VCVTPS2DQ    Y0, Y0
+	VPSRAD       $0x01, Y0, Y4
+	VPSUBD       Y4, Y0, Y0
+	VPADDD       numbers<>+352(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VPADDD       numbers<>+352(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y5, Y5
+	VMASKMOVPS   Y5, Y3, (AX)
+	VXORPS       Y0, Y0, Y0
+	VBLENDVPS    Y3, Y5, Y0, Y5
+	VEXTRACTF128 $0x01, Y5, X0
+	VCVTPS2PD    X0, Y0
+	VCVTPS2PD    X5, Y3
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y0, Y2, Y2
+
+loopDone:
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPD       X0, X1, X1
+	VPERMILPD    $0x01, X1, X0
+	VADDSD       X0, X1, X1
+	MOVSD        X1, sum+32(FP)
+	VZEROUPPER
+	RET
+
+// func sumExpAVX2(x *float32, n int, shift float32) (sum float64)
+// Requires: AVX, AVX2, FMA3, SSE2
+TEXT ·sumExpAVX2(SB), NOSPLIT, $0-32
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSS shift+16(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	SUBQ         $0x00000008, CX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS      (AX), Y3
+	VSUBPS       Y0, Y3, Y3
+	VBROADCASTSS numbers<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VBROADCASTSS numbers<>+32(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       numbers<>+64(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS numbers<>+96(SB), Y4, Y3
+	VFNMADD231PS numbers<>+128(SB), Y4, Y3
+	VBROADCASTSS numbers<>+160(SB), Y5
+	VFMADD213PS  numbers<>+192(SB), Y3, Y5
+	VFMADD213PS  numbers<>+224(SB), Y3, Y5
+	VFMADD213PS  numbers<>+256(SB), Y3, Y5
+	VFMADD213PS  numbers<>+288(SB), Y3, Y5
+	VFMADD213PS  numbers<>+320(SB), Y3, Y5
+	VFMADD213PS  numbers<>+320(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       numbers<>+352(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       numbers<>+352(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X3
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X5, Y4
+	VADDPD       Y4, Y1, Y1
+	VADDPD       Y3, Y2, Y2
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x00000008, CX
+	JGE          loop
+
+loopEnd:
+	ADDQ         $0x00000008, CX
+	JEQ          loopDone
+	LEAQ         ends<>+32(SB), DX
+	NEGQ         CX
+	VMOVUPS      (DX)(CX*4), Y3
+	VMASKMOVPS   (AX), Y3, Y4
+	VSUBPS       Y0, Y4, Y4
+	VBROADCASTSS numbers<>+0(SB), Y0
+	VMINPS       Y4, Y0, Y4
+	VBROADCASTSS numbers<>+32(SB), Y0
+	VMAXPS       Y4, Y0, Y4
+	VMULPS       numbers<>+64(SB), Y4, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VFNMADD231PS numbers<>+96(SB), Y0, Y4
+	VFNMADD231PS numbers<>+128(SB), Y0, Y4
+	VBROADCASTSS numbers<>+160(SB), Y5
+	VFMADD213PS  numbers<>+192(SB), Y4, Y5
+	VFMADD213PS  numbers<>+224(SB), Y4, Y5
+	VFMADD213PS  numbers<>+256(SB), Y4, Y5
+	VFMADD213PS  numbers<>+288(SB), Y4, Y5
+	VFMADD213PS  numbers<>+320(SB), Y4, Y5
+	VFMADD213PS  numbers<>+320(SB), Y4, Y5
+	VCVTPS2DQ    Y0, Y0
+	VPSRAD       $0x01, Y0, Y4
+	VPSUBD       Y4, Y0, Y0
+	VPADDD       numbers<>+352(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VPADDD       numbers<>+352(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y5, Y5
+	VXORPS       Y0, Y0, Y0
+	VBLENDVPS    Y3, Y5, Y0, Y5
+	VEXTRACTF128 $0x01, Y5, X0
+	VCVTPS2PD    X0, Y0
+	VCVTPS2PD    X5, Y3
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y0, Y2, Y2
+
+loopDone:
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPD       X0, X1, X1
+	VPERMILPD    $0x01, X1, X0
+	VADDSD       X0, X1, X1
+	MOVSD        X1, sum+24(FP)
+	VZEROUPPER
+	RET
+
+// func scaledExpAVX2(y *float32, x *float32, n int, c float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·scaledExpAVX2(SB), NOSPLIT, $0-28
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSS c+24(FP), Y0
+	SUBQ         $0x00000008, DX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS      (CX), Y1
+	VBROADCASTSS numbers<>+0(SB), Y2
+	VMINPS       Y1, Y2, Y1
+	VBROADCASTSS numbers<>+32(SB), Y2
+	VMAXPS       Y1, Y2, Y1
+	VMULPS       numbers<>+64(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS numbers<>+96(SB), Y2, Y1
+	VFNMADD231PS numbers<>+128(SB), Y2, Y1
+	VBROADCASTSS numbers<>+160(SB), Y3
+	VFMADD213PS  numbers<>+192(SB), Y1, Y3
+	VFMADD213PS  numbers<>+224(SB), Y1, Y3
+	VFMADD213PS  numbers<>+256(SB), Y1, Y3
+	VFMADD213PS  numbers<>+288(SB), Y1, Y3
+	VFMADD213PS  numbers<>+320(SB), Y1, Y3
+	VFMADD213PS  numbers<>+320(SB), Y1, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       numbers<>+352(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPADDD       numbers<>+352(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, (AX)
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	SUBQ         $0x00000008, DX
+	JGE          loop
+
+loopEnd:
+	ADDQ         $0x00000008, DX
+	JEQ          loopDone
+	LEAQ         ends<>+32(SB), BX
+	NEGQ         DX
+	VMOVUPS      (BX)(DX*4), Y1
+	VMASKMOVPS   (CX), Y1, Y2
+	VBROADCASTSS numbers<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VBROADCASTSS numbers<>+32(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       numbers<>+64(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS numbers<>+96(SB), Y3, Y2
+	VFNMADD231PS numbers<>+128(SB), Y3, Y2
+	VBROADCASTSS numbers<>+160(SB), Y4
+	VFMADD213PS  numbers<>+192(SB), Y2, Y4
+	VFMADD213PS  numbers<>+224(SB), Y2, Y4
+	VFMADD213PS  numbers<>+256(SB), Y2, Y4
+	VFMADD213PS  numbers<>+288(SB), Y2, Y4
+	VFMADD213PS  numbers<>+320(SB), Y2, Y4
+	VFMADD213PS  numbers<>+320(SB), Y2, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       numbers<>+352(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VPADDD       numbers<>+352(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y0, Y4, Y4
+	VMASKMOVPS   Y4, Y1, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func subtractBothAVX2(y *float32, x *float32, n int, a float32, b float32)
+// Requires: AVX
+TEXT ·subtractBothAVX2(SB), NOSPLIT, $0-32
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSS a+24(FP), Y0
+	VBROADCASTSS b+28(FP), Y1
+	SUBQ         $0x00000008, DX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS (CX), Y2
+	VSUBPS  Y0, Y2, Y2
+	VSUBPS  Y1, Y2, Y2
+	VMOVUPS Y2, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	SUBQ    $0x00000008, DX
+	JGE     loop
+
+loopEnd:
+	ADDQ       $0x00000008, DX
+	JEQ        loopDone
+	LEAQ       ends<>+32(SB), BX
+	NEGQ       DX
+	VMOVUPS    (BX)(DX*4), Y2
+	VMASKMOVPS (CX), Y2, Y3
+	VSUBPS     Y0, Y3, Y3
+	VSUBPS     Y1, Y3, Y3
+	VMASKMOVPS Y3, Y2, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func softmaxGradientAVX2(dx *float32, dy *float32, y *float32, n int, sum float32)
+// Requires: AVX
+TEXT ·softmaxGradientAVX2(SB), NOSPLIT, $0-36
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS sum+32(FP), Y0
+	SUBQ         $0x00000008, BX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS (CX), Y1
+	VMOVUPS (DX), Y2
+	VSUBPS  Y0, Y1, Y1
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x00000008, BX
+	JGE     loop
+
+loopEnd:
+	ADDQ       $0x00000008, BX
+	JEQ        loopDone
+	LEAQ       ends<>+32(SB), SI
+	NEGQ       BX
+	VMOVUPS    (SI)(BX*4), Y1
+	VMASKMOVPS (CX), Y1, Y2
+	VMASKMOVPS (DX), Y1, Y3
+	VSUBPS     Y0, Y2, Y2
+	VMULPS     Y3, Y2, Y2
+	VMASKMOVPS Y2, Y1, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func logSoftmaxGradientAVX2(dx *float32, dy *float32, y *float32, n int, sum float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·logSoftmaxGradientAVX2(SB), NOSPLIT, $0-36
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS sum+32(FP), Y0
+	SUBQ         $0x00000008, BX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS      (CX), Y1
+	VMOVUPS      (DX), Y2
+	VBROADCASTSS numbers<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VBROADCASTSS numbers<>+32(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       numbers<>+64(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS numbers<>+96(SB), Y3, Y2
+	VFNMADD231PS numbers<>+128(SB), Y3, Y2
+	VBROADCASTSS numbers<>+160(SB), Y4
+	VFMADD213PS  numbers<>+192(SB), Y2, Y4
+	VFMADD213PS  numbers<>+224(SB), Y2, Y4
+	VFMADD213PS  numbers<>+256(SB), Y2, Y4
+	VFMADD213PS  numbers<>+288(SB), Y2, Y4
+	VFMADD213PS  numbers<>+320(SB), Y2, Y4
+	VFMADD213PS  numbers<>+320(SB), Y2, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       numbers<>+352(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VPADDD       numbers<>+352(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y4
+	VFNMADD231PS Y0, Y4, Y1
+	VMOVUPS      Y1, (AX)
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	SUBQ         $0x00000008, BX
+	JGE          loop
+
+loopEnd:
+	ADDQ         $0x00000008, BX
+	JEQ          loopDone
+	LEAQ         ends<>+32(SB), SI
+	NEGQ         BX
+	VMOVUPS      (SI)(BX*4), Y1
+	VMASKMOVPS   (CX), Y1, Y2
+	VMASKMOVPS   (DX), Y1, Y3
+	VBROADCASTSS numbers<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VBROADCASTSS numbers<>+32(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       numbers<>+64(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS numbers<>+96(SB), Y4, Y3
+	VFNMADD231PS numbers<>+128(SB), Y4, Y3
+	VBROADCASTSS numbers<>+160(SB), Y5
+	VFMADD213PS  numbers<>+192(SB), Y3, Y5
+	VFMADD213PS  numbers<>+224(SB), Y3, Y5
+	VFMADD213PS  numbers<>+256(SB), Y3, Y5
+	VFMADD213PS  numbers<>+288(SB), Y3, Y5
+	VFMADD213PS  numbers<>+320(SB), Y3, Y5
+	VFMADD213PS  numbers<>+320(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       numbers<>+352(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       numbers<>+352(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VFNMADD231PS Y0, Y5, Y2
+	VMASKMOVPS   Y2, Y1, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func sumAVX2(x *float32, n int) (sum float64)
+// Requires: AVX, SSE2
+TEXT ·sumAVX2(SB), NOSPLIT, $0-24
+	MOVQ   x+0(FP), AX
+	MOVQ   n+8(FP), CX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	SUBQ   $0x00000008, CX
+	JLT    loopEnd
+
+loop:
+	VMOVUPS      (AX), Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X2, Y2
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x00000008, CX
+	JGE          loop
+
+loopEnd:
+	ADDQ         $0x00000008, CX
+	JEQ          loopDone
+	LEAQ         ends<>+32(SB), DX
+	NEGQ         CX
+	VMOVUPS      (DX)(CX*4), Y2
+	VMASKMOVPS   (AX), Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X2, Y2
+	VADDPD       Y2, Y0, Y0
+	VADDPD       Y3, Y1, Y1
+
+loopDone:
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDSD       X1, X0, X0
+	MOVSD        X0, sum+16(FP)
+	VZEROUPPER
+	RET
+
+// func dotAVX2(x *float32, y *float32, n int) (sum float64)
+// Requires: AVX, FMA3, SSE2
+TEXT ·dotAVX2(SB), NOSPLIT, $0-32
+	MOVQ   x+0(FP), AX
+	MOVQ   y+8(FP), CX
+	MOVQ   n+16(FP), DX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	SUBQ   $0x00000008, DX
+	JLT    loopEnd
+
+loop:
+	VMOVUPS      (AX), Y2
+	VMOVUPS      (CX), Y3
+	VEXTRACTF128 $0x01, Y2, X4
+	VCVTPS2PD    X4, Y4
+	VCVTPS2PD    X2, Y2
+	VEXTRACTF128 $0x01, Y3, X5
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X3, Y3
+	VFMADD231PD  Y2, Y3, Y0
+	VFMADD231PD  Y4, Y5, Y1
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	SUBQ         $0x00000008, DX
+	JGE          loop
+
+loopEnd:
+	ADDQ         $0x00000008, DX
+	JEQ          loopDone
+	LEAQ         ends<>+32(SB), BX
+	NEGQ         DX
+	VMOVUPS      (BX)(DX*4), Y2
+	VMASKMOVPS   (AX), Y2, Y3
+	VMASKMOVPS   (CX), Y2, Y2
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X4, Y4
+	VCVTPS2PD    X3, Y3
+	VEXTRACTF128 $0x01, Y2, X5
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X2, Y2
+	VFMADD231PD  Y3, Y2, Y0
+	VFMADD231PD  Y4, Y5, Y1
+
+loopDone:
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDSD       X1, X0, X0
+	MOVSD        X0, sum+24(FP)
+	VZEROUPPER
+	RET
+
+// func sumOfSquaresAVX2(x *float32, n int, middle float64) (sum float64)
+// Requires: AVX, FMA3, SSE2
+TEXT ·sumOfSquaresAVX2(SB), NOSPLIT, $0-32
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSD middle+16(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	SUBQ         $0x00000008, CX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS      (AX), Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X4, Y4
+	VCVTPS2PD    X3, Y3
+	VSUBPD       Y0, Y3, Y3
+	VSUBPD       Y0, Y4, Y4
+	VFMADD231PD  Y3, Y3, Y1
+	VFMADD231PD  Y4, Y4, Y2
+	ADDQ         $0x00000020, AX
+	SUBQ         $0x00000008, CX
+	JGE          loop
+
+loopEnd:
+	ADDQ         $0x00000008, CX
+	JEQ          loopDone
+	LEAQ         ends<>+32(SB), DX
+	NEGQ         CX
+	VMOVUPS      (DX)(CX*4), Y3
+	VMASKMOVPS   (AX), Y3, Y4
+	VEXTRACTF128 $0x01, Y4, X5
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X4, Y4
+	VBROADCASTSS numbers<>+320(SB), Y6
+	VXORPS       Y7, Y7, Y7
+	VBLENDVPS    Y3, Y6, Y7, Y6
+	VEXTRACTF128 $0x01, Y6, X3
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X6, Y6
+	VFNMADD231PD Y0, Y6, Y4
+	VFNMADD231PD Y0, Y3, Y5
+	VFMADD231PD  Y4, Y4, Y1
+	VFMADD231PD  Y5, Y5, Y2
+
+loopDone:
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPD       X0, X1, X1
+	VPERMILPD    $0x01, X1, X0
+	VADDSD       X0, X1, X1
+	MOVSD        X1, sum+24(FP)
+	VZEROUPPER
+	RET
+
+// func normalizeAVX2(y *float32, x *float32, scale *float32, shift *float32, n int, mean float32, inverse float32)
+// Requires: AVX, FMA3
+TEXT ·normalizeAVX2(SB), NOSPLIT, $0-48
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         scale+16(FP), DX
+	MOVQ         shift+24(FP), BX
+	MOVQ         n+32(FP), SI
+	VBROADCASTSS mean+40(FP), Y0
+	VBROADCASTSS inverse+44(FP), Y1
+	SUBQ         $0x00000008, SI
+	JLT          loopEnd
+
+loop:
+	VMOVUPS     (CX), Y2
+	VMOVUPS     (DX), Y3
+	VMOVUPS     (BX), Y4
+	VSUBPS      Y0, Y2, Y2
+	VMULPS      Y1, Y2, Y2
+	VFMADD213PS Y4, Y3, Y2
+	VMOVUPS     Y2, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	ADDQ        $0x00000020, BX
+	SUBQ        $0x00000008, SI
+	JGE         loop
+
+loopEnd:
+	ADDQ        $0x00000008, SI
+	JEQ         loopDone
+	LEAQ        ends<>+32(SB), DI
+	NEGQ        SI
+	VMOVUPS     (DI)(SI*4), Y2
+	VMASKMOVPS  (CX), Y2, Y3
+	VMASKMOVPS  (DX), Y2, Y4
+	VMASKMOVPS  (BX), Y2, Y5
+	VSUBPS      Y0, Y3, Y3
+	VMULPS      Y1, Y3, Y3
+	VFMADD213PS Y5, Y4, Y3
+	VMASKMOVPS  Y3, Y2, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func normalizeUnshiftedAVX2(y *float32, x *float32, scale *float32, n int, mean float32, inverse float32)
+// Requires: AVX
+TEXT ·normalizeUnshiftedAVX2(SB), NOSPLIT, $0-40
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         scale+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS mean+32(FP), Y0
+	VBROADCASTSS inverse+36(FP), Y1
+	SUBQ         $0x00000008, BX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS (CX), Y2
+	VMOVUPS (DX), Y3
+	VSUBPS  Y0, Y2, Y2
+	VMULPS  Y1, Y2, Y2
+	VMULPS  Y3, Y2, Y2
+	VMOVUPS Y2, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x00000008, BX
+	JGE     loop
+
+loopEnd:
+	ADDQ       $0x00000008, BX
+	JEQ        loopDone
+	LEAQ       ends<>+32(SB), SI
+	NEGQ       BX
+	VMOVUPS    (SI)(BX*4), Y2
+	VMASKMOVPS (CX), Y2, Y3
+	VMASKMOVPS (DX), Y2, Y4
+	VSUBPS     Y0, Y3, Y3
+	VMULPS     Y1, Y3, Y3
+	VMULPS     Y4, Y3, Y3
+	VMASKMOVPS Y3, Y2, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func layerNormSumsAVX2(dy *float32, x *float32, scale *float32, n int, mean float32, inverse float32) (sum float64, product float64)
+// Requires: AVX, FMA3, SSE2
+TEXT ·layerNormSumsAVX2(SB), NOSPLIT, $0-56
+	MOVQ         dy+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         scale+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS mean+32(FP), Y0
+	VBROADCASTSS inverse+36(FP), Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	SUBQ         $0x00000008, BX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS      (AX), Y6
+	VMOVUPS      (CX), Y7
+	VSUBPS       Y0, Y7, Y7
+	VMULPS       Y1, Y7, Y7
+	VMOVUPS      (DX), Y8
+	VMULPS       Y8, Y6, Y6
+	VEXTRACTF128 $0x01, Y6, X8
+	VCVTPS2PD    X8, Y8
+	VCVTPS2PD    X6, Y6
+	VEXTRACTF128 $0x01, Y7, X9
+	VCVTPS2PD    X9, Y9
+	VCVTPS2PD    X7, Y7
+	VADDPD       Y6, Y2, Y2
+	VADDPD       Y8, Y3, Y3
+	VFMADD231PD  Y6, Y7, Y4
+	VFMADD231PD  Y8, Y9, Y5
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	SUBQ         $0x00000008, BX
+	JGE          loop
+
+loopEnd:
+	ADDQ         $0x00000008, BX
+	JEQ          loopDone
+	LEAQ         ends<>+32(SB), SI
+	NEGQ         BX
+	VMOVUPS      (SI)(BX*4), Y6
+	VMASKMOVPS   (AX), Y6, Y7
+	VMASKMOVPS   (CX), Y6, Y8
+	VSUBPS       Y0, Y8, Y8
+	VMULPS       Y1, Y8, Y8
+	VMASKMOVPS   (DX), Y6, Y0
+	VMULPS       Y0, Y7, Y7
+	VEXTRACTF128 $0x01, Y7, X0
+	VCVTPS2PD    X0, Y0
+	VCVTPS2PD    X7, Y1
+	VEXTRACTF128 $0x01, Y8, X6
+	VCVTPS2PD    X6, Y6
+	VCVTPS2PD    X8, Y7
+	VADDPD       Y1, Y2, Y2
+	VADDPD       Y0, Y3, Y3
+	VFMADD231PD  Y1, Y7, Y4
+	VFMADD231PD  Y0, Y6, Y5
+
+loopDone:
+	VADDPD       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPD       X0, X2, X2
+	VPERMILPD    $0x01, X2, X0
+	VADDSD       X0, X2, X2
+	MOVSD        X2, sum+40(FP)
+	VADDPD       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPD       X0, X4, X4
+	VPERMILPD    $0x01, X4, X0
+	VADDSD       X0, X4, X4
+	MOVSD        X4, product+48(FP)
+	VZEROUPPER
+	RET
+
+// func layerNormGradientAVX2(dx *float32, dy *float32, x *float32, scale *float32, n int, mean float32, inverse float32, meanG float32, meanZ float32)
+// Requires: AVX, FMA3
+TEXT ·layerNormGradientAVX2(SB), NOSPLIT, $0-56
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         scale+24(FP), BX
+	MOVQ         n+32(FP), SI
+	VBROADCASTSS mean+40(FP), Y0
+	VBROADCASTSS inverse+44(FP), Y1
+	VBROADCASTSS meanG+48(FP), Y2
+	VBROADCASTSS meanZ+52(FP), Y3
+	SUBQ         $0x00000008, SI
+	JLT          loopEnd
+
+loop:
+	VMOVUPS      (CX), Y4
+	VMOVUPS      (DX), Y5
+	VMOVUPS      (BX), Y6
+	VSUBPS       Y0, Y5, Y5
+	VMULPS       Y1, Y5, Y5
+	VFMSUB213PS  Y2, Y6, Y4
+	VFNMADD231PS Y5, Y3, Y4
+	VMULPS       Y1, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000020, BX
+	SUBQ         $0x00000008, SI
+	JGE          loop
+
+loopEnd:
+	ADDQ         $0x00000008, SI
+	JEQ          loopDone
+	LEAQ         ends<>+32(SB), DI
+	NEGQ         SI
+	VMOVUPS      (DI)(SI*4), Y4
+	VMASKMOVPS   (CX), Y4, Y5
+	VMASKMOVPS   (DX), Y4, Y6
+	VMASKMOVPS   (BX), Y4, Y7
+	VSUBPS       Y0, Y6, Y6
+	VMULPS       Y1, Y6, Y6
+	VFMSUB213PS  Y2, Y7, Y5
+	VFNMADD231PS Y6, Y3, Y5
+	VMULPS       Y1, Y5, Y5
+	VMASKMOVPS   Y5, Y4, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func accumulateNormalizedAVX2(y *float32, dy *float32, x *float32, n int, mean float32, inverse float32)
+// Requires: AVX, FMA3
+TEXT ·accumulateNormalizedAVX2(SB), NOSPLIT, $0-40
+	MOVQ         y+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS mean+32(FP), Y0
+	VBROADCASTSS inverse+36(FP), Y1
+	SUBQ         $0x00000008, BX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS     (AX), Y2
+	VMOVUPS     (CX), Y3
+	VMOVUPS     (DX), Y4
+	VSUBPS      Y0, Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VFMADD231PS Y3, Y4, Y2
+	VMOVUPS     Y2, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x00000008, BX
+	JGE         loop
+
+loopEnd:
+	ADDQ        $0x00000008, BX
+	JEQ         loopDone
+	LEAQ        ends<>+32(SB), SI
+	NEGQ        BX
+	VMOVUPS     (SI)(BX*4), Y2
+	VMASKMOVPS  (AX), Y2, Y3
+	VMASKMOVPS  (CX), Y2, Y4
+	VMASKMOVPS  (DX), Y2, Y5
+	VSUBPS      Y0, Y5, Y5
+	VMULPS      Y1, Y5, Y5
+	VFMADD231PS Y4, Y5, Y3
+	VMASKMOVPS  Y3, Y2, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func sumRowsAVX2(y *float32, x *float32, n int, rows int, step uintptr)
+// Requires: AVX
+TEXT ·sumRowsAVX2(SB), NOSPLIT, $0-40
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	MOVQ rows+24(FP), BX
+	MOVQ step+32(FP), SI
+	SUBQ $0x00000020, DX
+	JLT  fewer
+
+four:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   CX, DI
+	MOVQ   BX, R8
+
+fourRows:
+	VADDPS  (DI), Y0, Y0
+	VADDPS  32(DI), Y1, Y1
+	VADDPS  64(DI), Y2, Y2
+	VADDPS  96(DI), Y3, Y3
+	ADDQ    SI, DI
+	DECQ    R8
+	JNZ     fourRows
+	VMOVUPS (AX), Y4
+	VADDPS  Y4, Y0, Y0
+	VMOVUPS Y0, (AX)
+	VMOVUPS 32(AX), Y0
+	VADDPS  Y0, Y1, Y1
+	VMOVUPS Y1, 32(AX)
+	VMOVUPS 64(AX), Y0
+	VADDPS  Y0, Y2, Y2
+	VMOVUPS Y2, 64(AX)
+	VMOVUPS 96(AX), Y0
+	VADDPS  Y0, Y3, Y3
+	VMOVUPS Y3, 96(AX)
+	ADDQ    $0x00000080, CX
+	ADDQ    $0x00000080, AX
+	SUBQ    $0x00000020, DX
+	JGE     four
+
+fewer:
+	ADDQ $0x00000020, DX
+	SUBQ $0x00000008, DX
+	JLT  loopEnd
+
+loop:
+	VXORPS Y0, Y0, Y0
+	MOVQ   CX, DI
+	MOVQ   BX, R8
+
+oneRows:
+	VADDPS  (DI), Y0, Y0
+	ADDQ    SI, DI
+	DECQ    R8
+	JNZ     oneRows
+	VMOVUPS (AX), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	SUBQ    $0x00000008, DX
+	JGE     loop
+
+loopEnd:
+	ADDQ    $0x00000008, DX
+	JEQ     loopDone
+	LEAQ    ends<>+32(SB), DI
+	NEGQ    DX
+	VMOVUPS (DI)(DX*4), Y0
+	VXORPS  Y1, Y1, Y1
+	MOVQ    BX, DX
+
+lastRows:
+	VMASKMOVPS (CX), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	ADDQ       SI, CX
+	DECQ       DX
+	JNZ        lastRows
+	VMASKMOVPS (AX), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
 // func expAVX512(y *float32, x *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·expAVX512(SB), NOSPLIT, $0-24
@@ -2926,6 +3908,957 @@ loopEnd:
 	VMOVUPS.Z (DX), K1, Z1
 	VDIVPS    Z1, Z0, Z1
 	VMOVUPS   Z1, K1, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func largestAVX512(x *float32, n int) (m float32)
+// Requires: AVX, AVX512F, SSE
+TEXT ·largestAVX512(SB), NOSPLIT, $0-20
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSS numbers<>+896(SB), Z0
+	VMOVAPS      Z0, Z1
+	SUBQ         $0x00000010, CX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS (AX), Z2
+	VMAXPS  Z2, Z1, Z1
+	ADDQ    $0x00000040, AX
+	SUBQ    $0x00000010, CX
+	JGE     loop
+
+loopEnd:
+	ADDQ      $0x00000010, CX
+	JEQ       loopDone
+	MOVQ      $0x00000001, DX
+	SHLQ      CL, DX
+	DECQ      DX
+	KMOVW     DX, K1
+	VMOVUPS.Z (AX), K1, Z2
+	VBLENDMPS Z2, Z0, K1, Z2
+	VMAXPS    Z2, Z1, Z1
+
+loopDone:
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VMAXPS        Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VMAXPS        X0, X1, X1
+	VPERMILPD     $0x01, X1, X0
+	VMAXPS        X0, X1, X1
+	VPERMILPS     $0x01, X1, X0
+	VMAXSS        X0, X1, X1
+	MOVSS         X1, m+16(FP)
+	VZEROUPPER
+	RET
+
+// func expSumAVX512(y *float32, x *float32, n int, shift float32) (sum float64)
+// Requires: AVX, AVX512F, SSE2
+TEXT ·expSumAVX512(SB), NOSPLIT, $0-40
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         n+16(FP), CX
+	VBROADCASTSS shift+24(FP), Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	SUBQ         $0x00000010, CX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS           (DX), Z3
+	VSUBPS            Z0, Z3, Z3
+	VBROADCASTSS      numbers<>+0(SB), Z4
+	VMINPS            Z3, Z4, Z3
+	VBROADCASTSS      numbers<>+32(SB), Z4
+	VMAXPS            Z3, Z4, Z3
+	VMULPS.BCST       numbers<>+64(SB), Z3, Z4
+	VRNDSCALEPS       $0x08, Z4, Z4
+	VFNMADD231PS.BCST numbers<>+96(SB), Z4, Z3
+	VFNMADD231PS.BCST numbers<>+128(SB), Z4, Z3
+	VBROADCASTSS      numbers<>+160(SB), Z6
+	VFMADD213PS.BCST  numbers<>+192(SB), Z3, Z6
+	VFMADD213PS.BCST  numbers<>+224(SB), Z3, Z6
+	VFMADD213PS.BCST  numbers<>+256(SB), Z3, Z6
+	VFMADD213PS.BCST  numbers<>+288(SB), Z3, Z6
+	VFMADD213PS.BCST  numbers<>+320(SB), Z3, Z6
+	VFMADD213PS.BCST  numbers<>+320(SB), Z3, Z6
+	VSCALEFPS         Z4, Z6, Z6
+	VMOVUPS           Z6, (AX)
+	VEXTRACTF64X4     $0x01, Z6, Y3
+	VCVTPS2PD         Y3, Z3
+	VCVTPS2PD         Y6, Z4
+	VADDPD            Z4, Z1, Z1
+	VADDPD            Z3, Z2, Z2
+	ADDQ              $0x00000040, AX
+	ADDQ              $0x00000040, DX
+	SUBQ              $0x00000010, CX
+	JGE               loop
+
+loopEnd:
+	ADDQ              $0x00000010, CX
+	JEQ               loopDone
+	MOVQ              $0x00000001, BX
+	SHLQ              CL, BX
+	DECQ              BX
+	KMOVW             BX, K1
+	VMOVUPS.Z         (DX), K1, Z3
+	VSUBPS            Z0, Z3, Z3
+	VBROADCASTSS      numbers<>+0(SB), Z0
+	VMINPS            Z3, Z0, Z3
+	VBROADCASTSS      numbers<>+32(SB), Z0
+	VMAXPS            Z3, Z0, Z3
+	VMULPS.BCST       numbers<>+64(SB), Z3, Z0
+	VRNDSCALEPS       $0x08, Z0, Z0
+	VFNMADD231PS.BCST numbers<>+96(SB), Z0, Z3
+	VFNMADD231PS.BCST numbers<>+128(SB), Z0, Z3
+	VBROADCASTSS      numbers<>+160(SB), Z4
+	VFMADD213PS.BCST  numbers<>+192(SB), Z3, Z4
+	VFMADD213PS.BCST  numbers<>+224(SB), Z3, Z4
+	VFMADD213PS.BCST  numbers<>+256(SB), Z3, Z4
+	VFMADD213PS.BCST  numbers<>+288(SB), Z3, Z4
+	VFMADD213PS.BCST  numbers<>+320(SB), Z3, Z4
+	VFMADD213PS.BCST  numbers<>+320(SB), Z3, Z4
+	VSCALEFPS         Z0, Z4, Z4
+	VMOVUPS           Z4, K1, (AX)
+	VPXORD            Z5, Z5, Z5
+	VBLENDMPS         Z4, Z5, K1, Z4
+	VEXTRACTF64X4     $0x01, Z4, Y0
+	VCVTPS2PD         Y0, Z0
+	VCVTPS2PD         Y4, Z3
+	VADDPD            Z3, Z1, Z1
+	VADDPD            Z0, Z2, Z2
+
+loopDone:
+	VADDPD        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPD        Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPD        X0, X1, X1
+	VPERMILPD     $0x01, X1, X0
+	VADDSD        X0, X1, X1
+	MOVSD         X1, sum+32(FP)
+	VZEROUPPER
+	RET
+
+// func sumExpAVX512(x *float32, n int, shift float32) (sum float64)
+// Requires: AVX, AVX512F, SSE2
+TEXT ·sumExpAVX512(SB), NOSPLIT, $0-32
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSS shift+16(FP), Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	SUBQ         $0x00000010, CX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS           (AX), Z3
+	VSUBPS            Z0, Z3, Z3
+	VBROADCASTSS      numbers<>+0(SB), Z4
+	VMINPS            Z3, Z4, Z3
+	VBROADCASTSS      numbers<>+32(SB), Z4
+	VMAXPS            Z3, Z4, Z3
+	VMULPS.BCST       numbers<>+64(SB), Z3, Z4
+	VRNDSCALEPS       $0x08, Z4, Z4
+	VFNMADD231PS.BCST numbers<>+96(SB), Z4, Z3
+	VFNMADD231PS.BCST numbers<>+128(SB), Z4, Z3
+	VBROADCASTSS      numbers<>+160(SB), Z6
+	VFMADD213PS.BCST  numbers<>+192(SB), Z3, Z6
+	VFMADD213PS.BCST  numbers<>+224(SB), Z3, Z6
+	VFMADD213PS.BCST  numbers<>+256(SB), Z3, Z6
+	VFMADD213PS.BCST  numbers<>+288(SB), Z3, Z6
+	VFMADD213PS.BCST  numbers<>+320(SB), Z3, Z6
+	VFMADD213PS.BCST  numbers<>+320(SB), Z3, Z6
+	VSCALEFPS         Z4, Z6, Z6
+	VEXTRACTF64X4     $0x01, Z6, Y3
+	VCVTPS2PD         Y3, Z3
+	VCVTPS2PD         Y6, Z4
+	VADDPD            Z4, Z1, Z1
+	VADDPD            Z3, Z2, Z2
+	ADDQ              $0x00000040, AX
+	SUBQ              $0x00000010, CX
+	JGE               loop
+
+loopEnd:
+	ADDQ              $0x00000010, CX
+	JEQ               loopDone
+	MOVQ              $0x00000001, DX
+	SHLQ              CL, DX
+	DECQ              DX
+	KMOVW             DX, K1
+	VMOVUPS.Z         (AX), K1, Z3
+	VSUBPS            Z0, Z3, Z3
+	VBROADCASTSS      numbers<>+0(SB), Z0
+	VMINPS            Z3, Z0, Z3
+	VBROADCASTSS      numbers<>+32(SB), Z0
+	VMAXPS            Z3, Z0, Z3
+	VMULPS.BCST       numbers<>+64(SB), Z3, Z0
+	VRNDSCALEPS       $0x08, Z0, Z0
+	VFNMADD231PS.BCST numbers<>+96(SB), Z0, Z3
+	VFNMADD231PS.BCST numbers<>+128(SB), Z0, Z3
+	VBROADCASTSS      numbers<>+160(SB), Z4
+	VFMADD213PS.BCST  numbers<>+192(SB), Z3, Z4
+	VFMADD213PS.BCST  numbers<>+224(SB), Z3, Z4
+	VFMADD213PS.BCST  numbers<>+256(SB), Z3, Z4
+	VFMADD213PS.BCST  numbers<>+288(SB), Z3, Z4
+	VFMADD213PS.BCST  numbers<>+320(SB), Z3, Z4
+	VFMADD213PS.BCST  numbers<>+320(SB), Z3, Z4
+	VSCALEFPS         Z0, Z4, Z4
+	VPXORD            Z5, Z5, Z5
+	VBLENDMPS         Z4, Z5, K1, Z4
+	VEXTRACTF64X4     $0x01, Z4, Y0
+	VCVTPS2PD         Y0, Z0
+	VCVTPS2PD         Y4, Z3
+	VADDPD            Z3, Z1, Z1
+	VADDPD            Z0, Z2, Z2
+
+loopDone:
+	VADDPD        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPD        Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPD        X0, X1, X1
+	VPERMILPD     $0x01, X1, X0
+	VADDSD        X0, X1, X1
+	MOVSD         X1, sum+24(FP)
+	VZEROUPPER
+	RET
+
+// func scaledExpAVX512(y *float32, x *float32, n int, c float32)
+// Requires: AVX, AVX512F
+TEXT ·scaledExpAVX512(SB), NOSPLIT, $0-28
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         n+16(FP), CX
+	VBROADCASTSS c+24(FP), Z0
+	SUBQ         $0x00000010, CX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS           (DX), Z1
+	VBROADCASTSS      numbers<>+0(SB), Z2
+	VMINPS            Z1, Z2, Z1
+	VBROADCASTSS      numbers<>+32(SB), Z2
+	VMAXPS            Z1, Z2, Z1
+	VMULPS.BCST       numbers<>+64(SB), Z1, Z2
+	VRNDSCALEPS       $0x08, Z2, Z2
+	VFNMADD231PS.BCST numbers<>+96(SB), Z2, Z1
+	VFNMADD231PS.BCST numbers<>+128(SB), Z2, Z1
+	VBROADCASTSS      numbers<>+160(SB), Z3
+	VFMADD213PS.BCST  numbers<>+192(SB), Z1, Z3
+	VFMADD213PS.BCST  numbers<>+224(SB), Z1, Z3
+	VFMADD213PS.BCST  numbers<>+256(SB), Z1, Z3
+	VFMADD213PS.BCST  numbers<>+288(SB), Z1, Z3
+	VFMADD213PS.BCST  numbers<>+320(SB), Z1, Z3
+	VFMADD213PS.BCST  numbers<>+320(SB), Z1, Z3
+	VSCALEFPS         Z2, Z3, Z3
+	VMULPS            Z0, Z3, Z3
+	VMOVUPS           Z3, (AX)
+	ADDQ              $0x00000040, AX
+	ADDQ              $0x00000040, DX
+	SUBQ              $0x00000010, CX
+	JGE               loop
+
+loopEnd:
+	ADDQ              $0x00000010, CX
+	JEQ               loopDone
+	MOVQ              $0x00000001, BX
+	SHLQ              CL, BX
+	DECQ              BX
+	KMOVW             BX, K1
+	VMOVUPS.Z         (DX), K1, Z1
+	VBROADCASTSS      numbers<>+0(SB), Z2
+	VMINPS            Z1, Z2, Z1
+	VBROADCASTSS      numbers<>+32(SB), Z2
+	VMAXPS            Z1, Z2, Z1
+	VMULPS.BCST       numbers<>+64(SB), Z1, Z2
+	VRNDSCALEPS       $0x08, Z2, Z2
+	VFNMADD231PS.BCST numbers<>+96(SB), Z2, Z1
+	VFNMADD231PS.BCST numbers<>+128(SB), Z2, Z1
+	VBROADCASTSS      numbers<>+160(SB), Z3
+	VFMADD213PS.BCST  numbers<>+192(SB), Z1, Z3
+	VFMADD213PS.BCST  numbers<>+224(SB), Z1, Z3
+	VFMADD213PS.BCST  numbers<>+256(SB), Z1, Z3
+	VFMADD213PS.BCST  numbers<>+288(SB), Z1, Z3
+	VFMADD213PS.BCST  numbers<>+320(SB), Z1, Z3
+	VFMADD213PS.BCST  numbers<>+320(SB), Z1, Z3
+	VSCALEFPS         Z2, Z3, Z3
+	VMULPS            Z0, Z3, Z3
+	VMOVUPS           Z3, K1, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func subtractBothAVX512(y *float32, x *float32, n int, a float32, b float32)
+// Requires: AVX, AVX512F
+TEXT ·subtractBothAVX512(SB), NOSPLIT, $0-32
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         n+16(FP), CX
+	VBROADCASTSS a+24(FP), Z0
+	VBROADCASTSS b+28(FP), Z1
+	SUBQ         $0x00000010, CX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS (DX), Z2
+	VSUBPS  Z0, Z2, Z2
+	VSUBPS  Z1, Z2, Z2
+	VMOVUPS Z2, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x00000010, CX
+	JGE     loop
+
+loopEnd:
+	ADDQ      $0x00000010, CX
+	JEQ       loopDone
+	MOVQ      $0x00000001, BX
+	SHLQ      CL, BX
+	DECQ      BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (DX), K1, Z2
+	VSUBPS    Z0, Z2, Z2
+	VSUBPS    Z1, Z2, Z2
+	VMOVUPS   Z2, K1, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func softmaxGradientAVX512(dx *float32, dy *float32, y *float32, n int, sum float32)
+// Requires: AVX, AVX512F
+TEXT ·softmaxGradientAVX512(SB), NOSPLIT, $0-36
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), DX
+	MOVQ         y+16(FP), BX
+	MOVQ         n+24(FP), CX
+	VBROADCASTSS sum+32(FP), Z0
+	SUBQ         $0x00000010, CX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS (DX), Z1
+	VMOVUPS (BX), Z2
+	VSUBPS  Z0, Z1, Z1
+	VMULPS  Z2, Z1, Z1
+	VMOVUPS Z1, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x00000040, BX
+	SUBQ    $0x00000010, CX
+	JGE     loop
+
+loopEnd:
+	ADDQ      $0x00000010, CX
+	JEQ       loopDone
+	MOVQ      $0x00000001, SI
+	SHLQ      CL, SI
+	DECQ      SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (DX), K1, Z1
+	VMOVUPS.Z (BX), K1, Z2
+	VSUBPS    Z0, Z1, Z1
+	VMULPS    Z2, Z1, Z1
+	VMOVUPS   Z1, K1, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func logSoftmaxGradientAVX512(dx *float32, dy *float32, y *float32, n int, sum float32)
+// Requires: AVX, AVX512F
+TEXT ·logSoftmaxGradientAVX512(SB), NOSPLIT, $0-36
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), DX
+	MOVQ         y+16(FP), BX
+	MOVQ         n+24(FP), CX
+	VBROADCASTSS sum+32(FP), Z0
+	SUBQ         $0x00000010, CX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS           (DX), Z1
+	VMOVUPS           (BX), Z2
+	VBROADCASTSS      numbers<>+0(SB), Z3
+	VMINPS            Z2, Z3, Z2
+	VBROADCASTSS      numbers<>+32(SB), Z3
+	VMAXPS            Z2, Z3, Z2
+	VMULPS.BCST       numbers<>+64(SB), Z2, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST numbers<>+96(SB), Z3, Z2
+	VFNMADD231PS.BCST numbers<>+128(SB), Z3, Z2
+	VBROADCASTSS      numbers<>+160(SB), Z4
+	VFMADD213PS.BCST  numbers<>+192(SB), Z2, Z4
+	VFMADD213PS.BCST  numbers<>+224(SB), Z2, Z4
+	VFMADD213PS.BCST  numbers<>+256(SB), Z2, Z4
+	VFMADD213PS.BCST  numbers<>+288(SB), Z2, Z4
+	VFMADD213PS.BCST  numbers<>+320(SB), Z2, Z4
+	VFMADD213PS.BCST  numbers<>+320(SB), Z2, Z4
+	VSCALEFPS         Z3, Z4, Z4
+	VFNMADD231PS      Z0, Z4, Z1
+	VMOVUPS           Z1, (AX)
+	ADDQ              $0x00000040, AX
+	ADDQ              $0x00000040, DX
+	ADDQ              $0x00000040, BX
+	SUBQ              $0x00000010, CX
+	JGE               loop
+
+loopEnd:
+	ADDQ              $0x00000010, CX
+	JEQ               loopDone
+	MOVQ              $0x00000001, SI
+	SHLQ              CL, SI
+	DECQ              SI
+	KMOVW             SI, K1
+	VMOVUPS.Z         (DX), K1, Z1
+	VMOVUPS.Z         (BX), K1, Z2
+	VBROADCASTSS      numbers<>+0(SB), Z3
+	VMINPS            Z2, Z3, Z2
+	VBROADCASTSS      numbers<>+32(SB), Z3
+	VMAXPS            Z2, Z3, Z2
+	VMULPS.BCST       numbers<>+64(SB), Z2, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST numbers<>+96(SB), Z3, Z2
+	VFNMADD231PS.BCST numbers<>+128(SB), Z3, Z2
+	VBROADCASTSS      numbers<>+160(SB), Z4
+	VFMADD213PS.BCST  numbers<>+192(SB), Z2, Z4
+	VFMADD213PS.BCST  numbers<>+224(SB), Z2, Z4
+	VFMADD213PS.BCST  numbers<>+256(SB), Z2, Z4
+	VFMADD213PS.BCST  numbers<>+288(SB), Z2, Z4
+	VFMADD213PS.BCST  numbers<>+320(SB), Z2, Z4
+	VFMADD213PS.BCST  numbers<>+320(SB), Z2, Z4
+	VSCALEFPS         Z3, Z4, Z4
+	VFNMADD231PS      Z0, Z4, Z1
+	VMOVUPS           Z1, K1, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func sumAVX512(x *float32, n int) (sum float64)
+// Requires: AVX, AVX512F, SSE2
+TEXT ·sumAVX512(SB), NOSPLIT, $0-24
+	MOVQ   x+0(FP), AX
+	MOVQ   n+8(FP), CX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	SUBQ   $0x00000010, CX
+	JLT    loopEnd
+
+loop:
+	VMOVUPS       (AX), Z2
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VCVTPS2PD     Y3, Z3
+	VCVTPS2PD     Y2, Z2
+	VADDPD        Z2, Z0, Z0
+	VADDPD        Z3, Z1, Z1
+	ADDQ          $0x00000040, AX
+	SUBQ          $0x00000010, CX
+	JGE           loop
+
+loopEnd:
+	ADDQ          $0x00000010, CX
+	JEQ           loopDone
+	MOVQ          $0x00000001, DX
+	SHLQ          CL, DX
+	DECQ          DX
+	KMOVW         DX, K1
+	VMOVUPS.Z     (AX), K1, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VCVTPS2PD     Y3, Z3
+	VCVTPS2PD     Y2, Z2
+	VADDPD        Z2, Z0, Z0
+	VADDPD        Z3, Z1, Z1
+
+loopDone:
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPD        X1, X0, X0
+	VPERMILPD     $0x01, X0, X1
+	VADDSD        X1, X0, X0
+	MOVSD         X0, sum+16(FP)
+	VZEROUPPER
+	RET
+
+// func dotAVX512(x *float32, y *float32, n int) (sum float64)
+// Requires: AVX, AVX512F, SSE2
+TEXT ·dotAVX512(SB), NOSPLIT, $0-32
+	MOVQ   x+0(FP), AX
+	MOVQ   y+8(FP), DX
+	MOVQ   n+16(FP), CX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	SUBQ   $0x00000010, CX
+	JLT    loopEnd
+
+loop:
+	VMOVUPS       (AX), Z2
+	VMOVUPS       (DX), Z3
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VCVTPS2PD     Y4, Z4
+	VCVTPS2PD     Y2, Z2
+	VEXTRACTF64X4 $0x01, Z3, Y5
+	VCVTPS2PD     Y5, Z5
+	VCVTPS2PD     Y3, Z3
+	VFMADD231PD   Z2, Z3, Z0
+	VFMADD231PD   Z4, Z5, Z1
+	ADDQ          $0x00000040, AX
+	ADDQ          $0x00000040, DX
+	SUBQ          $0x00000010, CX
+	JGE           loop
+
+loopEnd:
+	ADDQ          $0x00000010, CX
+	JEQ           loopDone
+	MOVQ          $0x00000001, BX
+	SHLQ          CL, BX
+	DECQ          BX
+	KMOVW         BX, K1
+	VMOVUPS.Z     (AX), K1, Z2
+	VMOVUPS.Z     (DX), K1, Z3
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VCVTPS2PD     Y4, Z4
+	VCVTPS2PD     Y2, Z2
+	VEXTRACTF64X4 $0x01, Z3, Y5
+	VCVTPS2PD     Y5, Z5
+	VCVTPS2PD     Y3, Z3
+	VFMADD231PD   Z2, Z3, Z0
+	VFMADD231PD   Z4, Z5, Z1
+
+loopDone:
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPD        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VADDPD        X1, X0, X0
+	VPERMILPD     $0x01, X0, X1
+	VADDSD        X1, X0, X0
+	MOVSD         X0, sum+24(FP)
+	VZEROUPPER
+	RET
+
+// func sumOfSquaresAVX512(x *float32, n int, middle float64) (sum float64)
+// Requires: AVX, AVX512F, SSE2
+TEXT ·sumOfSquaresAVX512(SB), NOSPLIT, $0-32
+	MOVQ         x+0(FP), AX
+	MOVQ         n+8(FP), CX
+	VBROADCASTSD middle+16(FP), Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	SUBQ         $0x00000010, CX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS       (AX), Z3
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VCVTPS2PD     Y4, Z4
+	VCVTPS2PD     Y3, Z3
+	VSUBPD        Z0, Z3, Z3
+	VSUBPD        Z0, Z4, Z4
+	VFMADD231PD   Z3, Z3, Z1
+	VFMADD231PD   Z4, Z4, Z2
+	ADDQ          $0x00000040, AX
+	SUBQ          $0x00000010, CX
+	JGE           loop
+
+loopEnd:
+	ADDQ          $0x00000010, CX
+	JEQ           loopDone
+	MOVQ          $0x00000001, DX
+	SHLQ          CL, DX
+	DECQ          DX
+	KMOVW         DX, K1
+	VMOVUPS.Z     (AX), K1, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VCVTPS2PD     Y4, Z4
+	VCVTPS2PD     Y3, Z3
+	VBROADCASTSS  numbers<>+320(SB), Z6
+	VPXORD        Z5, Z5, Z5
+	VBLENDMPS     Z6, Z5, K1, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y5
+	VCVTPS2PD     Y5, Z5
+	VCVTPS2PD     Y6, Z6
+	VFNMADD231PD  Z0, Z6, Z3
+	VFNMADD231PD  Z0, Z5, Z4
+	VFMADD231PD   Z3, Z3, Z1
+	VFMADD231PD   Z4, Z4, Z2
+
+loopDone:
+	VADDPD        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPD        Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPD        X0, X1, X1
+	VPERMILPD     $0x01, X1, X0
+	VADDSD        X0, X1, X1
+	MOVSD         X1, sum+24(FP)
+	VZEROUPPER
+	RET
+
+// func normalizeAVX512(y *float32, x *float32, scale *float32, shift *float32, n int, mean float32, inverse float32)
+// Requires: AVX, AVX512F
+TEXT ·normalizeAVX512(SB), NOSPLIT, $0-48
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         scale+16(FP), BX
+	MOVQ         shift+24(FP), SI
+	MOVQ         n+32(FP), CX
+	VBROADCASTSS mean+40(FP), Z0
+	VBROADCASTSS inverse+44(FP), Z1
+	SUBQ         $0x00000010, CX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS     (DX), Z2
+	VMOVUPS     (BX), Z3
+	VMOVUPS     (SI), Z4
+	VSUBPS      Z0, Z2, Z2
+	VMULPS      Z1, Z2, Z2
+	VFMADD213PS Z4, Z3, Z2
+	VMOVUPS     Z2, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	ADDQ        $0x00000040, SI
+	SUBQ        $0x00000010, CX
+	JGE         loop
+
+loopEnd:
+	ADDQ        $0x00000010, CX
+	JEQ         loopDone
+	MOVQ        $0x00000001, DI
+	SHLQ        CL, DI
+	DECQ        DI
+	KMOVW       DI, K1
+	VMOVUPS.Z   (DX), K1, Z2
+	VMOVUPS.Z   (BX), K1, Z3
+	VMOVUPS.Z   (SI), K1, Z4
+	VSUBPS      Z0, Z2, Z2
+	VMULPS      Z1, Z2, Z2
+	VFMADD213PS Z4, Z3, Z2
+	VMOVUPS     Z2, K1, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func normalizeUnshiftedAVX512(y *float32, x *float32, scale *float32, n int, mean float32, inverse float32)
+// Requires: AVX, AVX512F
+TEXT ·normalizeUnshiftedAVX512(SB), NOSPLIT, $0-40
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         scale+16(FP), BX
+	MOVQ         n+24(FP), CX
+	VBROADCASTSS mean+32(FP), Z0
+	VBROADCASTSS inverse+36(FP), Z1
+	SUBQ         $0x00000010, CX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS (DX), Z2
+	VMOVUPS (BX), Z3
+	VSUBPS  Z0, Z2, Z2
+	VMULPS  Z1, Z2, Z2
+	VMULPS  Z3, Z2, Z2
+	VMOVUPS Z2, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x00000040, BX
+	SUBQ    $0x00000010, CX
+	JGE     loop
+
+loopEnd:
+	ADDQ      $0x00000010, CX
+	JEQ       loopDone
+	MOVQ      $0x00000001, SI
+	SHLQ      CL, SI
+	DECQ      SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (DX), K1, Z2
+	VMOVUPS.Z (BX), K1, Z3
+	VSUBPS    Z0, Z2, Z2
+	VMULPS    Z1, Z2, Z2
+	VMULPS    Z3, Z2, Z2
+	VMOVUPS   Z2, K1, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func layerNormSumsAVX512(dy *float32, x *float32, scale *float32, n int, mean float32, inverse float32) (sum float64, product float64)
+// Requires: AVX, AVX512F, SSE2
+TEXT ·layerNormSumsAVX512(SB), NOSPLIT, $0-56
+	MOVQ         dy+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         scale+16(FP), BX
+	MOVQ         n+24(FP), CX
+	VBROADCASTSS mean+32(FP), Z0
+	VBROADCASTSS inverse+36(FP), Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	SUBQ         $0x00000010, CX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS       (AX), Z6
+	VMOVUPS       (DX), Z7
+	VSUBPS        Z0, Z7, Z7
+	VMULPS        Z1, Z7, Z7
+	VMOVUPS       (BX), Z8
+	VMULPS        Z8, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y8
+	VCVTPS2PD     Y8, Z8
+	VCVTPS2PD     Y6, Z6
+	VEXTRACTF64X4 $0x01, Z7, Y9
+	VCVTPS2PD     Y9, Z9
+	VCVTPS2PD     Y7, Z7
+	VADDPD        Z6, Z2, Z2
+	VADDPD        Z8, Z3, Z3
+	VFMADD231PD   Z6, Z7, Z4
+	VFMADD231PD   Z8, Z9, Z5
+	ADDQ          $0x00000040, AX
+	ADDQ          $0x00000040, DX
+	ADDQ          $0x00000040, BX
+	SUBQ          $0x00000010, CX
+	JGE           loop
+
+loopEnd:
+	ADDQ          $0x00000010, CX
+	JEQ           loopDone
+	MOVQ          $0x00000001, SI
+	SHLQ          CL, SI
+	DECQ          SI
+	KMOVW         SI, K1
+	VMOVUPS.Z     (AX), K1, Z6
+	VMOVUPS.Z     (DX), K1, Z7
+	VSUBPS        Z0, Z7, Z7
+	VMULPS        Z1, Z7, Z7
+	VMOVUPS.Z     (BX), K1, Z0
+	VMULPS        Z0, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y0
+	VCVTPS2PD     Y0, Z0
+	VCVTPS2PD     Y6, Z1
+	VEXTRACTF64X4 $0x01, Z7, Y6
+	VCVTPS2PD     Y6, Z6
+	VCVTPS2PD     Y7, Z7
+	VADDPD        Z1, Z2, Z2
+	VADDPD        Z0, Z3, Z3
+	VFMADD231PD   Z1, Z7, Z4
+	VFMADD231PD   Z0, Z6, Z5
+
+loopDone:
+	VADDPD        Z3, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPD        Y0, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X0
+	VADDPD        X0, X2, X2
+	VPERMILPD     $0x01, X2, X0
+	VADDSD        X0, X2, X2
+	MOVSD         X2, sum+40(FP)
+	VADDPD        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VADDPD        Y0, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X0
+	VADDPD        X0, X4, X4
+	VPERMILPD     $0x01, X4, X0
+	VADDSD        X0, X4, X4
+	MOVSD         X4, product+48(FP)
+	VZEROUPPER
+	RET
+
+// func layerNormGradientAVX512(dx *float32, dy *float32, x *float32, scale *float32, n int, mean float32, inverse float32, meanG float32, meanZ float32)
+// Requires: AVX, AVX512F
+TEXT ·layerNormGradientAVX512(SB), NOSPLIT, $0-56
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         scale+24(FP), SI
+	MOVQ         n+32(FP), CX
+	VBROADCASTSS mean+40(FP), Z0
+	VBROADCASTSS inverse+44(FP), Z1
+	VBROADCASTSS meanG+48(FP), Z2
+	VBROADCASTSS meanZ+52(FP), Z3
+	SUBQ         $0x00000010, CX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS      (DX), Z4
+	VMOVUPS      (BX), Z5
+	VMOVUPS      (SI), Z6
+	VSUBPS       Z0, Z5, Z5
+	VMULPS       Z1, Z5, Z5
+	VFMSUB213PS  Z2, Z6, Z4
+	VFNMADD231PS Z5, Z3, Z4
+	VMULPS       Z1, Z4, Z4
+	VMOVUPS      Z4, (AX)
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	ADDQ         $0x00000040, SI
+	SUBQ         $0x00000010, CX
+	JGE          loop
+
+loopEnd:
+	ADDQ         $0x00000010, CX
+	JEQ          loopDone
+	MOVQ         $0x00000001, DI
+	SHLQ         CL, DI
+	DECQ         DI
+	KMOVW        DI, K1
+	VMOVUPS.Z    (DX), K1, Z4
+	VMOVUPS.Z    (BX), K1, Z5
+	VMOVUPS.Z    (SI), K1, Z6
+	VSUBPS       Z0, Z5, Z5
+	VMULPS       Z1, Z5, Z5
+	VFMSUB213PS  Z2, Z6, Z4
+	VFNMADD231PS Z5, Z3, Z4
+	VMULPS       Z1, Z4, Z4
+	VMOVUPS      Z4, K1, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func accumulateNormalizedAVX512(y *float32, dy *float32, x *float32, n int, mean float32, inverse float32)
+// Requires: AVX, AVX512F
+TEXT ·accumulateNormalizedAVX512(SB), NOSPLIT, $0-40
+	MOVQ         y+0(FP), AX
+	MOVQ         dy+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         n+24(FP), CX
+	VBROADCASTSS mean+32(FP), Z0
+	VBROADCASTSS inverse+36(FP), Z1
+	SUBQ         $0x00000010, CX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS     (AX), Z2
+	VMOVUPS     (DX), Z3
+	VMOVUPS     (BX), Z4
+	VSUBPS      Z0, Z4, Z4
+	VMULPS      Z1, Z4, Z4
+	VFMADD231PS Z3, Z4, Z2
+	VMOVUPS     Z2, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x00000010, CX
+	JGE         loop
+
+loopEnd:
+	ADDQ        $0x00000010, CX
+	JEQ         loopDone
+	MOVQ        $0x00000001, SI
+	SHLQ        CL, SI
+	DECQ        SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (AX), K1, Z2
+	VMOVUPS.Z   (DX), K1, Z3
+	VMOVUPS.Z   (BX), K1, Z4
+	VSUBPS      Z0, Z4, Z4
+	VMULPS      Z1, Z4, Z4
+	VFMADD231PS Z3, Z4, Z2
+	VMOVUPS     Z2, K1, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func sumRowsAVX512(y *float32, x *float32, n int, rows int, step uintptr)
+// Requires: AVX, AVX512F
+TEXT ·sumRowsAVX512(SB), NOSPLIT, $0-40
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), DX
+	MOVQ n+16(FP), CX
+	MOVQ rows+24(FP), BX
+	MOVQ step+32(FP), SI
+	SUBQ $0x00000040, CX
+	JLT  fewer
+
+four:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   DX, DI
+	MOVQ   BX, R8
+
+fourRows:
+	VADDPS  (DI), Z0, Z0
+	VADDPS  64(DI), Z1, Z1
+	VADDPS  128(DI), Z2, Z2
+	VADDPS  192(DI), Z3, Z3
+	ADDQ    SI, DI
+	DECQ    R8
+	JNZ     fourRows
+	VMOVUPS (AX), Z4
+	VADDPS  Z4, Z0, Z0
+	VMOVUPS Z0, (AX)
+	VMOVUPS 64(AX), Z4
+	VADDPS  Z4, Z1, Z1
+	VMOVUPS Z1, 64(AX)
+	VMOVUPS 128(AX), Z4
+	VADDPS  Z4, Z2, Z2
+	VMOVUPS Z2, 128(AX)
+	VMOVUPS 192(AX), Z4
+	VADDPS  Z4, Z3, Z3
+	VMOVUPS Z3, 192(AX)
+	ADDQ    $0x00000100, DX
+	ADDQ    $0x00000100, AX
+	SUBQ    $0x00000040, CX
+	JGE     four
+
+fewer:
+	ADDQ $0x00000040, CX
+	SUBQ $0x00000010, CX
+	JLT  loopEnd
+
+loop:
+	VPXORD Z5, Z5, Z5
+	MOVQ   DX, DI
+	MOVQ   BX, R8
+
+oneRows:
+	VADDPS  (DI), Z5, Z5
+	ADDQ    SI, DI
+	DECQ    R8
+	JNZ     oneRows
+	VMOVUPS (AX), Z0
+	VADDPS  Z0, Z5, Z5
+	VMOVUPS Z5, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x00000010, CX
+	JGE     loop
+
+loopEnd:
+	ADDQ   $0x00000010, CX
+	JEQ    loopDone
+	MOVQ   $0x00000001, DI
+	SHLQ   CL, DI
+	DECQ   DI
+	KMOVW  DI, K1
+	VPXORD Z6, Z6, Z6
+	MOVQ   DX, CX
+	MOVQ   BX, DX
+
+lastRows:
+	VMOVUPS.Z (CX), K1, Z0
+	VADDPS    Z0, Z6, Z6
+	ADDQ      SI, CX
+	DECQ      DX
+	JNZ       lastRows
+	VMOVUPS.Z (AX), K1, Z0
+	VADDPS    Z0, Z6, Z6
+	VMOVUPS   Z6, K1, (AX)
 
 loopDone:
 	VZEROUPPER

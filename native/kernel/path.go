@@ -27,6 +27,7 @@ type path struct {
 	sgdMomentum, sgdNesterov func(p, g, b *float32, vectors int, c *float32)
 	approximations
 	arithmetic
+	rowPasses
 	// peak does 12 vectors of multiply-adds in each of the loops, for the benchmarks to compare with.
 	peak func(loops int)
 }

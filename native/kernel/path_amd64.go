@@ -32,7 +32,7 @@ func vectorPaths() (ps []*path) {
 		sgdMomentum:    sgdMomentumAVX2,
 		sgdNesterov:    sgdNesterovAVX2,
 		peak:           peakAVX2,
-		approximations: approximationsAVX2, arithmetic: arithmeticAVX2,
+		approximations: approximationsAVX2, arithmetic: arithmeticAVX2, rowPasses: rowPassesAVX2,
 	})
 	if cpu.X86.HasAVX512F {
 		ps = append(ps, &path{
@@ -56,7 +56,7 @@ func vectorPaths() (ps []*path) {
 			sgdMomentum:    sgdMomentumAVX512,
 			sgdNesterov:    sgdNesterovAVX512,
 			peak:           peakAVX512,
-			approximations: approximationsAVX512, arithmetic: arithmeticAVX512,
+			approximations: approximationsAVX512, arithmetic: arithmeticAVX512, rowPasses: rowPassesAVX512,
 		})
 	}
 	return ps

@@ -5,6 +5,16 @@ package kernel
 func SumRows[T Float](y, x []T, rows, width, lo, hi int) {
 	const part = 32
 	clear(y[lo:hi])
+	if k := vectorised[T](); k != nil && rows > 0 {
+		_ = x[(rows-1)*width : rows*width]
+		const columns = elementsPerCall / part
+		for j := lo; j < hi; j += columns {
+			for i := 0; i < rows; i += part {
+				k.sumRows(address(y, j), address(x, i*width+j), min(columns, hi-j), min(part, rows-i), uintptr(width)*elementBytes)
+			}
+		}
+		return
+	}
 	if rows <= part {
 		for i := range rows {
 			Accumulate(y[lo:hi], x[i*width+lo:i*width+hi])
@@ -54,8 +64,23 @@ func ScatterSum[T Float](y, x []T, offset []int, width, step int) {
 }
 
 // Sum adds the elements pairwise in blocks of 32, which bounds the rounding error (Higham, "Accuracy and Stability of
-// Numerical Algorithms", 2nd ed., section 4.2).
+// Numerical Algorithms", 2nd ed., section 4.2), or where it is vectorised in float64.
 func Sum[T Float](x []T) T {
+	if k := vectorised[T](); k != nil {
+		return T(sumOf(k, x))
+	}
+	return pairwise(x)
+}
+
+// sumOf returns the sum in float64.
+func sumOf[T Float](k *path, x []T) (sum float64) {
+	for i := 0; i < len(x); i += elementsPerCall {
+		sum += k.sum(address(x, i), min(elementsPerCall, len(x)-i))
+	}
+	return sum
+}
+
+func pairwise[T Float](x []T) T {
 	if len(x) <= 32 {
 		var s T
 		for _, v := range x {
@@ -64,5 +89,5 @@ func Sum[T Float](x []T) T {
 		return s
 	}
 	half := len(x) / 2
-	return Sum(x[:half]) + Sum(x[half:])
+	return pairwise(x[:half]) + pairwise(x[half:])
 }

@@ -1,7 +1,14 @@
 package kernel
 
-// SumOfSquares returns the sum of the squares of x, accumulated in float64 in four sums.
+// SumOfSquares returns the sum of the squares of x, accumulated in float64 in several sums.
 func SumOfSquares[T Float](x []T) float64 {
+	if k := vectorised[T](); k != nil {
+		sum := 0.0
+		for i := 0; i < len(x); i += elementsPerCall {
+			sum += k.sumOfSquares(address(x, i), min(elementsPerCall, len(x)-i), 0)
+		}
+		return sum
+	}
 	var a, b, c, d float64
 	for ; len(x) >= 4; x = x[4:] {
 		p, q, r, s := float64(x[0]), float64(x[1]), float64(x[2]), float64(x[3])

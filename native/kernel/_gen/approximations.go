@@ -42,6 +42,8 @@ var (
 // Elementary Functions", 1980).
 const log2High, log2Low = 0x1.62e4p-1, 0x1.7f7d1cp-20
 
+var negativeInfinity = float32(math.Inf(-1))
+
 // polynomial returns the polynomial at x by Horner's rule.
 func (v vector) polynomial(coefficients []float32, x Op) reg.VecVirtual {
 	q := v.number(coefficients[0])
@@ -146,7 +148,7 @@ func (v vector) log(x reg.VecVirtual) reg.VecVirtual {
 	// Infinity and NaN stay; of 0 it is -Inf, of negative numbers NaN.
 	v.choose(notLess, x, float32(math.Inf(1)), x, q, q)
 	v.choose(less, x, 0, v.number(float32(math.NaN())), q, q)
-	v.choose(equal, x, 0, v.number(float32(math.Inf(-1))), q, q)
+	v.choose(equal, x, 0, v.number(negativeInfinity), q, q)
 	return q
 }
 

@@ -34,6 +34,7 @@ var parts = map[string]func(){
 		for _, v := range []vector{ymm, zmm} {
 			approximations(v)
 			arithmeticOperations(v)
+			rows(v)
 		}
 		writeNumbers()
 	},

@@ -1,0 +1,24 @@
+package kernel
+
+// rowPasses are a path's passes over n elements of a row, which softmax, layer normalization and sums are put together from. Sums are
+// in float64.
+type rowPasses struct {
+	largest            func(x *float32, n int) float32
+	sum                func(x *float32, n int) float64
+	dot                func(x, y *float32, n int) float64
+	sumOfSquares       func(x *float32, n int, middle float64) float64
+	expSum             func(y, x *float32, n int, shift float32) float64
+	sumExp             func(x *float32, n int, shift float32) float64
+	scaledExp          func(y, x *float32, n int, c float32)
+	subtractBoth       func(y, x *float32, n int, a, b float32)
+	softmaxGradient    func(dx, dy, y *float32, n int, sum float32)
+	logSoftmaxGradient func(dx, dy, y *float32, n int, sum float32)
+
+	normalize            func(y, x, scale, shift *float32, n int, mean, inverse float32)
+	normalizeUnshifted   func(y, x, scale *float32, n int, mean, inverse float32)
+	layerNormSums        func(dy, x, scale *float32, n int, mean, inverse float32) (sum, product float64)
+	layerNormGradient    func(dx, dy, x, scale *float32, n int, mean, inverse, meanG, meanZ float32)
+	accumulateNormalized func(y, dy, x *float32, n int, mean, inverse float32)
+
+	sumRows func(y, x *float32, n, rows int, step uintptr)
+}

@@ -1,0 +1,41 @@
+//go:build !noasm
+
+package kernel
+
+var rowPassesAVX2 = rowPasses{
+	largest:              largestAVX2,
+	sum:                  sumAVX2,
+	dot:                  dotAVX2,
+	sumOfSquares:         sumOfSquaresAVX2,
+	expSum:               expSumAVX2,
+	sumExp:               sumExpAVX2,
+	scaledExp:            scaledExpAVX2,
+	subtractBoth:         subtractBothAVX2,
+	softmaxGradient:      softmaxGradientAVX2,
+	logSoftmaxGradient:   logSoftmaxGradientAVX2,
+	normalize:            normalizeAVX2,
+	normalizeUnshifted:   normalizeUnshiftedAVX2,
+	layerNormSums:        layerNormSumsAVX2,
+	layerNormGradient:    layerNormGradientAVX2,
+	accumulateNormalized: accumulateNormalizedAVX2,
+	sumRows:              sumRowsAVX2,
+}
+
+var rowPassesAVX512 = rowPasses{
+	largest:              largestAVX512,
+	sum:                  sumAVX512,
+	dot:                  dotAVX512,
+	sumOfSquares:         sumOfSquaresAVX512,
+	expSum:               expSumAVX512,
+	sumExp:               sumExpAVX512,
+	scaledExp:            scaledExpAVX512,
+	subtractBoth:         subtractBothAVX512,
+	softmaxGradient:      softmaxGradientAVX512,
+	logSoftmaxGradient:   logSoftmaxGradientAVX512,
+	normalize:            normalizeAVX512,
+	normalizeUnshifted:   normalizeUnshiftedAVX512,
+	layerNormSums:        layerNormSumsAVX512,
+	layerNormGradient:    layerNormGradientAVX512,
+	accumulateNormalized: accumulateNormalizedAVX512,
+	sumRows:              sumRowsAVX512,
+}
