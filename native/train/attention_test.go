@@ -1,0 +1,225 @@
+package train
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"tandem/native/ir"
+	"tandem/native/kernel"
+	"tandem/onnx"
+	"tandem/onnx/tensor"
+)
+
+// transformer is one pre-norm block of two heads on embedded classes, as PyTorch's exporter writes it, with every kind of dropout.
+func transformer(t testing.TB, length, width, classes int) *onnx.Model {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(3, 2))
+	b := onnx.NewBuilder("transformer", 20).Input("x", tensor.Int64, -1, length)
+	m := &onnx.Manifest{Version: onnx.ManifestVersion}
+	parameter := func(name string, shape ...int) {
+		w := tensor.New(tensor.Float32, shape...)
+		for i := range tensor.View[float32](w) {
+			tensor.View[float32](w)[i] = float32(rng.NormFloat64() / math.Sqrt(float64(width)))
+		}
+		b.Initializer(name, w)
+		m.Parameters = append(m.Parameters, onnx.Parameter{Name: name, RequiresGrad: true})
+	}
+	constant := func(name string, v *tensor.Tensor, err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Initializer(name, v)
+		m.Constants = append(m.Constants, name)
+	}
+	ints := func(name string, v ...int64) {
+		c, err := tensor.Of(v, len(v))
+		constant(name, c, err)
+	}
+	number := func(name string, x float32) {
+		c, err := tensor.Of([]float32{x})
+		constant(name, c, err)
+	}
+	causal := make([]bool, length*length)
+	for i := range causal {
+		causal[i] = i%length <= i/length
+	}
+	mask, err := tensor.Of(causal, 1, 1, length, length)
+	constant("causal", mask, err)
+	yes, err := tensor.Of([]bool{true})
+	constant("yes", yes, err)
+	ints("headed", 0, int64(length), 2, int64(width/2))
+	ints("merged", 0, int64(length), int64(width))
+	number("p", 0.25)
+	number("factor", 0.5)
+	number("infinite", float32(math.Inf(-1)))
+	parameter("token", classes, width)
+	parameter("position", length, width)
+	site := 0
+	dropout := func(in, out string) {
+		b.Node("Dropout", []string{in, "p", "yes"}, []string{out}, map[string]any{"seed": site})
+		site++
+	}
+	linear := func(name, in, out string, from, to int) {
+		parameter(name+".weight", to, from)
+		parameter(name+".bias", to)
+		b.Node("Transpose", []string{name + ".weight"}, []string{name + ".turned"}, map[string]any{"perm": []int64{1, 0}}).
+			Node("MatMul", []string{in, name + ".turned"}, []string{name + ".product"}, nil).
+			Node("Add", []string{name + ".product", name + ".bias"}, []string{out}, nil)
+	}
+	norm := func(name, in, out string) {
+		parameter(name+".weight", width)
+		parameter(name+".bias", width)
+		b.Node("LayerNormalization", []string{in, name + ".weight", name + ".bias"}, []string{out}, map[string]any{"axis": -1, "epsilon": 1e-5})
+	}
+	b.Node("Gather", []string{"token", "x"}, []string{"embedded"}, nil).Node("Add", []string{"embedded", "position"}, []string{"x0"}, nil)
+	norm("norm1", "x0", "n1")
+	linear("qkv", "n1", "qkv", width, 3*width)
+	b.Node("Split", []string{"qkv"}, []string{"q", "k", "v"}, map[string]any{"axis": 2, "num_outputs": 3})
+	for _, name := range []string{"q", "k", "v"} {
+		b.Node("Reshape", []string{name, "headed"}, []string{name + ".headed"}, map[string]any{"allowzero": 0}).
+			Node("Transpose", []string{name + ".headed"}, []string{name + ".heads"}, map[string]any{"perm": []int64{0, 2, 1, 3}})
+	}
+	b.Node("Transpose", []string{"k.heads"}, []string{"kT"}, map[string]any{"perm": []int64{0, 1, 3, 2}}).
+		Node("MatMul", []string{"q.heads", "kT"}, []string{"products"}, nil).
+		Node("Mul", []string{"products", "factor"}, []string{"scaled"}, nil).
+		Node("Where", []string{"causal", "scaled", "infinite"}, []string{"scores"}, nil).
+		Node("Softmax", []string{"scores"}, []string{"weights"}, map[string]any{"axis": -1})
+	dropout("weights", "dropped")
+	b.Node("MatMul", []string{"dropped", "v.heads"}, []string{"mixed"}, nil).
+		Node("Transpose", []string{"mixed"}, []string{"turned"}, map[string]any{"perm": []int64{0, 2, 1, 3}}).
+		Node("Reshape", []string{"turned", "merged"}, []string{"together"}, nil)
+	linear("projection", "together", "projected", width, width)
+	dropout("projected", "d1")
+	b.Node("Add", []string{"x0", "d1"}, []string{"x1"}, nil)
+	norm("norm2", "x1", "n2")
+	linear("up", "n2", "wide", width, 4*width)
+	b.Node("Gelu", []string{"wide"}, []string{"active"}, nil)
+	linear("down", "active", "narrow", 4*width, width)
+	dropout("narrow", "d2")
+	b.Node("Add", []string{"x1", "d2"}, []string{"x2"}, nil).
+		Node("Transpose", []string{"token"}, []string{"head"}, map[string]any{"perm": []int64{1, 0}}). // tied to the embedding
+		Node("MatMul", []string{"x2", "head"}, []string{"y"}, nil).Output("y", tensor.Float32, -1, length, classes)
+	model, err := b.Manifest(m).Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return model
+}
+
+// fillTokens writes a batch of tokens that depends on the step alone; each is to be followed by the next number.
+func fillTokens[T kernel.Float](b *Batch[T], step, classes int) {
+	rng := rand.New(rand.NewPCG(uint64(step), 5))
+	x := b.IntInput("x")
+	for i := range x {
+		x[i] = rng.Int64N(int64(classes))
+		b.Targets()[i] = (x[i] + 1) % int64(classes)
+	}
+}
+
+func tokenSteps[T kernel.Float](t testing.TB, tr *Trainer[T], n, rows, classes int) (losses []float64) {
+	t.Helper()
+	for range n {
+		b, err := tr.TrainingBatch(rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fillTokens(b, int(tr.Steps()), classes)
+		loss, err := tr.Step(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		losses = append(losses, float64(loss))
+	}
+	return losses
+}
+
+// TestTransformerLearns trains in both precisions: they take the same way as long as rounding is small, and it leads down.
+func TestTransformerLearns(t *testing.T) {
+	m := transformer(t, 9, 16, 11)
+	c := adamConfig
+	c.LearningRate = 1e-2
+	wide := tokenSteps(t, newTrainer[float64](t, m, c, 1), 60, 5, 11)
+	narrow := tokenSteps(t, newTrainer[float32](t, m, c, 2), 60, 5, 11)
+	for i := range 5 {
+		if !(math.Abs(wide[i]-narrow[i]) < 1e-5*wide[i]) {
+			t.Errorf("step %d: the loss is %g in float32, %g in float64", i, narrow[i], wide[i])
+		}
+	}
+	if !(narrow[59] < narrow[0]/4 && wide[59] < wide[0]/4) {
+		t.Errorf("the loss goes from %g to %g, in float64 from %g to %g: it should fall to less than a quarter", narrow[0], narrow[59], wide[0], wide[59])
+	}
+}
+
+func TestTransformerHasTheSameBitsForAnyNumberOfThreads(t *testing.T) {
+	m := transformer(t, 33, 48, 64)
+	one := newTrainer[float32](t, m, adamConfig, 1)
+	tokenSteps(t, one, 2, 7, 64)
+	for threads := 2; threads <= 4; threads++ {
+		many := newTrainer[float32](t, m, adamConfig, threads)
+		tokenSteps(t, many, 2, 7, 64)
+		for name, v := range one.State() {
+			if !v.Equal(many.State()[name]) {
+				t.Errorf("%d threads: %s has other bits", threads, name)
+			}
+		}
+	}
+}
+
+func TestTransformerStepAllocatesNothing(t *testing.T) {
+	m := transformer(t, 16, 32, 64)
+	for _, threads := range []int{1, 2} {
+		tr := newTrainer[float32](t, m, adamConfig, threads)
+		b, err := tr.TrainingBatch(4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fillTokens(b, 0, 64)
+		if n := testing.AllocsPerRun(20, func() {
+			if _, err := tr.Step(b); err != nil {
+				t.Fatal(err)
+			}
+		}); n != 0 {
+			t.Errorf("%d threads: a step makes %g allocations", threads, n)
+		}
+	}
+}
+
+// TestTransformerIsSimplified holds the program that trains to the single nodes, and what it computes to the values of the forward pass, which
+// come from a program that has every node.
+func TestTransformerIsSimplified(t *testing.T) {
+	tr := newTrainer[float64](t, transformer(t, 9, 16, 11), adamConfig, 1)
+	b, err := tr.GradientBatch(3, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var forward []string
+	for _, n := range b.program.Nodes {
+		if n.Origin.Phase == ir.Forward {
+			forward = append(forward, n.Op)
+		}
+	}
+	want := []string{
+		"Gather", "Add", "LayerNormalization", "Gemm", "tandem.Attention", "Gemm", "Dropout", "Add", "LayerNormalization", "Gemm", "Gelu", "Gemm", "Dropout", "Add", "Gemm",
+	}
+	if !slices.Equal(forward, want) {
+		t.Errorf("the forward pass has the operators %v, want %v", forward, want)
+	}
+	fillTokens(b, 0, 11)
+	if _, err := tr.Gradient(b); err != nil {
+		t.Fatal(err)
+	}
+	values := b.Activations()
+	for _, name := range []string{"products", "scaled", "weights", "dropped", "qkv.product", "x2", "y"} {
+		if values[name] == nil {
+			t.Errorf("the value %s was not kept", name)
+		}
+	}
+	y, node := b.Outputs()["y"].Float64s(), values["y"].Float64s()
+	for i := range y {
+		if !(math.Abs(y[i]-node[i]) < 1e-13) {
+			t.Fatalf("output %d is %g, and %g node by node", i, y[i], node[i])
+		}
+	}
+}
