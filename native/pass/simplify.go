@@ -12,7 +12,7 @@ import (
 type simplification func(w *rewriter, n *ir.Node) (*ir.Value, error)
 
 // simplifications are applied to the whole graph one after the other, so that a longer pattern stands before its parts.
-var simplifications = []simplification{attentionMerged, attentionTransposed, attentionPlain, linearWithBias, linear}
+var simplifications = []simplification{attentionMerged, attentionTransposed, attentionPlain, linearWithBias, linear, viewLast}
 
 // Simplify replaces groups of nodes by single ones that compute the same with fewer passes over memory. It works on the forward pass, before
 // Differentiate, so that the gradients are those of the single nodes. Outputs of the graph, and what also names, stay.
@@ -44,7 +44,8 @@ func Simplify(g *ir.Graph, also ...*ir.Value) error {
 			return err
 		}
 	}
-	return nil
+	readThroughViews(g)
+	return Prune(g)
 }
 
 // takeOver lets the node that computes v compute old instead, so that whoever reads old need not know.

@@ -42,22 +42,12 @@ func (w *rewriter) gemm(product *ir.Node, bias *ir.Value, origin ir.Origin) (*ir
 	if t := transposed(weight); t != nil {
 		weight, attributes["transB"] = t, int64(1)
 	}
-	reshape := func(v *ir.Value, shape []int) (*ir.Value, error) {
-		if slices.Equal(v.Shape, shape) {
-			return v, nil
-		}
-		sizes := make([]int64, len(shape))
-		for i, s := range shape {
-			sizes[i] = int64(s)
-		}
-		return op.Append(w.graph, "tandem.ReshapeTo", map[string]any{"shape": sizes}, origin, origin.Phase, v)
-	}
 	y := product.Outputs[0]
 	depth, rows := x.Shape[len(x.Shape)-1], 1
 	for _, s := range x.Shape[:len(x.Shape)-1] {
 		rows *= s
 	}
-	matrix, err := reshape(x, []int{rows, depth})
+	matrix, err := w.reshape(x, []int{rows, depth}, origin)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +59,7 @@ func (w *rewriter) gemm(product *ir.Node, bias *ir.Value, origin ir.Origin) (*ir
 	if err != nil {
 		return nil, err
 	}
-	return reshape(result, y.Shape)
+	return w.reshape(result, y.Shape, origin)
 }
 
 // transposed returns the matrix that v is the transpose of, or nil.

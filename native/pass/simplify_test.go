@@ -344,3 +344,44 @@ func TestSimplifyAttention(t *testing.T) {
 		})
 	}
 }
+
+// TestSimplifyViews: of the views around two linear layers, those of the input, one for each reader, and that of the end stay.
+func TestSimplifyViews(t *testing.T) {
+	model := func() *onnx.Model {
+		b := onnx.NewBuilder("m", 20).Input("x", tensor.Float32, -1, 3, 4).
+			Initializer("w", drawn(t, 1, 6, 4)).Initializer("b", drawn(t, 2, 6)).Initializer("v", drawn(t, 3, 4, 6)).
+			Initializer("scale", drawn(t, 4, 4)).Initializer("shift", drawn(t, 5, 4)).Initializer("gain", drawn(t, 6, 4)).Initializer("place", drawn(t, 7, 3, 4)).
+			Initializer("p", of(t, []float32{0.25})).Initializer("yes", of(t, []bool{true}))
+		return build(t, b.
+			Node("Transpose", []string{"w"}, []string{"wT"}, map[string]any{"perm": []int64{1, 0}}).
+			Node("Transpose", []string{"v"}, []string{"vT"}, map[string]any{"perm": []int64{1, 0}}).
+			Node("MatMul", []string{"x", "wT"}, []string{"h0"}, nil).
+			Node("Add", []string{"h0", "b"}, []string{"h"}, nil).
+			Node("Gelu", []string{"h"}, []string{"g"}, nil).
+			Node("MatMul", []string{"g", "vT"}, []string{"d0"}, nil).
+			Node("Dropout", []string{"d0", "p", "yes"}, []string{"d"}, nil).
+			Node("Add", []string{"x", "d"}, []string{"r"}, nil).
+			Node("LayerNormalization", []string{"r", "scale", "shift"}, []string{"n"}, nil).
+			Node("Mul", []string{"gain", "n"}, []string{"m"}, nil).
+			Node("Add", []string{"m", "place"}, []string{"y"}, nil). // different for each position: the view stays before it
+			Output("y", tensor.Float32))
+	}
+	simplifies(t, model(), []string{"Gemm", "Gelu", "Gemm", "Dropout", "Add", "LayerNormalization", "Mul", "Add"}, 16)
+	g, err := pass.Import(model(), map[string]int{"batch": 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := pass.Simplify(g); err != nil {
+		t.Fatal(err)
+	}
+	var operators []string
+	for _, n := range g.Nodes {
+		operators = append(operators, n.Op)
+	}
+	want := []string{"tandem.ReshapeTo", "tandem.ReshapeTo", "Gemm", "Gelu", "Gemm", "Dropout", "Add", "LayerNormalization", "Mul", "tandem.ReshapeTo", "Add"}
+	slices.Sort(operators)
+	slices.Sort(want)
+	if !slices.Equal(operators, want) {
+		t.Errorf("there are the nodes %v, want %v", operators, want)
+	}
+}
