@@ -98,11 +98,8 @@ func (w *rewriter) attention(product *ir.Node, strides []int, last *ir.Node) (*i
 	a.Result = op.View{Heads: strides[:rank-2], Row: strides[rank-2], Column: 1}
 	// Each gradient is written where its operand lies, so that no two may lie at the same place.
 	for _, root := range roots {
-		marks := make([]bool, root.Len())
-		for _, part := range []strided{q, k, v} {
-			if part.root == root && part.overlap(marks) {
-				return nil, nil
-			}
+		if overlap(slices.DeleteFunc([]strided{q, k, v}, func(s strided) bool { return s.root != root })) {
+			return nil, nil
 		}
 	}
 	a.Roots = len(roots)

@@ -123,8 +123,37 @@ func denseStrides(shape []int) []int {
 	return strides
 }
 
-// overlap reports whether two of the elements are the same one, or an element of another that shares the marks, which begin as all false.
-func (s strided) overlap(marks []bool) bool {
+// overlap reports whether two elements of values that lie in one root are the same.
+func overlap(parts []strided) bool {
+	marks := make([]bool, parts[0].root.Len())
+	apart := samplesApart(parts)
+	for _, s := range parts {
+		if apart { // then what holds for one sample holds for all
+			s.shape = append([]int{1}, s.shape[1:]...)
+		}
+		if s.mark(marks) {
+			return true
+		}
+	}
+	return false
+}
+
+// samplesApart reports whether the elements of one number of the first dimension lie before all those of the next.
+func samplesApart(parts []strided) bool {
+	for _, s := range parts {
+		end := s.offset
+		for d := 1; d < len(s.shape); d++ {
+			end += (s.shape[d] - 1) * s.strides[d]
+		}
+		if s.strides[0] != parts[0].strides[0] || end >= s.strides[0] {
+			return false
+		}
+	}
+	return true
+}
+
+// mark sets the marks of the elements and reports whether one was set before.
+func (s strided) mark(marks []bool) bool {
 	index := make([]int, len(s.shape))
 	for {
 		at := s.offset

@@ -1,0 +1,339 @@
+package op
+
+import (
+	"tandem/native/ir"
+	"tandem/native/kernel"
+	"tandem/native/philox"
+)
+
+// attention is what forward and backward share: the operands and the mask.
+type attention[T kernel.Float] struct {
+	Attention
+	heads int
+	// visible is the length of each row's part that the mask leaves, if that is all that it does; else nil.
+	visible []int
+	// hidden and added read the mask along the rows of all heads; at most one is set.
+	hidden func(head, row, column int) bool
+	added  func(head, row, column int) T
+}
+
+func newAttention[T kernel.Float](n *ir.Node, mask *Buffer[T], maskValue *ir.Value) (*attention[T], error) {
+	a, err := ReadAttention(n.Attributes)
+	if err != nil {
+		return nil, err
+	}
+	s := &attention[T]{Attention: a, heads: elements(a.Heads)}
+	if mask == nil {
+		return s, nil
+	}
+	w := newWalk(mask.Shape, a.scores())
+	at := func(head, row, column int) int { return w.offset[head*a.Rows+row] + column*w.step }
+	if maskValue.Type == ir.Float {
+		numbers := mask.Float
+		s.added = func(head, row, column int) T { return numbers[at(head, row, column)] }
+		return s, nil
+	}
+	truth := mask.Bool
+	s.hidden = func(head, row, column int) bool { return truth[at(head, row, column)] == a.Hides }
+	if maskValue.Role == ir.Constant && a.Fill < 0 && a.Fill*2 == a.Fill { // minus infinity
+		s.visible = s.prefixes(w)
+	}
+	return s, nil
+}
+
+// prefixes returns the length of what is visible in each row of all heads, nil if that is not a first part of at least one element. Rows that
+// the mask is broadcast to are looked at once.
+func (s *attention[T]) prefixes(mask walk) []int {
+	lengths, known := make([]int, s.heads*s.Rows), map[int]int{}
+	for i := range lengths {
+		n, ok := known[mask.offset[i]]
+		if !ok {
+			hidden := func(column int) bool { return s.hidden(i/s.Rows, i%s.Rows, column) }
+			for n < s.Columns && !hidden(n) {
+				n++
+			}
+			for c := n; c < s.Columns; c++ {
+				if !hidden(c) {
+					return nil
+				}
+			}
+			if n == 0 {
+				return nil
+			}
+			known[mask.offset[i]] = n
+		}
+		lengths[i] = n
+	}
+	return lengths
+}
+
+// softmax replaces a head's scores by their softmax.
+func (s *attention[T]) softmax(scores []T, head int) {
+	for r := range s.Rows {
+		row := scores[r*s.Columns : (r+1)*s.Columns]
+		switch {
+		case s.visible != nil:
+			n := s.visible[head*s.Rows+r]
+			clear(row[n:])
+			row = row[:n]
+		case s.hidden != nil:
+			for c := range row {
+				if s.hidden(head, r, c) {
+					row[c] = T(s.Fill)
+				}
+			}
+		case s.added != nil:
+			for c := range row {
+				row[c] += s.added(head, r, c)
+			}
+		}
+		if s.visible != nil {
+			kernel.Softmax(row, row, len(row), 1, 0, 1)
+		}
+	}
+	if s.visible == nil {
+		kernel.Softmax(scores, scores, s.Columns, 1, 0, s.Rows)
+	}
+}
+
+// softmaxGradient replaces the gradient of a head's softmax by that of its scores before the mask.
+func (s *attention[T]) softmaxGradient(d, softmax []T, head int) {
+	kernel.SoftmaxGradient(d, d, softmax, s.Columns, 1, 0, s.Rows)
+	if s.hidden == nil || s.visible != nil { // the softmax is zero where hidden, and so is this
+		return
+	}
+	for i := range d {
+		if s.hidden(head, i/s.Columns, i%s.Columns) {
+			d[i] = 0
+		}
+	}
+}
+
+// products returns the offsets of the products of all heads.
+func products(a, b, c []int) []kernel.Offsets {
+	out := make([]kernel.Offsets, len(a))
+	for i := range out {
+		out[i] = kernel.Offsets{A: a[i], B: b[i], C: c[i]}
+	}
+	return out
+}
+
+func (s *attention[T]) dense() []int {
+	offsets := make([]int, s.heads)
+	for i := range offsets {
+		offsets[i] = i * s.Rows * s.Columns
+	}
+	return offsets
+}
+
+// workspace is memory for one head's scores on each of the pool's workers. All heads' offsets into it are those of their worker, so that a
+// product prepared for worker w has all its heads at the same place.
+type workspace[T kernel.Float] struct {
+	each [][]T
+}
+
+func newWorkspace[T kernel.Float](pool *kernel.Pool, size int) workspace[T] {
+	w := workspace[T]{make([][]T, pool.Threads())}
+	for i := range w.each {
+		w.each[i] = make([]T, size)
+	}
+	return w
+}
+
+// product prepares a product of all heads with at most one operand in a workspace; of makes it for that operand.
+func (w workspace[T]) product(pool *kernel.Pool, offsets []kernel.Offsets, of func(space []T) kernel.Gemm[T]) func(worker, head int) {
+	calls := make([]func(worker, head int), len(w.each))
+	for i, space := range w.each {
+		calls[i] = of(space).PrepareEach(pool, offsets)
+	}
+	return func(worker, head int) { calls[worker](worker, head) }
+}
+
+// maskOf returns the mask's buffer and value, nil when there is none; first is the number of the first root.
+func maskOf[T kernel.Float](c *Context[T], first int) (*Buffer[T], *ir.Value, error) {
+	a, err := ReadAttention(c.Node.Attributes)
+	if err != nil {
+		return nil, nil, err
+	}
+	if i := first + a.Roots; c.Node.Input(i) != nil {
+		return &c.In[i], c.Node.Inputs[i], nil
+	}
+	return nil, nil, nil
+}
+
+func bindAttention[T kernel.Float](c *Context[T]) (func(), error) {
+	mask, maskValue, err := maskOf(c, 0)
+	if err != nil {
+		return nil, err
+	}
+	s, err := newAttention(c.Node, mask, maskValue)
+	if err != nil {
+		return nil, err
+	}
+	size := s.Rows * s.Columns
+	var softmax []T
+	if len(c.Out) > 1 {
+		softmax = c.Out[1].Float
+	}
+	if softmax == nil {
+		softmax = make([]T, s.heads*size)
+	}
+	query, key, value := c.In[s.Query.Root].Float, c.In[s.Key.Root].Float, c.In[s.Value.Root].Float
+	q, k, v, y := s.Query.offsets(s.Heads), s.Key.offsets(s.Heads), s.Value.offsets(s.Heads), s.Result.offsets(s.Heads)
+	score := kernel.Gemm[T]{
+		M: s.Rows, N: s.Columns, K: s.Width, Alpha: T(s.Scale), C: softmax,
+		A: matrixView(query, s.Query), B: matrixView(key, transposedView(s.Key)),
+	}.PrepareEach(c.Pool, products(q, k, s.dense()))
+	mix := func(weights []T) kernel.Gemm[T] {
+		return kernel.Gemm[T]{
+			M: s.Rows, N: s.ValueWidth, K: s.Columns, Alpha: 1, C: c.Out[0].Float, StrideC: s.Result.Row,
+			A: kernel.Matrix[T]{Data: weights, Stride: s.Columns}, B: matrixView(value, s.Value),
+		}
+	}
+	if s.Drop == 0 {
+		mixed := mix(softmax).PrepareEach(c.Pool, products(s.dense(), v, y))
+		return s.each(c.Pool, func(w, head int) {
+			score(w, head)
+			s.softmax(softmax[head*size:(head+1)*size], head)
+			mixed(w, head)
+		}), nil
+	}
+	var kept []bool
+	if len(c.Out) > 2 {
+		kept = c.Out[2].Bool
+	}
+	if kept == nil {
+		kept = make([]bool, s.heads*size)
+	}
+	space := newWorkspace[T](c.Pool, size)
+	mixed := space.product(c.Pool, products(make([]int, s.heads), v, y), mix)
+	run, scale := c.Run, dropoutScale[T](s.Drop)
+	return s.each(c.Pool, func(w, head int) {
+		score(w, head)
+		lo, hi := head*size, (head+1)*size
+		s.softmax(softmax[lo:hi], head)
+		kernel.Keep(kept[lo:hi], philox.Stream{Seed: run.Seed, Step: uint64(run.Step), Site: uint32(s.Site)}, lo, s.Drop)
+		kernel.Mask(space.each[w], softmax[lo:hi], kept[lo:hi], scale)
+		mixed(w, head)
+	}), nil
+}
+
+// each returns the call that does something for every head.
+func (s *attention[T]) each(pool *kernel.Pool, do func(worker, head int)) func() {
+	body := func(w, lo, hi int) {
+		for head := lo; head < hi; head++ {
+			do(w, head)
+		}
+	}
+	grain := max(1, elementGrain/max(1, s.Rows*s.Columns))
+	return func() { pool.For(s.heads, grain, body) }
+}
+
+// bindAttentionGradient computes, for a head, with P the softmax and D what dropout multiplies it with:
+//
+//	dV = (P D)' dY,  dP = D (dY V'),  dS = P (dP - sum of dP P over the row),  dQ = scale dS K,  dK = scale dS' Q
+func bindAttentionGradient[T kernel.Float](c *Context[T]) (func(), error) {
+	mask, maskValue, err := maskOf(c, 2)
+	if err != nil {
+		return nil, err
+	}
+	s, err := newAttention(c.Node, mask, maskValue)
+	if err != nil {
+		return nil, err
+	}
+	dy, softmax, kept := c.In[0].Float, c.In[1].Float, c.In[2+s.Roots+1].Bool
+	root := func(v View) (data, gradient []T) { return c.In[2+v.Root].Float, c.Out[v.Root].Float }
+	query, dQuery := root(s.Query)
+	key, dKey := root(s.Key)
+	value, dValue := root(s.Value)
+	q, k, v, y := s.Query.offsets(s.Heads), s.Key.offsets(s.Heads), s.Value.offsets(s.Heads), s.Result.offsets(s.Heads)
+	size, none := s.Rows*s.Columns, make([]int, s.heads)
+	dScores, dropped := newWorkspace[T](c.Pool, size), workspace[T]{}
+	upstream := kernel.Matrix[T]{Data: dy, Stride: s.Result.Row}
+	nothing := func(int, int) {}
+	intoScores, intoQuery, intoKey, intoValue := nothing, nothing, nothing, nothing
+	if dValue != nil {
+		gemm := func(weights []T) kernel.Gemm[T] {
+			return kernel.Gemm[T]{
+				M: s.Columns, N: s.ValueWidth, K: s.Rows, Alpha: 1, C: dValue, StrideC: s.Value.Row,
+				A: kernel.Matrix[T]{Data: weights, Stride: s.Columns, Transposed: true}, B: upstream,
+			}
+		}
+		if s.Drop == 0 {
+			intoValue = gemm(softmax).PrepareEach(c.Pool, products(s.dense(), y, v))
+		} else {
+			dropped = newWorkspace[T](c.Pool, size)
+			intoValue = dropped.product(c.Pool, products(none, y, v), gemm)
+		}
+	}
+	deeper := dQuery != nil || dKey != nil
+	if deeper {
+		intoScores = dScores.product(c.Pool, products(y, v, none), func(space []T) kernel.Gemm[T] {
+			return kernel.Gemm[T]{
+				M: s.Rows, N: s.Columns, K: s.ValueWidth, Alpha: 1, C: space,
+				A: upstream, B: matrixView(value, transposedView(s.Value)),
+			}
+		})
+	}
+	if dQuery != nil {
+		intoQuery = dScores.product(c.Pool, products(none, k, q), func(space []T) kernel.Gemm[T] {
+			return kernel.Gemm[T]{
+				M: s.Rows, N: s.Width, K: s.Columns, Alpha: T(s.Scale), C: dQuery, StrideC: s.Query.Row,
+				A: kernel.Matrix[T]{Data: space, Stride: s.Columns}, B: matrixView(key, s.Key),
+			}
+		})
+	}
+	if dKey != nil {
+		intoKey = dScores.product(c.Pool, products(none, q, k), func(space []T) kernel.Gemm[T] {
+			return kernel.Gemm[T]{
+				M: s.Columns, N: s.Width, K: s.Rows, Alpha: T(s.Scale), C: dKey, StrideC: s.Key.Row,
+				A: kernel.Matrix[T]{Data: space, Stride: s.Columns, Transposed: true}, B: matrixView(query, s.Query),
+			}
+		})
+	}
+	scale := dropoutScale[T](s.Drop)
+	all := s.each(c.Pool, func(w, head int) {
+		lo, hi := head*size, (head+1)*size
+		if s.Drop > 0 && dValue != nil {
+			kernel.Mask(dropped.each[w], softmax[lo:hi], kept[lo:hi], scale)
+		}
+		intoValue(w, head)
+		if !deeper {
+			return
+		}
+		d := dScores.each[w]
+		intoScores(w, head)
+		if s.Drop > 0 {
+			kernel.Mask(d, d, kept[lo:hi], scale)
+		}
+		s.softmaxGradient(d, softmax[lo:hi], head)
+		intoQuery(w, head)
+		intoKey(w, head)
+	})
+	gaps := s.gaps(c)
+	return func() {
+		for _, g := range gaps {
+			clear(g)
+		}
+		all()
+	}, nil
+}
+
+// gaps returns the gradients that are not written as a whole.
+func (s *attention[T]) gaps(c *Context[T]) (gaps [][]T) {
+	for i, out := range c.Out {
+		written := 0
+		for _, v := range []struct {
+			View
+			size int
+		}{{s.Query, s.Rows * s.Width}, {s.Key, s.Columns * s.Width}, {s.Value, s.Columns * s.ValueWidth}} {
+			if v.Root == i {
+				written += s.heads * v.size
+			}
+		}
+		if written < len(out.Float) {
+			gaps = append(gaps, out.Float)
+		}
+	}
+	return gaps
+}
