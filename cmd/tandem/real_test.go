@@ -56,6 +56,53 @@ func TestRealComparisons(t *testing.T) {
 	}
 }
 
+// TestRealResNet trains a narrow ResNet on both sides: convolutions, batch normalization with its running statistics, pooling.
+func TestRealResNet(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "narrow-resnet.toml")
+	if err := os.WriteFile(file, []byte(`[model]
+source = "tandem_pytorch.models.resnet:build"
+[model.args]
+channels = 1
+width = 4
+blocks = [1, 1]
+stem = "imagenet"
+[data]
+source = "fashion-mnist-slice"
+train = 96
+test = 16
+[loss]
+kind = "cross_entropy"
+[optimizer]
+kind = "sgd"
+learning_rate = 0.05
+momentum = 0.9
+weight_decay = 5e-4
+[train]
+batch = 32
+epochs = 4
+[parity]
+judged_steps = [0, 1, 5]
+`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	status, stdout, stderr, dir := realTandem(t, "run", file, "--timing=false", "--quiet", "--out", "run")
+	if status != statusOK {
+		t.Fatalf("status %d\n%s%s", status, stdout, stderr)
+	}
+	r, err := record.Read(filepath.Join(dir, "run", compare.ResultFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	judged := false
+	for _, s := range r.Parity.Stages {
+		judged = judged || s.Stage == record.StageBuffers && s.Verdict == record.Pass && s.Checked > 0
+	}
+	if r.Parity.Verdict != record.Pass || !judged {
+		t.Errorf("verdict %s, running statistics judged: %v", r.Parity.Verdict, judged)
+	}
+}
+
 // TestRealUnsupported follows an operator that the native trainer lacks from the line of Python to the message.
 func TestRealUnsupported(t *testing.T) {
 	t.Parallel()
