@@ -29,6 +29,9 @@ func (b *BatchNorm[T]) Statistics(x []T, c int) (mean, variance float64) {
 
 // sum64 adds in float64, by four chains so that one addition need not wait for the other.
 func sum64[T Float](x []T) float64 {
+	if k := vectorised[T](); k != nil {
+		return sumOf(k, x)
+	}
 	var a, b, c, d float64
 	for ; len(x) >= 4; x = x[4:] {
 		a += float64(x[0])
@@ -44,6 +47,9 @@ func sum64[T Float](x []T) float64 {
 
 // squares64 adds the squares of x - mean in float64.
 func squares64[T Float](x []T, mean float64) float64 {
+	if k := vectorised[T](); k != nil {
+		return squaresOf(k, x, mean)
+	}
 	var a, b, c, d float64
 	for ; len(x) >= 4; x = x[4:] {
 		e0, e1, e2, e3 := float64(x[0])-mean, float64(x[1])-mean, float64(x[2])-mean, float64(x[3])-mean
@@ -67,8 +73,16 @@ func (b *BatchNorm[T]) InverseDeviation(variance float64) float64 {
 // Apply is y = (x - mean) * inverse * scale + shift for channel c.
 func (b *BatchNorm[T]) Apply(y, x []T, c int, mean, inverse, scale, shift T) {
 	factor := inverse * scale
+	k := vectorised[T]()
 	b.channel(c, func(lo, hi int) {
 		out := y[lo:hi]
+		if k != nil {
+			in := x[lo:hi]
+			for i := 0; i < len(in); i += elementsPerCall {
+				k.centreAndScale(address(out, i), address(in, i), min(elementsPerCall, len(in)-i), float32(mean), float32(factor), float32(shift))
+			}
+			return
+		}
 		for i, v := range x[lo:hi] {
 			out[i] = (v-mean)*factor + shift
 		}
@@ -88,6 +102,12 @@ func (b *BatchNorm[T]) Sums(dy, x []T, c int, mean, inverse T) (sum, product flo
 func centred64[T Float](dy, x []T, mean float64) float64 {
 	var a, b, c, d float64
 	x = x[:len(dy)]
+	if k := vectorised[T](); k != nil {
+		for i := 0; i < len(x); i += elementsPerCall {
+			a += k.dotCentred(address(dy, i), address(x, i), min(elementsPerCall, len(x)-i), mean)
+		}
+		return a
+	}
 	for ; len(dy) >= 4 && len(x) >= 4; dy, x = dy[4:], x[4:] {
 		a += float64(dy[0]) * (float64(x[0]) - mean)
 		b += float64(dy[1]) * (float64(x[1]) - mean)
@@ -106,8 +126,16 @@ func centred64[T Float](dy, x []T, mean float64) float64 {
 func (b *BatchNorm[T]) Data(dx, dy, x []T, c int, mean, inverse, scale T, sum, product float64) {
 	count := float64(b.Images * b.Size)
 	factor, off, slope := inverse*scale, T(sum/count), T(product/count*float64(inverse))
+	k := vectorised[T]()
 	b.channel(c, func(lo, hi int) {
 		out, values := dx[lo:hi], x[lo:hi]
+		if k != nil {
+			upstream := dy[lo:hi]
+			for i := 0; i < len(out); i += elementsPerCall {
+				k.batchNormData(address(out, i), address(upstream, i), address(values, i), min(elementsPerCall, len(out)-i), float32(mean), float32(off), float32(slope), float32(factor))
+			}
+			return
+		}
 		for i, d := range dy[lo:hi] {
 			out[i] = factor * (d - off - (values[i]-mean)*slope)
 		}

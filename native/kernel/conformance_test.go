@@ -265,6 +265,39 @@ func conforming[T Float]() []conformance[T] {
 				CrossEntropyGradient(o.x[0], o.x[1], o.target, o.columns, 0, o.rows, 0.03)
 			}
 		}},
+		{name: "BatchNorm", sizes: []size{whole, func(_, _ int) int { return 2 }, whole}, writes: 2, fill: normal, ulps: 4, relativeTo: func(o, want *operands[float64]) func(s, i int) float64 {
+			mean, variance := want.x[1][0], want.x[1][1]
+			return func(s, i int) float64 {
+				if s == 1 {
+					return 1 // of numbers that are about as large
+				}
+				return (math.Abs(o.x[2][i])+math.Abs(mean))*0.7/math.Sqrt(variance+1e-5) + 0.2
+			}
+		}, run: func(o in) {
+			b := BatchNorm[T]{Images: o.rows, Channels: 1, Size: o.columns, Epsilon: 1e-5}
+			mean, variance := b.Statistics(o.x[2], 0)
+			o.x[1][0], o.x[1][1] = T(mean), T(variance)
+			b.Apply(o.x[0], o.x[2], 0, T(mean), T(b.InverseDeviation(variance)), 0.7, -0.2)
+		}},
+		{name: "BatchNorm, the gradient", sizes: []size{whole, func(_, _ int) int { return 2 }, whole, whole}, writes: 2, fill: normal, ulps: 4, relativeTo: func(o, _ *operands[float64]) func(s, i int) float64 {
+			sum, product := 0.0, 0.0
+			z := func(i int) float64 { return math.Abs(o.x[3][i]-0.3) * 1.7 }
+			for i, dy := range o.x[2] {
+				sum += math.Abs(dy)
+				product += math.Abs(dy) * z(i)
+			}
+			return func(s, i int) float64 {
+				if s == 1 {
+					return max(sum, product)
+				}
+				return (math.Abs(o.x[2][i]) + (sum+z(i)*product)/float64(len(o.x[2]))) * 0.7 * 1.7
+			}
+		}, run: func(o in) {
+			b := BatchNorm[T]{Images: o.rows, Channels: 1, Size: o.columns, Epsilon: 1e-5}
+			sum, product := b.Sums(o.x[2], o.x[3], 0, 0.3, 1.7)
+			o.x[1][0], o.x[1][1] = T(sum), T(product)
+			b.Data(o.x[0], o.x[2], o.x[3], 0, 0.3, 1.7, 0.7, sum, product)
+		}},
 		{
 			name: "LayerNorm", sizes: []size{whole, perRow, perRow, whole, perColumn, perColumn}, writes: 3, fill: normal, ulps: 4, relativeTo: ofLayerNorm,
 			run: func(o in) { LayerNorm(o.x[0], o.x[1], o.x[2], o.x[3], o.x[4], o.x[5], o.columns, 1e-5, 0, o.rows) },
@@ -334,6 +367,11 @@ func TestEveryKernelConforms(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, d := range file.Decls {
+			if types, ok := d.(*ast.GenDecl); ok && types.Tok == token.TYPE {
+				for _, spec := range types.Specs {
+					found[spec.(*ast.TypeSpec).Name.Name] = true // methods are tested under the name of their type
+				}
+			}
 			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.IsExported() {
 				found[f.Name.Name] = true
 				if !tested[f.Name.Name] {

@@ -13,13 +13,15 @@
 // For float32 on amd64 there are two faster implementations, in assembly: avx2 (with FMA) and avx512. The fastest that
 // the processor has is chosen at start; Use and the environment variable TANDEM_KERNELS (generic, avx2, avx512) choose
 // another, Paths lists them, and the build tag noasm leaves only the generic one. Matrix products, the optimizers, the four
-// operations, the elementwise functions, Relu, Mask, Accumulate with SumRows, and Keep have them.
+// operations, the elementwise functions, softmax and the cross-entropy, layer and batch normalization, sums, and dropout have them.
 //
 //   - A product's sums are chains of fused multiply-adds in order of depth, rounded to float32 every 200 at most; the
 //     generic product rounds each multiplication as well. So the two vectorised paths give the same bits as each other, whatever the tile,
 //     the number of threads and the form in which the operands lie, and other bits than the generic path, within the same error bound.
 //   - Exp, Log, Tanh, Sigmoid, Erf, Gelu and their gradients are approximations within a few units in the last place, which each function's comment
 //     states; both vectorised paths give the same bits.
+//   - Softmax, the normalizations, Sum and SumOfSquares add in float64, in an order that depends on the path: a result may differ in its last
+//     bits between paths, but neither with the number of threads nor with where a slice lies.
 //   - The other kernels do the generic one's operations in its order, without FMA and with IEEE division and square
 //     root, and give its bits.
 //

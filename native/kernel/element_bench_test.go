@@ -173,3 +173,19 @@ func BenchmarkMask(b *testing.B) {
 	keep := make([]bool, cachedElements)
 	benchmarkElements(b, cachedElements, 2, func(x [][]float32) { Mask(x[0], x[1], keep, 1.25) })
 }
+
+func BenchmarkBatchNorm(b *testing.B) {
+	norm := BatchNorm[float32]{Images: 16, Channels: 1, Size: cachedElements / 16, Epsilon: 1e-5}
+	benchmarkElements(b, cachedElements, 2, func(x [][]float32) {
+		mean, variance := norm.Statistics(x[1], 0)
+		norm.Apply(x[0], x[1], 0, float32(mean), float32(norm.InverseDeviation(variance)), 1, 0)
+	})
+}
+
+func BenchmarkBatchNormGradient(b *testing.B) {
+	norm := BatchNorm[float32]{Images: 16, Channels: 1, Size: cachedElements / 16, Epsilon: 1e-5}
+	benchmarkElements(b, cachedElements, 3, func(x [][]float32) {
+		sum, product := norm.Sums(x[1], x[2], 0, 0, 1)
+		norm.Data(x[0], x[1], x[2], 0, 0, 1, 1, sum, product)
+	})
+}

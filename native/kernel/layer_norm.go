@@ -41,10 +41,8 @@ func LayerNorm[T Float](y, mean, inverse, x, scale, shift []T, columns int, epsi
 func layerNorm[T Float](k *path, y, mean, inverse, x, scale, shift []T, columns int, epsilon float64, lo, hi int) {
 	for r := lo; r < hi; r++ {
 		in, out := x[r*columns:(r+1)*columns], y[r*columns:(r+1)*columns]
-		middle, squares := sumOf(k, in)/float64(columns), 0.0
-		for i := 0; i < columns; i += elementsPerCall {
-			squares += k.sumOfSquares(address(in, i), min(elementsPerCall, columns-i), middle)
-		}
+		middle := sumOf(k, in) / float64(columns)
+		squares := squaresOf(k, in, middle)
 		mean[r], inverse[r] = T(middle), T(1/math.Sqrt(squares/float64(columns)+epsilon))
 		m, f := float32(mean[r]), float32(inverse[r])
 		for i := 0; i < columns; i += elementsPerCall {

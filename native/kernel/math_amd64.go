@@ -184,6 +184,21 @@ func layerNormGradientAVX2(dx *float32, dy *float32, x *float32, scale *float32,
 //go:noescape
 func accumulateNormalizedAVX2(y *float32, dy *float32, x *float32, n int, mean float32, inverse float32)
 
+// dotCentredAVX2 returns the sum of dy[i] (x[i] - middle).
+//
+//go:noescape
+func dotCentredAVX2(dy *float32, x *float32, n int, middle float64) (sum float64)
+
+// centreAndScaleAVX2 is y[i] = (x[i] - mean) factor + shift.
+//
+//go:noescape
+func centreAndScaleAVX2(y *float32, x *float32, n int, mean float32, factor float32, shift float32)
+
+// batchNormDataAVX2 is dx[i] = (dy[i] - off - (x[i] - mean) slope) factor.
+//
+//go:noescape
+func batchNormDataAVX2(dx *float32, dy *float32, x *float32, n int, mean float32, off float32, slope float32, factor float32)
+
 // sumRowsAVX2 is y[j] += x[j] + x[j + step/4] + ... over the rows, first added up by themselves. rows must be positive.
 //
 //go:noescape
@@ -368,6 +383,21 @@ func layerNormGradientAVX512(dx *float32, dy *float32, x *float32, scale *float3
 //
 //go:noescape
 func accumulateNormalizedAVX512(y *float32, dy *float32, x *float32, n int, mean float32, inverse float32)
+
+// dotCentredAVX512 returns the sum of dy[i] (x[i] - middle).
+//
+//go:noescape
+func dotCentredAVX512(dy *float32, x *float32, n int, middle float64) (sum float64)
+
+// centreAndScaleAVX512 is y[i] = (x[i] - mean) factor + shift.
+//
+//go:noescape
+func centreAndScaleAVX512(y *float32, x *float32, n int, mean float32, factor float32, shift float32)
+
+// batchNormDataAVX512 is dx[i] = (dy[i] - off - (x[i] - mean) slope) factor.
+//
+//go:noescape
+func batchNormDataAVX512(dx *float32, dy *float32, x *float32, n int, mean float32, off float32, slope float32, factor float32)
 
 // sumRowsAVX512 is y[j] += x[j] + x[j + step/4] + ... over the rows, first added up by themselves. rows must be positive.
 //

@@ -2413,6 +2413,148 @@ loopDone:
 	VZEROUPPER
 	RET
 
+// func dotCentredAVX2(dy *float32, x *float32, n int, middle float64) (sum float64)
+// Requires: AVX, FMA3, SSE2
+TEXT ·dotCentredAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dy+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSD middle+24(FP), Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	SUBQ         $0x00000008, DX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS      (CX), Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X4, Y4
+	VCVTPS2PD    X3, Y3
+	VMOVUPS      (AX), Y5
+	VEXTRACTF128 $0x01, Y5, X6
+	VCVTPS2PD    X6, Y6
+	VCVTPS2PD    X5, Y5
+	VSUBPD       Y0, Y3, Y3
+	VSUBPD       Y0, Y4, Y4
+	VFMADD231PD  Y5, Y3, Y1
+	VFMADD231PD  Y6, Y4, Y2
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	SUBQ         $0x00000008, DX
+	JGE          loop
+
+loopEnd:
+	ADDQ         $0x00000008, DX
+	JEQ          loopDone
+	LEAQ         ends<>+32(SB), BX
+	NEGQ         DX
+	VMOVUPS      (BX)(DX*4), Y3
+	VMASKMOVPS   (CX), Y3, Y4
+	VEXTRACTF128 $0x01, Y4, X5
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X4, Y4
+	VMASKMOVPS   (AX), Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X6
+	VCVTPS2PD    X6, Y6
+	VCVTPS2PD    X3, Y3
+	VSUBPD       Y0, Y4, Y4
+	VSUBPD       Y0, Y5, Y5
+	VFMADD231PD  Y3, Y4, Y1
+	VFMADD231PD  Y6, Y5, Y2
+
+loopDone:
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPD       X0, X1, X1
+	VPERMILPD    $0x01, X1, X0
+	VADDSD       X0, X1, X1
+	MOVSD        X1, sum+32(FP)
+	VZEROUPPER
+	RET
+
+// func centreAndScaleAVX2(y *float32, x *float32, n int, mean float32, factor float32, shift float32)
+// Requires: AVX, FMA3
+TEXT ·centreAndScaleAVX2(SB), NOSPLIT, $0-36
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	VBROADCASTSS mean+24(FP), Y0
+	VBROADCASTSS factor+28(FP), Y1
+	VBROADCASTSS shift+32(FP), Y2
+	SUBQ         $0x00000008, DX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS     (CX), Y3
+	VSUBPS      Y0, Y3, Y3
+	VFMADD213PS Y2, Y1, Y3
+	VMOVUPS     Y3, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	SUBQ        $0x00000008, DX
+	JGE         loop
+
+loopEnd:
+	ADDQ        $0x00000008, DX
+	JEQ         loopDone
+	LEAQ        ends<>+32(SB), BX
+	NEGQ        DX
+	VMOVUPS     (BX)(DX*4), Y3
+	VMASKMOVPS  (CX), Y3, Y4
+	VSUBPS      Y0, Y4, Y4
+	VFMADD213PS Y2, Y1, Y4
+	VMASKMOVPS  Y4, Y3, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func batchNormDataAVX2(dx *float32, dy *float32, x *float32, n int, mean float32, off float32, slope float32, factor float32)
+// Requires: AVX, FMA3
+TEXT ·batchNormDataAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         n+24(FP), BX
+	VBROADCASTSS mean+32(FP), Y0
+	VBROADCASTSS off+36(FP), Y1
+	VBROADCASTSS slope+40(FP), Y2
+	VBROADCASTSS factor+44(FP), Y3
+	SUBQ         $0x00000008, BX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS      (CX), Y4
+	VMOVUPS      (DX), Y5
+	VSUBPS       Y0, Y5, Y5
+	VSUBPS       Y1, Y4, Y4
+	VFNMADD231PS Y2, Y5, Y4
+	VMULPS       Y3, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	SUBQ         $0x00000008, BX
+	JGE          loop
+
+loopEnd:
+	ADDQ         $0x00000008, BX
+	JEQ          loopDone
+	LEAQ         ends<>+32(SB), SI
+	NEGQ         BX
+	VMOVUPS      (SI)(BX*4), Y4
+	VMASKMOVPS   (CX), Y4, Y5
+	VMASKMOVPS   (DX), Y4, Y6
+	VSUBPS       Y0, Y6, Y6
+	VSUBPS       Y1, Y5, Y5
+	VFNMADD231PS Y2, Y6, Y5
+	VMULPS       Y3, Y5, Y5
+	VMASKMOVPS   Y5, Y4, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
 // func sumRowsAVX2(y *float32, x *float32, n int, rows int, step uintptr)
 // Requires: AVX
 TEXT ·sumRowsAVX2(SB), NOSPLIT, $0-40
@@ -4767,6 +4909,153 @@ loopEnd:
 	VMULPS      Z1, Z4, Z4
 	VFMADD231PS Z3, Z4, Z2
 	VMOVUPS     Z2, K1, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func dotCentredAVX512(dy *float32, x *float32, n int, middle float64) (sum float64)
+// Requires: AVX, AVX512F, SSE2
+TEXT ·dotCentredAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dy+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         n+16(FP), CX
+	VBROADCASTSD middle+24(FP), Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	SUBQ         $0x00000010, CX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS       (DX), Z3
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VCVTPS2PD     Y4, Z4
+	VCVTPS2PD     Y3, Z3
+	VMOVUPS       (AX), Z5
+	VEXTRACTF64X4 $0x01, Z5, Y6
+	VCVTPS2PD     Y6, Z6
+	VCVTPS2PD     Y5, Z5
+	VSUBPD        Z0, Z3, Z3
+	VSUBPD        Z0, Z4, Z4
+	VFMADD231PD   Z5, Z3, Z1
+	VFMADD231PD   Z6, Z4, Z2
+	ADDQ          $0x00000040, AX
+	ADDQ          $0x00000040, DX
+	SUBQ          $0x00000010, CX
+	JGE           loop
+
+loopEnd:
+	ADDQ          $0x00000010, CX
+	JEQ           loopDone
+	MOVQ          $0x00000001, BX
+	SHLQ          CL, BX
+	DECQ          BX
+	KMOVW         BX, K1
+	VMOVUPS.Z     (DX), K1, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VCVTPS2PD     Y4, Z4
+	VCVTPS2PD     Y3, Z3
+	VMOVUPS.Z     (AX), K1, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y6
+	VCVTPS2PD     Y6, Z6
+	VCVTPS2PD     Y5, Z5
+	VSUBPD        Z0, Z3, Z3
+	VSUBPD        Z0, Z4, Z4
+	VFMADD231PD   Z5, Z3, Z1
+	VFMADD231PD   Z6, Z4, Z2
+
+loopDone:
+	VADDPD        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPD        Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VADDPD        X0, X1, X1
+	VPERMILPD     $0x01, X1, X0
+	VADDSD        X0, X1, X1
+	MOVSD         X1, sum+32(FP)
+	VZEROUPPER
+	RET
+
+// func centreAndScaleAVX512(y *float32, x *float32, n int, mean float32, factor float32, shift float32)
+// Requires: AVX, AVX512F
+TEXT ·centreAndScaleAVX512(SB), NOSPLIT, $0-36
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         n+16(FP), CX
+	VBROADCASTSS mean+24(FP), Z0
+	VBROADCASTSS factor+28(FP), Z1
+	VBROADCASTSS shift+32(FP), Z2
+	SUBQ         $0x00000010, CX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS     (DX), Z3
+	VSUBPS      Z0, Z3, Z3
+	VFMADD213PS Z2, Z1, Z3
+	VMOVUPS     Z3, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x00000010, CX
+	JGE         loop
+
+loopEnd:
+	ADDQ        $0x00000010, CX
+	JEQ         loopDone
+	MOVQ        $0x00000001, BX
+	SHLQ        CL, BX
+	DECQ        BX
+	KMOVW       BX, K1
+	VMOVUPS.Z   (DX), K1, Z3
+	VSUBPS      Z0, Z3, Z3
+	VFMADD213PS Z2, Z1, Z3
+	VMOVUPS     Z3, K1, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func batchNormDataAVX512(dx *float32, dy *float32, x *float32, n int, mean float32, off float32, slope float32, factor float32)
+// Requires: AVX, AVX512F
+TEXT ·batchNormDataAVX512(SB), NOSPLIT, $0-48
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         n+24(FP), CX
+	VBROADCASTSS mean+32(FP), Z0
+	VBROADCASTSS off+36(FP), Z1
+	VBROADCASTSS slope+40(FP), Z2
+	VBROADCASTSS factor+44(FP), Z3
+	SUBQ         $0x00000010, CX
+	JLT          loopEnd
+
+loop:
+	VMOVUPS      (DX), Z4
+	VMOVUPS      (BX), Z5
+	VSUBPS       Z0, Z5, Z5
+	VSUBPS       Z1, Z4, Z4
+	VFNMADD231PS Z2, Z5, Z4
+	VMULPS       Z3, Z4, Z4
+	VMOVUPS      Z4, (AX)
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x00000040, DX
+	ADDQ         $0x00000040, BX
+	SUBQ         $0x00000010, CX
+	JGE          loop
+
+loopEnd:
+	ADDQ         $0x00000010, CX
+	JEQ          loopDone
+	MOVQ         $0x00000001, SI
+	SHLQ         CL, SI
+	DECQ         SI
+	KMOVW        SI, K1
+	VMOVUPS.Z    (DX), K1, Z4
+	VMOVUPS.Z    (BX), K1, Z5
+	VSUBPS       Z0, Z5, Z5
+	VSUBPS       Z1, Z4, Z4
+	VFNMADD231PS Z2, Z5, Z4
+	VMULPS       Z3, Z4, Z4
+	VMOVUPS      Z4, K1, (AX)
 
 loopDone:
 	VZEROUPPER

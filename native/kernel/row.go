@@ -1,6 +1,6 @@
 package kernel
 
-// rowPasses are a path's passes over n elements of a row, which softmax, layer normalization and sums are put together from. Sums are
+// rowPasses are a path's passes over n elements of a row, which softmax, normalizations and sums are put together from. Sums are
 // in float64.
 type rowPasses struct {
 	largest            func(x *float32, n int) float32
@@ -19,6 +19,10 @@ type rowPasses struct {
 	layerNormSums        func(dy, x, scale *float32, n int, mean, inverse float32) (sum, product float64)
 	layerNormGradient    func(dx, dy, x, scale *float32, n int, mean, inverse, meanG, meanZ float32)
 	accumulateNormalized func(y, dy, x *float32, n int, mean, inverse float32)
+
+	dotCentred     func(dy, x *float32, n int, middle float64) float64
+	centreAndScale func(y, x *float32, n int, mean, factor, shift float32)
+	batchNormData  func(dx, dy, x *float32, n int, mean, off, slope, factor float32)
 
 	sumRows func(y, x *float32, n, rows int, step uintptr)
 }

@@ -19,6 +19,9 @@ var rowPassesAVX2 = rowPasses{
 	layerNormGradient:    layerNormGradientAVX2,
 	accumulateNormalized: accumulateNormalizedAVX2,
 	sumRows:              sumRowsAVX2,
+	dotCentred:           dotCentredAVX2,
+	centreAndScale:       centreAndScaleAVX2,
+	batchNormData:        batchNormDataAVX2,
 }
 
 var rowPassesAVX512 = rowPasses{
@@ -38,4 +41,7 @@ var rowPassesAVX512 = rowPasses{
 	layerNormGradient:    layerNormGradientAVX512,
 	accumulateNormalized: accumulateNormalizedAVX512,
 	sumRows:              sumRowsAVX512,
+	dotCentred:           dotCentredAVX512,
+	centreAndScale:       centreAndScaleAVX512,
+	batchNormData:        batchNormDataAVX512,
 }

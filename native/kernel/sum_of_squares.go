@@ -3,11 +3,7 @@ package kernel
 // SumOfSquares returns the sum of the squares of x, accumulated in float64 in several sums.
 func SumOfSquares[T Float](x []T) float64 {
 	if k := vectorised[T](); k != nil {
-		sum := 0.0
-		for i := 0; i < len(x); i += elementsPerCall {
-			sum += k.sumOfSquares(address(x, i), min(elementsPerCall, len(x)-i), 0)
-		}
-		return sum
+		return squaresOf(k, x, 0)
 	}
 	var a, b, c, d float64
 	for ; len(x) >= 4; x = x[4:] {
@@ -18,4 +14,12 @@ func SumOfSquares[T Float](x []T) float64 {
 		a += float64(v) * float64(v)
 	}
 	return (a + b) + (c + d)
+}
+
+// squaresOf returns the sum of the squares of x - middle.
+func squaresOf[T Float](k *path, x []T, middle float64) (sum float64) {
+	for i := 0; i < len(x); i += elementsPerCall {
+		sum += k.sumOfSquares(address(x, i), min(elementsPerCall, len(x)-i), middle)
+	}
+	return sum
 }

@@ -248,6 +248,39 @@ func rows(v vector) {
 	})
 	done()
 
+	// Batch normalization.
+	at, n = v.function("dotCentred", []string{"dy", "x"}, ", middle float64", " (sum float64)", "returns the sum of dy[i] (x[i] - middle).")
+	middle = v.float64Parameter("middle")
+	total = v.accumulator()
+	v.along("loop", n, at, func(at []Mem, e *end) {
+		low, high := v.widen(v.read(at[1], e))
+		lowDY, highDY := v.widen(v.read(at[0], e)) // 0 outside
+		VSUBPD(middle, low, low)
+		VSUBPD(middle, high, high)
+		VFMADD231PD(lowDY, low, total.low)
+		VFMADD231PD(highDY, high, total.high)
+	})
+	total.result("sum")
+	done()
+	var factor, shift, slope reg.VecVirtual
+	v.elementFunction("centreAndScale", "is y[i] = (x[i] - mean) factor + shift.", []string{"y", "x"}, ", mean, factor, shift float32", func() {
+		mean, factor, shift = v.parameter("mean"), v.parameter("factor"), v.parameter("shift")
+	}, func(x []reg.VecVirtual) Op {
+		VSUBPS(mean, x[0], x[0])
+		VFMADD213PS(shift, factor, x[0])
+		return x[0]
+	})
+	v.elementFunction("batchNormData", "is dx[i] = (dy[i] - off - (x[i] - mean) slope) factor.", []string{"dx", "dy", "x"}, ", mean, off, slope, factor float32", func() {
+		mean, shift, slope, factor = v.parameter("mean"), v.parameter("off"), v.parameter("slope"), v.parameter("factor")
+	}, func(x []reg.VecVirtual) Op {
+		d, z := x[0], x[1]
+		VSUBPS(mean, z, z)
+		VSUBPS(shift, d, d)
+		VFNMADD231PS(slope, z, d)
+		VMULPS(factor, d, d)
+		return d
+	})
+
 	sumRows(v)
 }
 
