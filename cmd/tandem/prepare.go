@@ -32,6 +32,17 @@ func prepareData(ctx context.Context, o *compare.Options, p *progress) error {
 	if err := o.Experiment.Resolve(d.TrainRows()); err != nil {
 		return inputError{err}
 	}
+	reordered := func(seed uint64) (string, error) {
+		e := *o.Experiment
+		e.Seed = seed
+		order, offsets, err := dataset.Order(&e, d.TrainRows())
+		if err != nil {
+			return "", err
+		}
+		file := o.Folder.WorkFile("reordered.safetensors")
+		_, err = dataset.WriteFile(file, d, order, offsets)
+		return file, err
+	}
 	file := o.Folder.WorkFile("data.safetensors")
 	digests, err := dataset.WriteFile(file, d, order, offsets)
 	if err != nil {
@@ -45,6 +56,7 @@ func prepareData(ctx context.Context, o *compare.Options, p *progress) error {
 		},
 		Test:        map[string]*tensor.Tensor{d.InputName: d.TestInput},
 		TestTargets: tensor.View[int64](d.TestTarget),
+		Reordered:   reordered,
 	}
 	if shape := d.TestTarget.Shape(); len(shape) > 1 {
 		o.Data.Positions = shape[1]

@@ -28,6 +28,7 @@ type runFlags struct {
 	save    bool
 	traces  bool
 	prove   bool
+	runs    int
 	mutant  string
 	engines engineFlags
 }
@@ -44,6 +45,7 @@ train on the same batches. The verdict, the speed and a report go into a folder 
   tandem run mnist-mlp --data mnist --data-dir ~/mnist --threads 1
   tandem run mnist-mlp --set train.epochs=1 --set optimizer.kind=sgd --set optimizer.learning_rate=0.1
   tandem run my-experiment.toml --out runs/mine --save
+  tandem run mnist-mlp --runs 9
   tandem run mnist-mlp --candidate "python3 my_engine.py --fast"
   tandem run mnist-mlp --reference native --candidate pytorch`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -58,6 +60,9 @@ train on the same batches. The verdict, the speed and a report go into a folder 
 		RunE: func(c *cobra.Command, args []string) error {
 			if f.threads < 1 {
 				return usageError{fmt.Errorf("run: --threads is %d, must be at least 1", f.threads)}
+			}
+			if f.runs < 0 {
+				return usageError{fmt.Errorf("run: --runs is %d, must not be negative", f.runs)}
 			}
 			if err := f.engines.check(); err != nil {
 				return err
@@ -76,6 +81,7 @@ train on the same batches. The verdict, the speed and a report go into a folder 
 	flags.BoolVar(&f.save, "save", false, "keep the native trainer's trained model as trained.onnx")
 	flags.BoolVar(&f.traces, "traces", false, "keep both traces: states, gradients, updates of the judged steps")
 	flags.BoolVar(&f.prove, "prove", false, "have the judge prove itself: plant every known mistake that applies and see it caught")
+	flags.IntVar(&f.runs, "runs", 0, "further trainings of both sides with other seeds, to judge whether they are equally good where steps cannot be compared any more")
 	flags.StringVar(&f.mutant, "mutant", "", "plant a known mistake in the candidate, to see what the verdict says")
 	f.engines.add(flags)
 	return c
@@ -163,7 +169,7 @@ func (a *app) compare(ctx context.Context, e *experiment.Experiment, f runFlags,
 	}
 	candidate.Mutant = f.mutant
 	o := compare.Options{
-		Command: f.command, Experiment: e, Folder: folder, Threads: f.threads, Timing: f.timing, Prove: f.prove, Save: f.save, Traces: f.traces, Progress: p.phase,
+		Command: f.command, Experiment: e, Folder: folder, Threads: f.threads, Timing: f.timing, Prove: f.prove, Runs: f.runs, Save: f.save, Traces: f.traces, Progress: p.phase,
 		Reference: reference, Candidate: candidate,
 		Third: onnxRuntime(env.ONNXRuntime),
 	}

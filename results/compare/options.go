@@ -35,6 +35,9 @@ type Data struct {
 	Test        map[string]*tensor.Tensor
 	TestTargets []int64
 	Positions   int
+	// Reordered writes the data with the order of another seed and returns the file, whose content need not outlive the next call. It is
+	// needed for further trainings alone.
+	Reordered func(seed uint64) (file string, err error)
 }
 
 // Options is one comparison.
@@ -54,6 +57,8 @@ type Options struct {
 	Third Looker
 	// Prove asks for the judge to be proved on every mistake that the candidate can plant.
 	Prove bool
+	// Runs is the number of further trainings on each side, with other seeds, that are judged together with the first.
+	Runs int
 	// Timing asks for the speed to be measured.
 	Timing bool
 	// Save keeps the candidate's trained model, Traces both traces.

@@ -37,6 +37,9 @@ func Run(ctx context.Context, o Options) (*record.Run, error) {
 	if err := o.judge(ctx, r, ref, cand, trained); err != nil {
 		return nil, err
 	}
+	if err := o.further(ctx, r, ref, cand); err != nil {
+		return nil, err
+	}
 	if !o.Timing {
 		r.TimingAbsent = "speed was not asked for"
 		return r, nil

@@ -34,6 +34,8 @@ func TestMain(m *testing.M) {
 			e = drifting{native.New("test")}
 		case "moded":
 			e = moded{native.New("test")}
+		case "lazy":
+			e = lazy{native.New("test")}
 		}
 		if err := engine.Serve(context.Background(), os.Stdin, os.Stdout, e); err != nil {
 			os.Exit(1)

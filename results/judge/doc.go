@@ -122,6 +122,9 @@
 //
 // Outside the envelope means further than envelope_slack times the larger of it and loss_noise.
 //
+// After the horizon, and when further trainings were asked for, both sides train several times from other seeds, and [Runs] judges whether
+// they are equally good by two one-sided t tests.
+//
 // A curve never makes a PASS: all other stages must have passed as well. It is needed because it sees what one step from a given
 // state does not: a batch repeated where no step was judged, a state that is not all of the state. What is not seen is a mistake
 // that spares every judged step, the steps trained on from there and the departure, and then moves the loss by no more than chaos does.

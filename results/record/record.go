@@ -27,6 +27,7 @@ type Run struct {
 	Loss       Losses                 `json:"loss"`
 	Accuracy   *Accuracy              `json:"accuracy,omitempty"`
 	Perplexity *Perplexity            `json:"perplexity,omitempty"`
+	Runs       *Runs                  `json:"runs,omitempty"` // further trainings, when they were asked for
 	Forward    []ForwardLook          `json:"forward,omitempty"`
 	Timing     *Timing                `json:"timing,omitempty"` // nil when speed was not measured
 	// TimingAbsent says why there is no timing.

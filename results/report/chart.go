@@ -26,7 +26,7 @@ var (
 	blue      = color.NRGBA{R: 0x00, G: 0x72, B: 0xB2, A: 0xFF} // reference
 	lightBlue = color.NRGBA{R: 0x8F, G: 0xC1, B: 0xE0, A: 0xFF} // reference, under the candidate's line
 	vermilion = color.NRGBA{R: 0xD5, G: 0x5E, B: 0x00, A: 0xFF} // candidate
-	grey      = color.NRGBA{R: 0xDD, G: 0xDD, B: 0xDD, A: 0xFF} // envelope's band
+	grey      = color.NRGBA{R: 0xC4, G: 0xC4, B: 0xC4, A: 0xFF} // envelope's band
 	darkGrey  = color.NRGBA{R: 0x70, G: 0x70, B: 0x70, A: 0xFF}
 	gridGrey  = color.NRGBA{R: 0xE2, G: 0xE2, B: 0xE2, A: 0xFF}
 	ink       = color.NRGBA{R: 0x22, G: 0x22, B: 0x22, A: 0xFF}
@@ -177,11 +177,16 @@ func pointSample(style draw.GlyphStyle) func(*draw.Canvas, vg.Point, vg.Point) {
 
 // curve adds a line through the finite points; one that is not finite interrupts it.
 func (c *chart) curve(name string, points plotter.XYs, style draw.LineStyle) {
+	c.unnamed(points, style)
+	c.legend = append(c.legend, legendEntry{name, lineSample(style)})
+}
+
+// unnamed is curve without an entry in the legend.
+func (c *chart) unnamed(points plotter.XYs, style draw.LineStyle) {
 	for _, part := range finiteParts(points) {
 		l := &plotter.Line{XYs: thin(part, maxPoints), LineStyle: style}
 		c.Add(l)
 	}
-	c.legend = append(c.legend, legendEntry{name, lineSample(style)})
 }
 
 // mark adds a dashed vertical line with a label at its top.

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"image/color"
 	"math"
 	"slices"
 
@@ -31,22 +32,68 @@ func lossChart(r *record.Run) []byte {
 		margin := 0.04 * max(high-low, 1e-6*math.Abs(high), 1e-12)
 		low, high = low-margin, high+2*margin // the marks' labels stand above
 	}
-	if n := min(len(l.Envelope), len(l.Reference)); n > 0 {
-		c.band(l.Reference[:n], l.Envelope[:n], low, high)
+	refStyle, candStyle := draw.LineStyle{Color: blue, Width: 2.4}, draw.LineStyle{Color: vermilion, Width: 0.9}
+	width := averaged(len(l.Reference))
+	refMean, candMean := movingMean(l.Reference, width), movingMean(l.Candidate, width)
+	if width > 1 {
+		// Single batches differ more than the engines: they are drawn faintly, and the means show the course.
+		for _, x := range []struct {
+			losses []record.Float
+			style  draw.LineStyle
+		}{{l.Reference, refStyle}, {l.Candidate, candStyle}} {
+			faint := x.style
+			faint.Color, faint.Width = faded(faint.Color), 0.5
+			c.unnamed(steps(x.losses), faint)
+		}
+		refStyle.Width, candStyle.Width = 3, 1.2
+		ref += fmt.Sprintf(", mean of %d steps", width)
+		cand += fmt.Sprintf(", mean of %d steps", width)
 	}
-	c.curve(ref, steps(l.Reference), draw.LineStyle{Color: lightBlue, Width: 3})
-	c.curve(cand, steps(l.Candidate), draw.LineStyle{Color: vermilion, Width: 0.8})
+	if n := min(len(l.Envelope), len(l.Reference)); n > 0 {
+		c.band(refMean[:n], l.Envelope[:n], low, high)
+	}
+	c.curve(ref, steps(refMean), refStyle)
+	c.curve(cand, steps(candMean), candStyle)
 	c.Y.Min, c.Y.Max = low, high
 	c.stepAxis(r)
 	for _, x := range []struct {
 		name   string
 		losses []record.Float
-	}{{ref, l.Reference}, {cand, l.Candidate}} {
+	}{{side(r, record.Reference), l.Reference}, {side(r, record.Candidate), l.Candidate}} {
 		if at := firstBad(x.losses); at >= 0 {
 			c.mark(float64(at), fmt.Sprintf("%s: %s", x.name, number(float64(x.losses[at]))), vermilion)
 		}
 	}
 	return c.svg(chartHeight)
+}
+
+// averaged is the number of steps that a curve's mean is over, odd; 1 for a short training, whose steps can be seen one by one.
+func averaged(steps int) int {
+	if steps < 200 {
+		return 1
+	}
+	return steps/40 | 1
+}
+
+// movingMean is the mean of the width steps around each, of fewer at the ends. One that is not finite makes the means around it so.
+func movingMean(values []record.Float, width int) []record.Float {
+	if width <= 1 {
+		return values
+	}
+	out := make([]record.Float, len(values))
+	for i := range values {
+		part := values[max(0, i-width/2):min(len(values), i+width/2+1)]
+		for _, v := range part {
+			out[i] += v / record.Float(len(part))
+		}
+	}
+	return out
+}
+
+func faded(c color.Color) color.Color {
+	n := color.NRGBAModel.Convert(c).(color.NRGBA)
+	n.A = 0x60
+	return n
 }
 
 // stepAxis sets the axis of steps and marks the horizon on it.

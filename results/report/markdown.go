@@ -20,6 +20,7 @@ const (
 	FileLoss       = "loss.svg"
 	FileDifference = "difference.svg"
 	FileStepTime   = "step-time.svg"
+	FileRuns       = "runs.svg"
 )
 
 // worstTensors is how many tensors the table of the largest rho has.
@@ -33,6 +34,7 @@ func Markdown(dir string, r *record.Run) error {
 		FileLoss:       lossChart(r),
 		FileDifference: differenceChart(r),
 		FileStepTime:   stepTimeChart(r),
+		FileRuns:       runsChart(r),
 	}
 	names := slices.Sorted(maps.Keys(charts))
 	for _, name := range names {
@@ -68,6 +70,7 @@ func (d *document) write() {
 	d.verdict()
 	d.speed()
 	d.training()
+	d.runs()
 	d.forward()
 	d.tensors()
 	d.memory()

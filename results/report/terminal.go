@@ -39,6 +39,7 @@ func Terminal(w io.Writer, r *record.Run, o Options) error {
 	s.stages()
 	s.loss()
 	s.quality()
+	s.runs()
 	s.forward()
 	s.speed()
 	s.memory()
