@@ -178,6 +178,7 @@ func conforming[T Float]() []conformance[T] {
 		{name: "Relu", sizes: wholes(2), writes: 1, run: func(o in) { Relu(o.x[0], o.x[1]) }},
 		{name: "Relu in place", sizes: wholes(1), writes: 1, run: func(o in) { Relu(o.x[0], o.x[0]) }},
 		{name: "ReluGradient", sizes: wholes(3), writes: 1, run: func(o in) { ReluGradient(o.x[0], o.x[1], o.x[2]) }},
+		{name: "Gate", sizes: wholes(3), writes: 1, run: func(o in) { Gate(o.x[0], o.x[1], o.x[2], 1.25) }},
 		{name: "Mask", sizes: wholes(2), writes: 1, run: func(o in) { Mask(o.x[0], o.x[1], o.keep, 1.25) }},
 		{name: "Accumulate", sizes: wholes(2), writes: 1, run: func(o in) { Accumulate(o.x[0], o.x[1]) }},
 		{name: "Max", sizes: wholes(3), writes: 1, run: func(o in) { Max(o.x[0], o.x[1], o.x[2], 1, 1) }},

@@ -27,17 +27,24 @@ type Gemm[T Float] struct {
 	M, N, K int
 	Alpha   T
 	A, B    Matrix[T]
-	C       []T // M x N
+	C       []T // M x N; nil where End takes all that is wanted
 	// StrideC is how far apart the rows of C begin; 0 means N.
 	StrideC int
 	// Start writes what the product is added to into rows lo ... hi, columns left ... right of C; nil means zeros.
 	Start func(lo, hi, left, right int)
+	// End, if there is one, is called once for each part of C when its sums are complete and still in a near cache: to add a bias, for an
+	// activation, or to use C where it is not kept.
+	End End[T]
 
 	pool *Pool
 	body func(worker, lo, hi int)
 	// One scratch buffer for each worker: a packed panel of A, then a packed block of B.
 	scratch [][]T
 }
+
+// End gets rows lo ... hi, columns left ... right of a product: element (i, j) lies at c[(i-lo)*stride+j-left], and may be changed.
+// worker is the number of the thread, from 0 on, that calls it.
+type End[T Float] func(worker int, c []T, stride, lo, hi, left, right int)
 
 // Prepare checks the operands' sizes, allocates scratch and returns the call that computes the product. The operands'
 // elements are read and written when the call runs.
@@ -49,6 +56,9 @@ func (g Gemm[T]) Prepare(pool *Pool) func() {
 			t := newTiled(p, f)
 			return t.split(pool)
 		}
+	}
+	if g.C == nil {
+		g.C, g.StrideC = make([]T, g.M*g.N), g.N
 	}
 	g.pool = pool
 	g.scratch = make([][]T, pool.Threads())
@@ -69,7 +79,7 @@ func (g Gemm[T]) Prepare(pool *Pool) func() {
 type Offsets struct{ A, B, C int }
 
 // PrepareBatch is Prepare for as many products of the same size as there are offsets; their results must not overlap. It
-// shares the products between the threads, not the parts of one. Start must be nil.
+// shares the products between the threads, not the parts of one. Start and End must be nil.
 func (g Gemm[T]) PrepareBatch(pool *Pool, offsets []Offsets) func() {
 	each := g.PrepareEach(pool, offsets)
 	grain := max(1, gemmGrain/max(1, g.M*g.N*g.K))
@@ -84,8 +94,8 @@ func (g Gemm[T]) PrepareBatch(pool *Pool, offsets []Offsets) func() {
 // PrepareEach is PrepareBatch for a caller that shares out the work itself, because it does more with each product: it returns what computes
 // product i on the pool's worker of that number.
 func (g Gemm[T]) PrepareEach(pool *Pool, offsets []Offsets) func(worker, i int) {
-	if g.Start != nil {
-		panic("kernel: Gemm: a batch has no start")
+	if g.Start != nil || g.End != nil {
+		panic("kernel: Gemm: a batch has no start and no end")
 	}
 	g.setStride()
 	for _, o := range offsets {
@@ -132,7 +142,12 @@ func (g *Gemm[T]) check() {
 	}
 	need("A", g.A, g.M, g.K)
 	need("B", g.B, g.K, g.N)
-	need("C", Matrix[T]{Data: g.C, Stride: g.StrideC}, g.M, g.N)
+	if g.C != nil || g.End == nil {
+		need("C", Matrix[T]{Data: g.C, Stride: g.StrideC}, g.M, g.N)
+	}
+	if g.C == nil && g.Start != nil {
+		panic("kernel: Gemm: a result that is not kept has no start")
+	}
 }
 
 // block computes rows lo ... hi and columns left ... right of C.
@@ -167,6 +182,9 @@ func (g *Gemm[T]) block(worker, lo, hi, left, right int) {
 				}
 			}
 		}
+	}
+	if g.End != nil && lo < hi && left < right {
+		g.End(worker, g.C[lo*g.StrideC+left:], g.StrideC, lo, hi, left, right)
 	}
 }
 

@@ -4,65 +4,65 @@
 
 package kernel
 
-// tile1x8AVX2 computes a tile of 1 x 8 elements of C; see tileFunc.
+// strip1x8AVX2 computes tiles of 1 x 8 elements of C; see stripFunc.
 //
 //go:noescape
-func tile1x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip1x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile1x16AVX2 computes a tile of 1 x 16 elements of C; see tileFunc.
+// strip1x16AVX2 computes tiles of 1 x 16 elements of C; see stripFunc.
 //
 //go:noescape
-func tile1x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip1x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile2x8AVX2 computes a tile of 2 x 8 elements of C; see tileFunc.
+// strip2x8AVX2 computes tiles of 2 x 8 elements of C; see stripFunc.
 //
 //go:noescape
-func tile2x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip2x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile2x16AVX2 computes a tile of 2 x 16 elements of C; see tileFunc.
+// strip2x16AVX2 computes tiles of 2 x 16 elements of C; see stripFunc.
 //
 //go:noescape
-func tile2x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip2x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile3x8AVX2 computes a tile of 3 x 8 elements of C; see tileFunc.
+// strip3x8AVX2 computes tiles of 3 x 8 elements of C; see stripFunc.
 //
 //go:noescape
-func tile3x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip3x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile3x16AVX2 computes a tile of 3 x 16 elements of C; see tileFunc.
+// strip3x16AVX2 computes tiles of 3 x 16 elements of C; see stripFunc.
 //
 //go:noescape
-func tile3x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip3x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile4x8AVX2 computes a tile of 4 x 8 elements of C; see tileFunc.
+// strip4x8AVX2 computes tiles of 4 x 8 elements of C; see stripFunc.
 //
 //go:noescape
-func tile4x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip4x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile4x16AVX2 computes a tile of 4 x 16 elements of C; see tileFunc.
+// strip4x16AVX2 computes tiles of 4 x 16 elements of C; see stripFunc.
 //
 //go:noescape
-func tile4x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip4x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile5x8AVX2 computes a tile of 5 x 8 elements of C; see tileFunc.
+// strip5x8AVX2 computes tiles of 5 x 8 elements of C; see stripFunc.
 //
 //go:noescape
-func tile5x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip5x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile5x16AVX2 computes a tile of 5 x 16 elements of C; see tileFunc.
+// strip5x16AVX2 computes tiles of 5 x 16 elements of C; see stripFunc.
 //
 //go:noescape
-func tile5x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip5x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile6x8AVX2 computes a tile of 6 x 8 elements of C; see tileFunc.
+// strip6x8AVX2 computes tiles of 6 x 8 elements of C; see stripFunc.
 //
 //go:noescape
-func tile6x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip6x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile6x16AVX2 computes a tile of 6 x 16 elements of C; see tileFunc.
+// strip6x16AVX2 computes tiles of 6 x 16 elements of C; see stripFunc.
 //
 //go:noescape
-func tile6x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip6x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
 // reluAVX2 is y[i] = max(x[i], 0), x[i] if that is NaN, for whole vectors.
 //
@@ -73,6 +73,11 @@ func reluAVX2(y *float32, x *float32, vectors int)
 //
 //go:noescape
 func reluGradientAVX2(dx *float32, dy *float32, y *float32, vectors int)
+
+// gateAVX2 is dx[i] = scale * dy[i] where y[i] > 0, else 0, for whole vectors.
+//
+//go:noescape
+func gateAVX2(dx *float32, dy *float32, y *float32, vectors int, scale float32)
 
 // maskAVX2 is y[i] = scale * x[i] where keep[i], else 0, for whole vectors.
 //
@@ -107,125 +112,125 @@ func sgdNesterovAVX2(p *float32, gradient *float32, b *float32, vectors int, c *
 // peakAVX2 runs 12 independent chains of a vector multiply-add each, a link of every chain for each of the loops.
 func peakAVX2(loops int)
 
-// tile1x16AVX512 computes a tile of 1 x 16 elements of C; see tileFunc.
+// strip1x16AVX512 computes tiles of 1 x 16 elements of C; see stripFunc.
 //
 //go:noescape
-func tile1x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip1x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile1x32AVX512 computes a tile of 1 x 32 elements of C; see tileFunc.
+// strip1x32AVX512 computes tiles of 1 x 32 elements of C; see stripFunc.
 //
 //go:noescape
-func tile1x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip1x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile2x16AVX512 computes a tile of 2 x 16 elements of C; see tileFunc.
+// strip2x16AVX512 computes tiles of 2 x 16 elements of C; see stripFunc.
 //
 //go:noescape
-func tile2x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip2x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile2x32AVX512 computes a tile of 2 x 32 elements of C; see tileFunc.
+// strip2x32AVX512 computes tiles of 2 x 32 elements of C; see stripFunc.
 //
 //go:noescape
-func tile2x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip2x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile3x16AVX512 computes a tile of 3 x 16 elements of C; see tileFunc.
+// strip3x16AVX512 computes tiles of 3 x 16 elements of C; see stripFunc.
 //
 //go:noescape
-func tile3x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip3x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile3x32AVX512 computes a tile of 3 x 32 elements of C; see tileFunc.
+// strip3x32AVX512 computes tiles of 3 x 32 elements of C; see stripFunc.
 //
 //go:noescape
-func tile3x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip3x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile4x16AVX512 computes a tile of 4 x 16 elements of C; see tileFunc.
+// strip4x16AVX512 computes tiles of 4 x 16 elements of C; see stripFunc.
 //
 //go:noescape
-func tile4x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip4x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile4x32AVX512 computes a tile of 4 x 32 elements of C; see tileFunc.
+// strip4x32AVX512 computes tiles of 4 x 32 elements of C; see stripFunc.
 //
 //go:noescape
-func tile4x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip4x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile5x16AVX512 computes a tile of 5 x 16 elements of C; see tileFunc.
+// strip5x16AVX512 computes tiles of 5 x 16 elements of C; see stripFunc.
 //
 //go:noescape
-func tile5x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip5x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile5x32AVX512 computes a tile of 5 x 32 elements of C; see tileFunc.
+// strip5x32AVX512 computes tiles of 5 x 32 elements of C; see stripFunc.
 //
 //go:noescape
-func tile5x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip5x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile6x16AVX512 computes a tile of 6 x 16 elements of C; see tileFunc.
+// strip6x16AVX512 computes tiles of 6 x 16 elements of C; see stripFunc.
 //
 //go:noescape
-func tile6x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip6x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile6x32AVX512 computes a tile of 6 x 32 elements of C; see tileFunc.
+// strip6x32AVX512 computes tiles of 6 x 32 elements of C; see stripFunc.
 //
 //go:noescape
-func tile6x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip6x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile7x16AVX512 computes a tile of 7 x 16 elements of C; see tileFunc.
+// strip7x16AVX512 computes tiles of 7 x 16 elements of C; see stripFunc.
 //
 //go:noescape
-func tile7x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip7x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile7x32AVX512 computes a tile of 7 x 32 elements of C; see tileFunc.
+// strip7x32AVX512 computes tiles of 7 x 32 elements of C; see stripFunc.
 //
 //go:noescape
-func tile7x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip7x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile8x16AVX512 computes a tile of 8 x 16 elements of C; see tileFunc.
+// strip8x16AVX512 computes tiles of 8 x 16 elements of C; see stripFunc.
 //
 //go:noescape
-func tile8x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip8x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile8x32AVX512 computes a tile of 8 x 32 elements of C; see tileFunc.
+// strip8x32AVX512 computes tiles of 8 x 32 elements of C; see stripFunc.
 //
 //go:noescape
-func tile8x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip8x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile9x16AVX512 computes a tile of 9 x 16 elements of C; see tileFunc.
+// strip9x16AVX512 computes tiles of 9 x 16 elements of C; see stripFunc.
 //
 //go:noescape
-func tile9x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip9x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile9x32AVX512 computes a tile of 9 x 32 elements of C; see tileFunc.
+// strip9x32AVX512 computes tiles of 9 x 32 elements of C; see stripFunc.
 //
 //go:noescape
-func tile9x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip9x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile10x16AVX512 computes a tile of 10 x 16 elements of C; see tileFunc.
+// strip10x16AVX512 computes tiles of 10 x 16 elements of C; see stripFunc.
 //
 //go:noescape
-func tile10x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip10x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile10x32AVX512 computes a tile of 10 x 32 elements of C; see tileFunc.
+// strip10x32AVX512 computes tiles of 10 x 32 elements of C; see stripFunc.
 //
 //go:noescape
-func tile10x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip10x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile11x16AVX512 computes a tile of 11 x 16 elements of C; see tileFunc.
+// strip11x16AVX512 computes tiles of 11 x 16 elements of C; see stripFunc.
 //
 //go:noescape
-func tile11x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip11x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile11x32AVX512 computes a tile of 11 x 32 elements of C; see tileFunc.
+// strip11x32AVX512 computes tiles of 11 x 32 elements of C; see stripFunc.
 //
 //go:noescape
-func tile11x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip11x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile12x16AVX512 computes a tile of 12 x 16 elements of C; see tileFunc.
+// strip12x16AVX512 computes tiles of 12 x 16 elements of C; see stripFunc.
 //
 //go:noescape
-func tile12x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip12x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
-// tile12x32AVX512 computes a tile of 12 x 32 elements of C; see tileFunc.
+// strip12x32AVX512 computes tiles of 12 x 32 elements of C; see stripFunc.
 //
 //go:noescape
-func tile12x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+func strip12x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
 // reluAVX512 is y[i] = max(x[i], 0), x[i] if that is NaN, for whole vectors.
 //
@@ -236,6 +241,11 @@ func reluAVX512(y *float32, x *float32, vectors int)
 //
 //go:noescape
 func reluGradientAVX512(dx *float32, dy *float32, y *float32, vectors int)
+
+// gateAVX512 is dx[i] = scale * dy[i] where y[i] > 0, else 0, for whole vectors.
+//
+//go:noescape
+func gateAVX512(dx *float32, dy *float32, y *float32, vectors int, scale float32)
 
 // maskAVX512 is y[i] = scale * x[i] where keep[i], else 0, for whole vectors.
 //

@@ -4,442 +4,554 @@
 
 #include "textflag.h"
 
-// func tile1x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip1x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3
-TEXT ·tile1x8AVX2(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), DX
-	MOVQ   depth+56(FP), BX
-	MOVQ   a+0(FP), SI
-	VXORPS Y4, Y4, Y4
-	TESTQ  BX, BX
-	JZ     store
+TEXT ·strip1x8AVX2(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), CX
+	MOVQ  b+24(FP), DX
+	MOVQ  c+48(FP), BX
+	MOVQ  stepC+56(FP), SI
+	MOVQ  tiles+72(FP), SI
+	TESTQ SI, SI
+	JZ    done
 
-loop:
-	VMOVUPS      (AX), Y0
-	VBROADCASTSS (SI), Y2
-	VFMADD231PS  Y0, Y2, Y4
-	ADDQ         CX, AX
-	ADDQ         DX, SI
-	DECQ         BX
-	JNZ          loop
-
-store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Y0
-	MOVB         add+68(FP), CL
-	TESTB        CL, CL
-	JZ           overwrite
-	VMULPS       Y0, Y4, Y4
-	VADDPS       (AX), Y4, Y4
-	VMOVUPS      Y4, (AX)
-	VZEROUPPER
-	RET
-
-overwrite:
-	VMULPS  Y0, Y4, Y4
-	VMOVUPS Y4, (AX)
-	VZEROUPPER
-	RET
-
-// func tile1x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
-// Requires: AVX, FMA3
-TEXT ·tile1x16AVX2(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), DX
-	MOVQ   depth+56(FP), BX
-	MOVQ   a+0(FP), SI
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	TESTQ  BX, BX
-	JZ     store
-
-loop:
-	VMOVUPS      (AX), Y0
-	VMOVUPS      32(AX), Y1
-	VBROADCASTSS (SI), Y2
-	VFMADD231PS  Y0, Y2, Y4
-	VFMADD231PS  Y1, Y2, Y5
-	ADDQ         CX, AX
-	ADDQ         DX, SI
-	DECQ         BX
-	JNZ          loop
-
-store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Y0
-	MOVB         add+68(FP), CL
-	TESTB        CL, CL
-	JZ           overwrite
-	VMULPS       Y0, Y4, Y4
-	VADDPS       (AX), Y4, Y4
-	VMOVUPS      Y4, (AX)
-	VMULPS       Y0, Y5, Y5
-	VADDPS       32(AX), Y5, Y5
-	VMOVUPS      Y5, 32(AX)
-	VZEROUPPER
-	RET
-
-overwrite:
-	VMULPS  Y0, Y4, Y4
-	VMOVUPS Y4, (AX)
-	VMULPS  Y0, Y5, Y5
-	VMOVUPS Y5, 32(AX)
-	VZEROUPPER
-	RET
-
-// func tile2x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
-// Requires: AVX, FMA3
-TEXT ·tile2x8AVX2(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
+tile:
 	MOVQ   a+0(FP), DI
+	MOVQ   DX, R8
+	MOVQ   depth+64(FP), R9
 	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	TESTQ  SI, SI
+	TESTQ  R9, R9
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Y0
+	VMOVUPS      (R8), Y0
 	VBROADCASTSS (DI), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS (DI)(DX*1), Y3
-	VFMADD231PS  Y0, Y3, Y5
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	DECQ         SI
+	ADDQ         AX, R8
+	ADDQ         CX, DI
+	DECQ         R9
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Y0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         BX, DI
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
 	VMULPS       Y0, Y4, Y4
-	VADDPS       (AX), Y4, Y4
-	VMOVUPS      Y4, (AX)
-	ADDQ         CX, AX
-	VMULPS       Y0, Y5, Y5
-	VADDPS       (AX), Y5, Y5
-	VMOVUPS      Y5, (AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (DI), Y4, Y4
+	VMOVUPS Y4, (DI)
+	JMP     next
 
 overwrite:
-	VMULPS  Y0, Y4, Y4
-	VMOVUPS Y4, (AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y5, Y5
-	VMOVUPS Y5, (AX)
+	VMOVUPS Y4, (DI)
+
+next:
+	MOVQ tileB+40(FP), DI
+	ADDQ DI, DX
+	ADDQ $0x00000020, BX
+	DECQ SI
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile2x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip1x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3
-TEXT ·tile2x16AVX2(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
+TEXT ·strip1x16AVX2(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), CX
+	MOVQ  b+24(FP), DX
+	MOVQ  c+48(FP), BX
+	MOVQ  stepC+56(FP), SI
+	MOVQ  tiles+72(FP), SI
+	TESTQ SI, SI
+	JZ    done
+
+tile:
 	MOVQ   a+0(FP), DI
+	MOVQ   DX, R8
+	MOVQ   depth+64(FP), R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	TESTQ  R9, R9
+	JZ     store
+
+loop:
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (DI), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	ADDQ         AX, R8
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          loop
+
+store:
+	MOVQ         BX, DI
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (DI), Y4, Y4
+	VMOVUPS Y4, (DI)
+	VADDPS  32(DI), Y5, Y5
+	VMOVUPS Y5, 32(DI)
+	JMP     next
+
+overwrite:
+	VMOVUPS Y4, (DI)
+	VMOVUPS Y5, 32(DI)
+
+next:
+	MOVQ tileB+40(FP), DI
+	ADDQ DI, DX
+	ADDQ $0x00000040, BX
+	DECQ SI
+	JNZ  tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func strip2x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+// Requires: AVX, FMA3
+TEXT ·strip2x8AVX2(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	MOVQ   BX, R10
+	MOVQ   depth+64(FP), R11
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	TESTQ  R11, R11
+	JZ     store
+
+loop:
+	VMOVUPS      (R10), Y0
+	VBROADCASTSS (R9), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R9)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	ADDQ         AX, R10
+	ADDQ         DX, R9
+	DECQ         R11
+	JNZ          loop
+
+store:
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Y4, Y4
+	VMOVUPS Y4, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y5, Y5
+	VMOVUPS Y5, (R9)
+	JMP     next
+
+overwrite:
+	VMOVUPS Y4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y5, (R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000020, SI
+	DECQ R8
+	JNZ  tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func strip2x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+// Requires: AVX, FMA3
+TEXT ·strip2x16AVX2(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	MOVQ   BX, R10
+	MOVQ   depth+64(FP), R11
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	TESTQ  SI, SI
+	TESTQ  R11, R11
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Y0
-	VMOVUPS      32(AX), Y1
-	VBROADCASTSS (DI), Y2
+	VMOVUPS      (R10), Y0
+	VMOVUPS      32(R10), Y1
+	VBROADCASTSS (R9), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (DI)(DX*1), Y3
+	VBROADCASTSS (R9)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	DECQ         SI
+	ADDQ         AX, R10
+	ADDQ         DX, R9
+	DECQ         R11
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Y0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
 	VMULPS       Y0, Y4, Y4
-	VADDPS       (AX), Y4, Y4
-	VMOVUPS      Y4, (AX)
 	VMULPS       Y0, Y5, Y5
-	VADDPS       32(AX), Y5, Y5
-	VMOVUPS      Y5, 32(AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y6, Y6
-	VADDPS       (AX), Y6, Y6
-	VMOVUPS      Y6, (AX)
 	VMULPS       Y0, Y7, Y7
-	VADDPS       32(AX), Y7, Y7
-	VMOVUPS      Y7, 32(AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Y4, Y4
+	VMOVUPS Y4, (R9)
+	VADDPS  32(R9), Y5, Y5
+	VMOVUPS Y5, 32(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y6, Y6
+	VMOVUPS Y6, (R9)
+	VADDPS  32(R9), Y7, Y7
+	VMOVUPS Y7, 32(R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Y0, Y4, Y4
-	VMOVUPS Y4, (AX)
-	VMULPS  Y0, Y5, Y5
-	VMOVUPS Y5, 32(AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y6, Y6
-	VMOVUPS Y6, (AX)
-	VMULPS  Y0, Y7, Y7
-	VMOVUPS Y7, 32(AX)
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	ADDQ    DI, R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000040, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile3x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip3x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3
-TEXT ·tile3x8AVX2(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
+TEXT ·strip3x8AVX2(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	MOVQ   BX, R10
+	MOVQ   depth+64(FP), R11
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
-	TESTQ  SI, SI
+	TESTQ  R11, R11
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Y0
-	VBROADCASTSS (DI), Y2
+	VMOVUPS      (R10), Y0
+	VBROADCASTSS (R9), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS (DI)(DX*1), Y3
+	VBROADCASTSS (R9)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS (DI)(DX*2), Y2
+	VBROADCASTSS (R9)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	DECQ         SI
+	ADDQ         AX, R10
+	ADDQ         DX, R9
+	DECQ         R11
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Y0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
 	VMULPS       Y0, Y4, Y4
-	VADDPS       (AX), Y4, Y4
-	VMOVUPS      Y4, (AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y5, Y5
-	VADDPS       (AX), Y5, Y5
-	VMOVUPS      Y5, (AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y6, Y6
-	VADDPS       (AX), Y6, Y6
-	VMOVUPS      Y6, (AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Y4, Y4
+	VMOVUPS Y4, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y5, Y5
+	VMOVUPS Y5, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y6, Y6
+	VMOVUPS Y6, (R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Y0, Y4, Y4
-	VMOVUPS Y4, (AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y5, Y5
-	VMOVUPS Y5, (AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y6, Y6
-	VMOVUPS Y6, (AX)
+	VMOVUPS Y4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y6, (R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000020, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile3x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip3x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3
-TEXT ·tile3x16AVX2(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
+TEXT ·strip3x16AVX2(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	MOVQ   BX, R10
+	MOVQ   depth+64(FP), R11
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
-	TESTQ  SI, SI
+	TESTQ  R11, R11
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Y0
-	VMOVUPS      32(AX), Y1
-	VBROADCASTSS (DI), Y2
+	VMOVUPS      (R10), Y0
+	VMOVUPS      32(R10), Y1
+	VBROADCASTSS (R9), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (DI)(DX*1), Y3
+	VBROADCASTSS (R9)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS (DI)(DX*2), Y2
+	VBROADCASTSS (R9)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	DECQ         SI
+	ADDQ         AX, R10
+	ADDQ         DX, R9
+	DECQ         R11
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Y0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
 	VMULPS       Y0, Y4, Y4
-	VADDPS       (AX), Y4, Y4
-	VMOVUPS      Y4, (AX)
 	VMULPS       Y0, Y5, Y5
-	VADDPS       32(AX), Y5, Y5
-	VMOVUPS      Y5, 32(AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y6, Y6
-	VADDPS       (AX), Y6, Y6
-	VMOVUPS      Y6, (AX)
 	VMULPS       Y0, Y7, Y7
-	VADDPS       32(AX), Y7, Y7
-	VMOVUPS      Y7, 32(AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y8, Y8
-	VADDPS       (AX), Y8, Y8
-	VMOVUPS      Y8, (AX)
 	VMULPS       Y0, Y9, Y9
-	VADDPS       32(AX), Y9, Y9
-	VMOVUPS      Y9, 32(AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Y4, Y4
+	VMOVUPS Y4, (R9)
+	VADDPS  32(R9), Y5, Y5
+	VMOVUPS Y5, 32(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y6, Y6
+	VMOVUPS Y6, (R9)
+	VADDPS  32(R9), Y7, Y7
+	VMOVUPS Y7, 32(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y8, Y8
+	VMOVUPS Y8, (R9)
+	VADDPS  32(R9), Y9, Y9
+	VMOVUPS Y9, 32(R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Y0, Y4, Y4
-	VMOVUPS Y4, (AX)
-	VMULPS  Y0, Y5, Y5
-	VMOVUPS Y5, 32(AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y6, Y6
-	VMOVUPS Y6, (AX)
-	VMULPS  Y0, Y7, Y7
-	VMOVUPS Y7, 32(AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y8, Y8
-	VMOVUPS Y8, (AX)
-	VMULPS  Y0, Y9, Y9
-	VMOVUPS Y9, 32(AX)
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	ADDQ    DI, R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	ADDQ    DI, R9
+	VMOVUPS Y8, (R9)
+	VMOVUPS Y9, 32(R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000040, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile4x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip4x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3
-TEXT ·tile4x8AVX2(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
+TEXT ·strip4x8AVX2(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   BX, R11
+	MOVQ   depth+64(FP), R12
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	TESTQ  SI, SI
+	TESTQ  R12, R12
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Y0
-	VBROADCASTSS (DI), Y2
+	VMOVUPS      (R11), Y0
+	VBROADCASTSS (R9), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS (DI)(DX*1), Y3
+	VBROADCASTSS (R9)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS (DI)(DX*2), Y2
+	VBROADCASTSS (R9)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS (R8), Y3
+	VBROADCASTSS (R10), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	DECQ         SI
+	ADDQ         AX, R11
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	DECQ         R12
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Y0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
 	VMULPS       Y0, Y4, Y4
-	VADDPS       (AX), Y4, Y4
-	VMOVUPS      Y4, (AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y5, Y5
-	VADDPS       (AX), Y5, Y5
-	VMOVUPS      Y5, (AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y6, Y6
-	VADDPS       (AX), Y6, Y6
-	VMOVUPS      Y6, (AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y7, Y7
-	VADDPS       (AX), Y7, Y7
-	VMOVUPS      Y7, (AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Y4, Y4
+	VMOVUPS Y4, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y5, Y5
+	VMOVUPS Y5, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y6, Y6
+	VMOVUPS Y6, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y7, Y7
+	VMOVUPS Y7, (R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Y0, Y4, Y4
-	VMOVUPS Y4, (AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y5, Y5
-	VMOVUPS Y5, (AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y6, Y6
-	VMOVUPS Y6, (AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y7, Y7
-	VMOVUPS Y7, (AX)
+	VMOVUPS Y4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y6, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y7, (R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000020, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile4x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip4x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3
-TEXT ·tile4x16AVX2(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
+TEXT ·strip4x16AVX2(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   BX, R11
+	MOVQ   depth+64(FP), R12
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -448,185 +560,208 @@ TEXT ·tile4x16AVX2(SB), NOSPLIT, $0-69
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
-	TESTQ  SI, SI
+	TESTQ  R12, R12
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Y0
-	VMOVUPS      32(AX), Y1
-	VBROADCASTSS (DI), Y2
+	VMOVUPS      (R11), Y0
+	VMOVUPS      32(R11), Y1
+	VBROADCASTSS (R9), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (DI)(DX*1), Y3
+	VBROADCASTSS (R9)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS (DI)(DX*2), Y2
+	VBROADCASTSS (R9)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS (R8), Y3
+	VBROADCASTSS (R10), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	DECQ         SI
+	ADDQ         AX, R11
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	DECQ         R12
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Y0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
 	VMULPS       Y0, Y4, Y4
-	VADDPS       (AX), Y4, Y4
-	VMOVUPS      Y4, (AX)
 	VMULPS       Y0, Y5, Y5
-	VADDPS       32(AX), Y5, Y5
-	VMOVUPS      Y5, 32(AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y6, Y6
-	VADDPS       (AX), Y6, Y6
-	VMOVUPS      Y6, (AX)
 	VMULPS       Y0, Y7, Y7
-	VADDPS       32(AX), Y7, Y7
-	VMOVUPS      Y7, 32(AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y8, Y8
-	VADDPS       (AX), Y8, Y8
-	VMOVUPS      Y8, (AX)
 	VMULPS       Y0, Y9, Y9
-	VADDPS       32(AX), Y9, Y9
-	VMOVUPS      Y9, 32(AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y10, Y10
-	VADDPS       (AX), Y10, Y10
-	VMOVUPS      Y10, (AX)
 	VMULPS       Y0, Y11, Y11
-	VADDPS       32(AX), Y11, Y11
-	VMOVUPS      Y11, 32(AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Y4, Y4
+	VMOVUPS Y4, (R9)
+	VADDPS  32(R9), Y5, Y5
+	VMOVUPS Y5, 32(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y6, Y6
+	VMOVUPS Y6, (R9)
+	VADDPS  32(R9), Y7, Y7
+	VMOVUPS Y7, 32(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y8, Y8
+	VMOVUPS Y8, (R9)
+	VADDPS  32(R9), Y9, Y9
+	VMOVUPS Y9, 32(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y10, Y10
+	VMOVUPS Y10, (R9)
+	VADDPS  32(R9), Y11, Y11
+	VMOVUPS Y11, 32(R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Y0, Y4, Y4
-	VMOVUPS Y4, (AX)
-	VMULPS  Y0, Y5, Y5
-	VMOVUPS Y5, 32(AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y6, Y6
-	VMOVUPS Y6, (AX)
-	VMULPS  Y0, Y7, Y7
-	VMOVUPS Y7, 32(AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y8, Y8
-	VMOVUPS Y8, (AX)
-	VMULPS  Y0, Y9, Y9
-	VMOVUPS Y9, 32(AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y10, Y10
-	VMOVUPS Y10, (AX)
-	VMULPS  Y0, Y11, Y11
-	VMOVUPS Y11, 32(AX)
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	ADDQ    DI, R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	ADDQ    DI, R9
+	VMOVUPS Y8, (R9)
+	VMOVUPS Y9, 32(R9)
+	ADDQ    DI, R9
+	VMOVUPS Y10, (R9)
+	VMOVUPS Y11, 32(R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000040, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile5x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip5x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3
-TEXT ·tile5x8AVX2(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
+TEXT ·strip5x8AVX2(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   BX, R11
+	MOVQ   depth+64(FP), R12
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
-	TESTQ  SI, SI
+	TESTQ  R12, R12
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Y0
-	VBROADCASTSS (DI), Y2
+	VMOVUPS      (R11), Y0
+	VBROADCASTSS (R9), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS (DI)(DX*1), Y3
+	VBROADCASTSS (R9)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS (DI)(DX*2), Y2
+	VBROADCASTSS (R9)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS (R8), Y3
+	VBROADCASTSS (R10), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	VBROADCASTSS (R8)(DX*1), Y2
+	VBROADCASTSS (R10)(CX*1), Y2
 	VFMADD231PS  Y0, Y2, Y8
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	DECQ         SI
+	ADDQ         AX, R11
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	DECQ         R12
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Y0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
 	VMULPS       Y0, Y4, Y4
-	VADDPS       (AX), Y4, Y4
-	VMOVUPS      Y4, (AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y5, Y5
-	VADDPS       (AX), Y5, Y5
-	VMOVUPS      Y5, (AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y6, Y6
-	VADDPS       (AX), Y6, Y6
-	VMOVUPS      Y6, (AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y7, Y7
-	VADDPS       (AX), Y7, Y7
-	VMOVUPS      Y7, (AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y8, Y8
-	VADDPS       (AX), Y8, Y8
-	VMOVUPS      Y8, (AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Y4, Y4
+	VMOVUPS Y4, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y5, Y5
+	VMOVUPS Y5, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y6, Y6
+	VMOVUPS Y6, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y7, Y7
+	VMOVUPS Y7, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y8, Y8
+	VMOVUPS Y8, (R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Y0, Y4, Y4
-	VMOVUPS Y4, (AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y5, Y5
-	VMOVUPS Y5, (AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y6, Y6
-	VMOVUPS Y6, (AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y7, Y7
-	VMOVUPS Y7, (AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y8, Y8
-	VMOVUPS Y8, (AX)
+	VMOVUPS Y4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y6, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y7, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y8, (R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000020, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile5x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip5x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3
-TEXT ·tile5x16AVX2(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
+TEXT ·strip5x16AVX2(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   BX, R11
+	MOVQ   depth+64(FP), R12
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -637,210 +772,230 @@ TEXT ·tile5x16AVX2(SB), NOSPLIT, $0-69
 	VXORPS Y11, Y11, Y11
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
-	TESTQ  SI, SI
+	TESTQ  R12, R12
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Y0
-	VMOVUPS      32(AX), Y1
-	VBROADCASTSS (DI), Y2
+	VMOVUPS      (R11), Y0
+	VMOVUPS      32(R11), Y1
+	VBROADCASTSS (R9), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (DI)(DX*1), Y3
+	VBROADCASTSS (R9)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS (DI)(DX*2), Y2
+	VBROADCASTSS (R9)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS (R8), Y3
+	VBROADCASTSS (R10), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	VBROADCASTSS (R8)(DX*1), Y2
+	VBROADCASTSS (R10)(CX*1), Y2
 	VFMADD231PS  Y0, Y2, Y12
 	VFMADD231PS  Y1, Y2, Y13
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	DECQ         SI
+	ADDQ         AX, R11
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	DECQ         R12
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Y0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
 	VMULPS       Y0, Y4, Y4
-	VADDPS       (AX), Y4, Y4
-	VMOVUPS      Y4, (AX)
 	VMULPS       Y0, Y5, Y5
-	VADDPS       32(AX), Y5, Y5
-	VMOVUPS      Y5, 32(AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y6, Y6
-	VADDPS       (AX), Y6, Y6
-	VMOVUPS      Y6, (AX)
 	VMULPS       Y0, Y7, Y7
-	VADDPS       32(AX), Y7, Y7
-	VMOVUPS      Y7, 32(AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y8, Y8
-	VADDPS       (AX), Y8, Y8
-	VMOVUPS      Y8, (AX)
 	VMULPS       Y0, Y9, Y9
-	VADDPS       32(AX), Y9, Y9
-	VMOVUPS      Y9, 32(AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y10, Y10
-	VADDPS       (AX), Y10, Y10
-	VMOVUPS      Y10, (AX)
 	VMULPS       Y0, Y11, Y11
-	VADDPS       32(AX), Y11, Y11
-	VMOVUPS      Y11, 32(AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y12, Y12
-	VADDPS       (AX), Y12, Y12
-	VMOVUPS      Y12, (AX)
 	VMULPS       Y0, Y13, Y13
-	VADDPS       32(AX), Y13, Y13
-	VMOVUPS      Y13, 32(AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Y4, Y4
+	VMOVUPS Y4, (R9)
+	VADDPS  32(R9), Y5, Y5
+	VMOVUPS Y5, 32(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y6, Y6
+	VMOVUPS Y6, (R9)
+	VADDPS  32(R9), Y7, Y7
+	VMOVUPS Y7, 32(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y8, Y8
+	VMOVUPS Y8, (R9)
+	VADDPS  32(R9), Y9, Y9
+	VMOVUPS Y9, 32(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y10, Y10
+	VMOVUPS Y10, (R9)
+	VADDPS  32(R9), Y11, Y11
+	VMOVUPS Y11, 32(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y12, Y12
+	VMOVUPS Y12, (R9)
+	VADDPS  32(R9), Y13, Y13
+	VMOVUPS Y13, 32(R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Y0, Y4, Y4
-	VMOVUPS Y4, (AX)
-	VMULPS  Y0, Y5, Y5
-	VMOVUPS Y5, 32(AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y6, Y6
-	VMOVUPS Y6, (AX)
-	VMULPS  Y0, Y7, Y7
-	VMOVUPS Y7, 32(AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y8, Y8
-	VMOVUPS Y8, (AX)
-	VMULPS  Y0, Y9, Y9
-	VMOVUPS Y9, 32(AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y10, Y10
-	VMOVUPS Y10, (AX)
-	VMULPS  Y0, Y11, Y11
-	VMOVUPS Y11, 32(AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y12, Y12
-	VMOVUPS Y12, (AX)
-	VMULPS  Y0, Y13, Y13
-	VMOVUPS Y13, 32(AX)
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	ADDQ    DI, R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	ADDQ    DI, R9
+	VMOVUPS Y8, (R9)
+	VMOVUPS Y9, 32(R9)
+	ADDQ    DI, R9
+	VMOVUPS Y10, (R9)
+	VMOVUPS Y11, 32(R9)
+	ADDQ    DI, R9
+	VMOVUPS Y12, (R9)
+	VMOVUPS Y13, 32(R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000040, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile6x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip6x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3
-TEXT ·tile6x8AVX2(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
+TEXT ·strip6x8AVX2(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   BX, R11
+	MOVQ   depth+64(FP), R12
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
-	TESTQ  SI, SI
+	TESTQ  R12, R12
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Y0
-	VBROADCASTSS (DI), Y2
+	VMOVUPS      (R11), Y0
+	VBROADCASTSS (R9), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS (DI)(DX*1), Y3
+	VBROADCASTSS (R9)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS (DI)(DX*2), Y2
+	VBROADCASTSS (R9)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS (R8), Y3
+	VBROADCASTSS (R10), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	VBROADCASTSS (R8)(DX*1), Y2
+	VBROADCASTSS (R10)(CX*1), Y2
 	VFMADD231PS  Y0, Y2, Y8
-	VBROADCASTSS (R8)(DX*2), Y3
+	VBROADCASTSS (R10)(CX*2), Y3
 	VFMADD231PS  Y0, Y3, Y9
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	DECQ         SI
+	ADDQ         AX, R11
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	DECQ         R12
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Y0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
 	VMULPS       Y0, Y4, Y4
-	VADDPS       (AX), Y4, Y4
-	VMOVUPS      Y4, (AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y5, Y5
-	VADDPS       (AX), Y5, Y5
-	VMOVUPS      Y5, (AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y6, Y6
-	VADDPS       (AX), Y6, Y6
-	VMOVUPS      Y6, (AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y7, Y7
-	VADDPS       (AX), Y7, Y7
-	VMOVUPS      Y7, (AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y8, Y8
-	VADDPS       (AX), Y8, Y8
-	VMOVUPS      Y8, (AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y9, Y9
-	VADDPS       (AX), Y9, Y9
-	VMOVUPS      Y9, (AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Y4, Y4
+	VMOVUPS Y4, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y5, Y5
+	VMOVUPS Y5, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y6, Y6
+	VMOVUPS Y6, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y7, Y7
+	VMOVUPS Y7, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y8, Y8
+	VMOVUPS Y8, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y9, Y9
+	VMOVUPS Y9, (R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Y0, Y4, Y4
-	VMOVUPS Y4, (AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y5, Y5
-	VMOVUPS Y5, (AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y6, Y6
-	VMOVUPS Y6, (AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y7, Y7
-	VMOVUPS Y7, (AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y8, Y8
-	VMOVUPS Y8, (AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y9, Y9
-	VMOVUPS Y9, (AX)
+	VMOVUPS Y4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y6, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y7, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y8, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Y9, (R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000020, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile6x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip6x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3
-TEXT ·tile6x16AVX2(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
+TEXT ·strip6x16AVX2(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   BX, R11
+	MOVQ   depth+64(FP), R12
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
@@ -853,117 +1008,115 @@ TEXT ·tile6x16AVX2(SB), NOSPLIT, $0-69
 	VXORPS Y13, Y13, Y13
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
-	TESTQ  SI, SI
+	TESTQ  R12, R12
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Y0
-	VMOVUPS      32(AX), Y1
-	VBROADCASTSS (DI), Y2
+	VMOVUPS      (R11), Y0
+	VMOVUPS      32(R11), Y1
+	VBROADCASTSS (R9), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (DI)(DX*1), Y3
+	VBROADCASTSS (R9)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS (DI)(DX*2), Y2
+	VBROADCASTSS (R9)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS (R8), Y3
+	VBROADCASTSS (R10), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	VBROADCASTSS (R8)(DX*1), Y2
+	VBROADCASTSS (R10)(CX*1), Y2
 	VFMADD231PS  Y0, Y2, Y12
 	VFMADD231PS  Y1, Y2, Y13
-	VBROADCASTSS (R8)(DX*2), Y3
+	VBROADCASTSS (R10)(CX*2), Y3
 	VFMADD231PS  Y0, Y3, Y14
 	VFMADD231PS  Y1, Y3, Y15
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	DECQ         SI
+	ADDQ         AX, R11
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	DECQ         R12
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Y0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
 	VMULPS       Y0, Y4, Y4
-	VADDPS       (AX), Y4, Y4
-	VMOVUPS      Y4, (AX)
 	VMULPS       Y0, Y5, Y5
-	VADDPS       32(AX), Y5, Y5
-	VMOVUPS      Y5, 32(AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y6, Y6
-	VADDPS       (AX), Y6, Y6
-	VMOVUPS      Y6, (AX)
 	VMULPS       Y0, Y7, Y7
-	VADDPS       32(AX), Y7, Y7
-	VMOVUPS      Y7, 32(AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y8, Y8
-	VADDPS       (AX), Y8, Y8
-	VMOVUPS      Y8, (AX)
 	VMULPS       Y0, Y9, Y9
-	VADDPS       32(AX), Y9, Y9
-	VMOVUPS      Y9, 32(AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y10, Y10
-	VADDPS       (AX), Y10, Y10
-	VMOVUPS      Y10, (AX)
 	VMULPS       Y0, Y11, Y11
-	VADDPS       32(AX), Y11, Y11
-	VMOVUPS      Y11, 32(AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y12, Y12
-	VADDPS       (AX), Y12, Y12
-	VMOVUPS      Y12, (AX)
 	VMULPS       Y0, Y13, Y13
-	VADDPS       32(AX), Y13, Y13
-	VMOVUPS      Y13, 32(AX)
-	ADDQ         CX, AX
 	VMULPS       Y0, Y14, Y14
-	VADDPS       (AX), Y14, Y14
-	VMOVUPS      Y14, (AX)
 	VMULPS       Y0, Y15, Y15
-	VADDPS       32(AX), Y15, Y15
-	VMOVUPS      Y15, 32(AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Y4, Y4
+	VMOVUPS Y4, (R9)
+	VADDPS  32(R9), Y5, Y5
+	VMOVUPS Y5, 32(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y6, Y6
+	VMOVUPS Y6, (R9)
+	VADDPS  32(R9), Y7, Y7
+	VMOVUPS Y7, 32(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y8, Y8
+	VMOVUPS Y8, (R9)
+	VADDPS  32(R9), Y9, Y9
+	VMOVUPS Y9, 32(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y10, Y10
+	VMOVUPS Y10, (R9)
+	VADDPS  32(R9), Y11, Y11
+	VMOVUPS Y11, 32(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y12, Y12
+	VMOVUPS Y12, (R9)
+	VADDPS  32(R9), Y13, Y13
+	VMOVUPS Y13, 32(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Y14, Y14
+	VMOVUPS Y14, (R9)
+	VADDPS  32(R9), Y15, Y15
+	VMOVUPS Y15, 32(R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Y0, Y4, Y4
-	VMOVUPS Y4, (AX)
-	VMULPS  Y0, Y5, Y5
-	VMOVUPS Y5, 32(AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y6, Y6
-	VMOVUPS Y6, (AX)
-	VMULPS  Y0, Y7, Y7
-	VMOVUPS Y7, 32(AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y8, Y8
-	VMOVUPS Y8, (AX)
-	VMULPS  Y0, Y9, Y9
-	VMOVUPS Y9, 32(AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y10, Y10
-	VMOVUPS Y10, (AX)
-	VMULPS  Y0, Y11, Y11
-	VMOVUPS Y11, 32(AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y12, Y12
-	VMOVUPS Y12, (AX)
-	VMULPS  Y0, Y13, Y13
-	VMOVUPS Y13, 32(AX)
-	ADDQ    CX, AX
-	VMULPS  Y0, Y14, Y14
-	VMOVUPS Y14, (AX)
-	VMULPS  Y0, Y15, Y15
-	VMOVUPS Y15, 32(AX)
+	VMOVUPS Y4, (R9)
+	VMOVUPS Y5, 32(R9)
+	ADDQ    DI, R9
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y7, 32(R9)
+	ADDQ    DI, R9
+	VMOVUPS Y8, (R9)
+	VMOVUPS Y9, 32(R9)
+	ADDQ    DI, R9
+	VMOVUPS Y10, (R9)
+	VMOVUPS Y11, 32(R9)
+	ADDQ    DI, R9
+	VMOVUPS Y12, (R9)
+	VMOVUPS Y13, 32(R9)
+	ADDQ    DI, R9
+	VMOVUPS Y14, (R9)
+	VMOVUPS Y15, 32(R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000040, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
@@ -1005,6 +1158,34 @@ loop:
 	VMOVUPS (DX), Y1
 	VCMPPS  $0x1e, Y0, Y1, Y1
 	VANDPS  (CX), Y1, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	DECQ    BX
+	JNZ     loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func gateAVX2(dx *float32, dy *float32, y *float32, vectors int, scale float32)
+// Requires: AVX
+TEXT ·gateAVX2(SB), NOSPLIT, $0-36
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVQ         vectors+24(FP), BX
+	VXORPS       Y0, Y0, Y0
+	VBROADCASTSS scale+32(FP), Y2
+	TESTQ        BX, BX
+	JZ           done
+
+loop:
+	VMOVUPS (DX), Y1
+	VCMPPS  $0x1e, Y0, Y1, Y1
+	VMULPS  (CX), Y2, Y3
+	VANDPS  Y3, Y1, Y1
 	VMOVUPS Y1, (AX)
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, CX
@@ -1285,442 +1466,554 @@ done:
 	VZEROUPPER
 	RET
 
-// func tile1x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip1x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile1x16AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), DX
-	MOVQ   depth+56(FP), BX
-	MOVQ   a+0(FP), SI
-	VPXORD Z4, Z4, Z4
-	TESTQ  BX, BX
-	JZ     store
+TEXT ·strip1x16AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), CX
+	MOVQ  b+24(FP), DX
+	MOVQ  c+48(FP), BX
+	MOVQ  stepC+56(FP), SI
+	MOVQ  tiles+72(FP), SI
+	TESTQ SI, SI
+	JZ    done
 
-loop:
-	VMOVUPS      (AX), Z0
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	ADDQ         CX, AX
-	ADDQ         DX, SI
-	DECQ         BX
-	JNZ          loop
-
-store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), CL
-	TESTB        CL, CL
-	JZ           overwrite
-	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
-	VZEROUPPER
-	RET
-
-overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	VZEROUPPER
-	RET
-
-// func tile1x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
-// Requires: AVX, AVX512F
-TEXT ·tile1x32AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), DX
-	MOVQ   depth+56(FP), BX
-	MOVQ   a+0(FP), SI
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	TESTQ  BX, BX
-	JZ     store
-
-loop:
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VBROADCASTSS (SI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	ADDQ         CX, AX
-	ADDQ         DX, SI
-	DECQ         BX
-	JNZ          loop
-
-store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), CL
-	TESTB        CL, CL
-	JZ           overwrite
-	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
-	VMULPS       Z0, Z5, Z5
-	VADDPS       64(AX), Z5, Z5
-	VMOVUPS      Z5, 64(AX)
-	VZEROUPPER
-	RET
-
-overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	VZEROUPPER
-	RET
-
-// func tile2x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
-// Requires: AVX, AVX512F
-TEXT ·tile2x16AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
+tile:
 	MOVQ   a+0(FP), DI
+	MOVQ   DX, R8
+	MOVQ   depth+64(FP), R9
 	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	TESTQ  SI, SI
+	TESTQ  R9, R9
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
+	VMOVUPS      (R8), Z0
 	VBROADCASTSS (DI), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (DI)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z5
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	DECQ         SI
+	ADDQ         AX, R8
+	ADDQ         CX, DI
+	DECQ         R9
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         BX, DI
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
-	ADDQ         CX, AX
-	VMULPS       Z0, Z5, Z5
-	VADDPS       (AX), Z5, Z5
-	VMOVUPS      Z5, (AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (DI), Z4, Z4
+	VMOVUPS Z4, (DI)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, (AX)
+	VMOVUPS Z4, (DI)
+
+next:
+	MOVQ tileB+40(FP), DI
+	ADDQ DI, DX
+	ADDQ $0x00000040, BX
+	DECQ SI
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile2x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip1x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile2x32AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
+TEXT ·strip1x32AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), CX
+	MOVQ  b+24(FP), DX
+	MOVQ  c+48(FP), BX
+	MOVQ  stepC+56(FP), SI
+	MOVQ  tiles+72(FP), SI
+	TESTQ SI, SI
+	JZ    done
+
+tile:
 	MOVQ   a+0(FP), DI
+	MOVQ   DX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	TESTQ  R9, R9
+	JZ     store
+
+loop:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (DI), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	ADDQ         AX, R8
+	ADDQ         CX, DI
+	DECQ         R9
+	JNZ          loop
+
+store:
+	MOVQ         BX, DI
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (DI), Z4, Z4
+	VMOVUPS Z4, (DI)
+	VADDPS  64(DI), Z5, Z5
+	VMOVUPS Z5, 64(DI)
+	JMP     next
+
+overwrite:
+	VMOVUPS Z4, (DI)
+	VMOVUPS Z5, 64(DI)
+
+next:
+	MOVQ tileB+40(FP), DI
+	ADDQ DI, DX
+	ADDQ $0x00000080, BX
+	DECQ SI
+	JNZ  tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func strip2x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+// Requires: AVX, AVX512F
+TEXT ·strip2x16AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	MOVQ   BX, R10
+	MOVQ   depth+64(FP), R11
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	TESTQ  R11, R11
+	JZ     store
+
+loop:
+	VMOVUPS      (R10), Z0
+	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R9)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	ADDQ         AX, R10
+	ADDQ         DX, R9
+	DECQ         R11
+	JNZ          loop
+
+store:
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z5, Z5
+	VMOVUPS Z5, (R9)
+	JMP     next
+
+overwrite:
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000040, SI
+	DECQ R8
+	JNZ  tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func strip2x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+// Requires: AVX, AVX512F
+TEXT ·strip2x32AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	MOVQ   BX, R10
+	MOVQ   depth+64(FP), R11
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	TESTQ  SI, SI
+	TESTQ  R11, R11
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VBROADCASTSS (DI), Z2
+	VMOVUPS      (R10), Z0
+	VMOVUPS      64(R10), Z1
+	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (DI)(DX*1), Z3
+	VBROADCASTSS (R9)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	DECQ         SI
+	ADDQ         AX, R10
+	ADDQ         DX, R9
+	DECQ         R11
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
 	VMULPS       Z0, Z5, Z5
-	VADDPS       64(AX), Z5, Z5
-	VMOVUPS      Z5, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
 	VMULPS       Z0, Z7, Z7
-	VADDPS       64(AX), Z7, Z7
-	VMOVUPS      Z7, 64(AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	VADDPS  64(R9), Z5, Z5
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	VADDPS  64(R9), Z7, Z7
+	VMOVUPS Z7, 64(R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
-	VMULPS  Z0, Z7, Z7
-	VMOVUPS Z7, 64(AX)
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000080, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile3x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip3x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile3x16AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
+TEXT ·strip3x16AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	MOVQ   BX, R10
+	MOVQ   depth+64(FP), R11
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
-	TESTQ  SI, SI
+	TESTQ  R11, R11
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VBROADCASTSS (DI), Z2
+	VMOVUPS      (R10), Z0
+	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (DI)(DX*1), Z3
+	VBROADCASTSS (R9)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (DI)(DX*2), Z2
+	VBROADCASTSS (R9)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	DECQ         SI
+	ADDQ         AX, R10
+	ADDQ         DX, R9
+	DECQ         R11
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z5, Z5
-	VADDPS       (AX), Z5, Z5
-	VMOVUPS      Z5, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z5, Z5
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000040, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile3x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip3x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile3x32AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
+TEXT ·strip3x32AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	MOVQ   BX, R10
+	MOVQ   depth+64(FP), R11
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
-	TESTQ  SI, SI
+	TESTQ  R11, R11
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VBROADCASTSS (DI), Z2
+	VMOVUPS      (R10), Z0
+	VMOVUPS      64(R10), Z1
+	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (DI)(DX*1), Z3
+	VBROADCASTSS (R9)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (DI)(DX*2), Z2
+	VBROADCASTSS (R9)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	DECQ         SI
+	ADDQ         AX, R10
+	ADDQ         DX, R9
+	DECQ         R11
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
 	VMULPS       Z0, Z5, Z5
-	VADDPS       64(AX), Z5, Z5
-	VMOVUPS      Z5, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
 	VMULPS       Z0, Z7, Z7
-	VADDPS       64(AX), Z7, Z7
-	VMOVUPS      Z7, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z8, Z8
-	VADDPS       (AX), Z8, Z8
-	VMOVUPS      Z8, (AX)
 	VMULPS       Z0, Z9, Z9
-	VADDPS       64(AX), Z9, Z9
-	VMOVUPS      Z9, 64(AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	VADDPS  64(R9), Z5, Z5
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	VADDPS  64(R9), Z7, Z7
+	VMOVUPS Z7, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z8, Z8
+	VMOVUPS Z8, (R9)
+	VADDPS  64(R9), Z9, Z9
+	VMOVUPS Z9, 64(R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
-	VMULPS  Z0, Z7, Z7
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z8, Z8
-	VMOVUPS Z8, (AX)
-	VMULPS  Z0, Z9, Z9
-	VMOVUPS Z9, 64(AX)
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000080, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile4x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip4x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile4x16AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
+TEXT ·strip4x16AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   BX, R11
+	MOVQ   depth+64(FP), R12
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-	TESTQ  SI, SI
+	TESTQ  R12, R12
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VBROADCASTSS (DI), Z2
+	VMOVUPS      (R11), Z0
+	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (DI)(DX*1), Z3
+	VBROADCASTSS (R9)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (DI)(DX*2), Z2
+	VBROADCASTSS (R9)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R8), Z3
+	VBROADCASTSS (R10), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	DECQ         SI
+	ADDQ         AX, R11
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	DECQ         R12
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z5, Z5
-	VADDPS       (AX), Z5, Z5
-	VMOVUPS      Z5, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z7, Z7
-	VADDPS       (AX), Z7, Z7
-	VMOVUPS      Z7, (AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z5, Z5
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z7, Z7
+	VMOVUPS Z7, (R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z7, Z7
-	VMOVUPS Z7, (AX)
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z7, (R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000040, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile4x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip4x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile4x32AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
+TEXT ·strip4x32AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   BX, R11
+	MOVQ   depth+64(FP), R12
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -1729,185 +2022,208 @@ TEXT ·tile4x32AVX512(SB), NOSPLIT, $0-69
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	TESTQ  SI, SI
+	TESTQ  R12, R12
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VBROADCASTSS (DI), Z2
+	VMOVUPS      (R11), Z0
+	VMOVUPS      64(R11), Z1
+	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (DI)(DX*1), Z3
+	VBROADCASTSS (R9)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (DI)(DX*2), Z2
+	VBROADCASTSS (R9)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z3
+	VBROADCASTSS (R10), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	DECQ         SI
+	ADDQ         AX, R11
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	DECQ         R12
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
 	VMULPS       Z0, Z5, Z5
-	VADDPS       64(AX), Z5, Z5
-	VMOVUPS      Z5, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
 	VMULPS       Z0, Z7, Z7
-	VADDPS       64(AX), Z7, Z7
-	VMOVUPS      Z7, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z8, Z8
-	VADDPS       (AX), Z8, Z8
-	VMOVUPS      Z8, (AX)
 	VMULPS       Z0, Z9, Z9
-	VADDPS       64(AX), Z9, Z9
-	VMOVUPS      Z9, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z10, Z10
-	VADDPS       (AX), Z10, Z10
-	VMOVUPS      Z10, (AX)
 	VMULPS       Z0, Z11, Z11
-	VADDPS       64(AX), Z11, Z11
-	VMOVUPS      Z11, 64(AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	VADDPS  64(R9), Z5, Z5
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	VADDPS  64(R9), Z7, Z7
+	VMOVUPS Z7, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z8, Z8
+	VMOVUPS Z8, (R9)
+	VADDPS  64(R9), Z9, Z9
+	VMOVUPS Z9, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z10, Z10
+	VMOVUPS Z10, (R9)
+	VADDPS  64(R9), Z11, Z11
+	VMOVUPS Z11, 64(R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
-	VMULPS  Z0, Z7, Z7
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z8, Z8
-	VMOVUPS Z8, (AX)
-	VMULPS  Z0, Z9, Z9
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z10, Z10
-	VMOVUPS Z10, (AX)
-	VMULPS  Z0, Z11, Z11
-	VMOVUPS Z11, 64(AX)
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, 64(R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000080, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile5x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip5x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile5x16AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
+TEXT ·strip5x16AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   BX, R11
+	MOVQ   depth+64(FP), R12
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
-	TESTQ  SI, SI
+	TESTQ  R12, R12
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VBROADCASTSS (DI), Z2
+	VMOVUPS      (R11), Z0
+	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (DI)(DX*1), Z3
+	VBROADCASTSS (R9)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (DI)(DX*2), Z2
+	VBROADCASTSS (R9)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R8), Z3
+	VBROADCASTSS (R10), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R8)(DX*1), Z2
+	VBROADCASTSS (R10)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	DECQ         SI
+	ADDQ         AX, R11
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	DECQ         R12
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z5, Z5
-	VADDPS       (AX), Z5, Z5
-	VMOVUPS      Z5, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z7, Z7
-	VADDPS       (AX), Z7, Z7
-	VMOVUPS      Z7, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z8, Z8
-	VADDPS       (AX), Z8, Z8
-	VMOVUPS      Z8, (AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z5, Z5
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z7, Z7
+	VMOVUPS Z7, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z8, Z8
+	VMOVUPS Z8, (R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z7, Z7
-	VMOVUPS Z7, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z8, Z8
-	VMOVUPS Z8, (AX)
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z7, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z8, (R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000040, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile5x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip5x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile5x32AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
+TEXT ·strip5x32AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   BX, R11
+	MOVQ   depth+64(FP), R12
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -1918,210 +2234,230 @@ TEXT ·tile5x32AVX512(SB), NOSPLIT, $0-69
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
-	TESTQ  SI, SI
+	TESTQ  R12, R12
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VBROADCASTSS (DI), Z2
+	VMOVUPS      (R11), Z0
+	VMOVUPS      64(R11), Z1
+	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (DI)(DX*1), Z3
+	VBROADCASTSS (R9)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (DI)(DX*2), Z2
+	VBROADCASTSS (R9)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z3
+	VBROADCASTSS (R10), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
+	VBROADCASTSS (R10)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	DECQ         SI
+	ADDQ         AX, R11
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	DECQ         R12
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
 	VMULPS       Z0, Z5, Z5
-	VADDPS       64(AX), Z5, Z5
-	VMOVUPS      Z5, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
 	VMULPS       Z0, Z7, Z7
-	VADDPS       64(AX), Z7, Z7
-	VMOVUPS      Z7, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z8, Z8
-	VADDPS       (AX), Z8, Z8
-	VMOVUPS      Z8, (AX)
 	VMULPS       Z0, Z9, Z9
-	VADDPS       64(AX), Z9, Z9
-	VMOVUPS      Z9, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z10, Z10
-	VADDPS       (AX), Z10, Z10
-	VMOVUPS      Z10, (AX)
 	VMULPS       Z0, Z11, Z11
-	VADDPS       64(AX), Z11, Z11
-	VMOVUPS      Z11, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z12, Z12
-	VADDPS       (AX), Z12, Z12
-	VMOVUPS      Z12, (AX)
 	VMULPS       Z0, Z13, Z13
-	VADDPS       64(AX), Z13, Z13
-	VMOVUPS      Z13, 64(AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	VADDPS  64(R9), Z5, Z5
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	VADDPS  64(R9), Z7, Z7
+	VMOVUPS Z7, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z8, Z8
+	VMOVUPS Z8, (R9)
+	VADDPS  64(R9), Z9, Z9
+	VMOVUPS Z9, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z10, Z10
+	VMOVUPS Z10, (R9)
+	VADDPS  64(R9), Z11, Z11
+	VMOVUPS Z11, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z12, Z12
+	VMOVUPS Z12, (R9)
+	VADDPS  64(R9), Z13, Z13
+	VMOVUPS Z13, 64(R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
-	VMULPS  Z0, Z7, Z7
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z8, Z8
-	VMOVUPS Z8, (AX)
-	VMULPS  Z0, Z9, Z9
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z10, Z10
-	VMOVUPS Z10, (AX)
-	VMULPS  Z0, Z11, Z11
-	VMOVUPS Z11, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z12, Z12
-	VMOVUPS Z12, (AX)
-	VMULPS  Z0, Z13, Z13
-	VMOVUPS Z13, 64(AX)
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, 64(R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000080, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile6x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip6x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile6x16AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
+TEXT ·strip6x16AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   BX, R11
+	MOVQ   depth+64(FP), R12
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
-	TESTQ  SI, SI
+	TESTQ  R12, R12
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VBROADCASTSS (DI), Z2
+	VMOVUPS      (R11), Z0
+	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (DI)(DX*1), Z3
+	VBROADCASTSS (R9)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (DI)(DX*2), Z2
+	VBROADCASTSS (R9)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R8), Z3
+	VBROADCASTSS (R10), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R8)(DX*1), Z2
+	VBROADCASTSS (R10)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R8)(DX*2), Z3
+	VBROADCASTSS (R10)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	DECQ         SI
+	ADDQ         AX, R11
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	DECQ         R12
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z5, Z5
-	VADDPS       (AX), Z5, Z5
-	VMOVUPS      Z5, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z7, Z7
-	VADDPS       (AX), Z7, Z7
-	VMOVUPS      Z7, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z8, Z8
-	VADDPS       (AX), Z8, Z8
-	VMOVUPS      Z8, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z9, Z9
-	VADDPS       (AX), Z9, Z9
-	VMOVUPS      Z9, (AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z5, Z5
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z7, Z7
+	VMOVUPS Z7, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z8, Z8
+	VMOVUPS Z8, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z9, Z9
+	VMOVUPS Z9, (R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z7, Z7
-	VMOVUPS Z7, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z8, Z8
-	VMOVUPS Z8, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z9, Z9
-	VMOVUPS Z9, (AX)
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z7, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z8, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z9, (R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000040, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile6x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip6x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile6x32AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
+TEXT ·strip6x32AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	MOVQ   BX, R11
+	MOVQ   depth+64(FP), R12
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -2134,133 +2470,139 @@ TEXT ·tile6x32AVX512(SB), NOSPLIT, $0-69
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	TESTQ  SI, SI
+	TESTQ  R12, R12
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VBROADCASTSS (DI), Z2
+	VMOVUPS      (R11), Z0
+	VMOVUPS      64(R11), Z1
+	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (DI)(DX*1), Z3
+	VBROADCASTSS (R9)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (DI)(DX*2), Z2
+	VBROADCASTSS (R9)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z3
+	VBROADCASTSS (R10), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
+	VBROADCASTSS (R10)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z3
+	VBROADCASTSS (R10)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	DECQ         SI
+	ADDQ         AX, R11
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	DECQ         R12
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
 	VMULPS       Z0, Z5, Z5
-	VADDPS       64(AX), Z5, Z5
-	VMOVUPS      Z5, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
 	VMULPS       Z0, Z7, Z7
-	VADDPS       64(AX), Z7, Z7
-	VMOVUPS      Z7, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z8, Z8
-	VADDPS       (AX), Z8, Z8
-	VMOVUPS      Z8, (AX)
 	VMULPS       Z0, Z9, Z9
-	VADDPS       64(AX), Z9, Z9
-	VMOVUPS      Z9, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z10, Z10
-	VADDPS       (AX), Z10, Z10
-	VMOVUPS      Z10, (AX)
 	VMULPS       Z0, Z11, Z11
-	VADDPS       64(AX), Z11, Z11
-	VMOVUPS      Z11, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z12, Z12
-	VADDPS       (AX), Z12, Z12
-	VMOVUPS      Z12, (AX)
 	VMULPS       Z0, Z13, Z13
-	VADDPS       64(AX), Z13, Z13
-	VMOVUPS      Z13, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z14, Z14
-	VADDPS       (AX), Z14, Z14
-	VMOVUPS      Z14, (AX)
 	VMULPS       Z0, Z15, Z15
-	VADDPS       64(AX), Z15, Z15
-	VMOVUPS      Z15, 64(AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	VADDPS  64(R9), Z5, Z5
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	VADDPS  64(R9), Z7, Z7
+	VMOVUPS Z7, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z8, Z8
+	VMOVUPS Z8, (R9)
+	VADDPS  64(R9), Z9, Z9
+	VMOVUPS Z9, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z10, Z10
+	VMOVUPS Z10, (R9)
+	VADDPS  64(R9), Z11, Z11
+	VMOVUPS Z11, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z12, Z12
+	VMOVUPS Z12, (R9)
+	VADDPS  64(R9), Z13, Z13
+	VMOVUPS Z13, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z14, Z14
+	VMOVUPS Z14, (R9)
+	VADDPS  64(R9), Z15, Z15
+	VMOVUPS Z15, 64(R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
-	VMULPS  Z0, Z7, Z7
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z8, Z8
-	VMOVUPS Z8, (AX)
-	VMULPS  Z0, Z9, Z9
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z10, Z10
-	VMOVUPS Z10, (AX)
-	VMULPS  Z0, Z11, Z11
-	VMOVUPS Z11, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z12, Z12
-	VMOVUPS Z12, (AX)
-	VMULPS  Z0, Z13, Z13
-	VMOVUPS Z13, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z14, Z14
-	VMOVUPS Z14, (AX)
-	VMULPS  Z0, Z15, Z15
-	VMOVUPS Z15, 64(AX)
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z14, (R9)
+	VMOVUPS Z15, 64(R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000080, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile7x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip7x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile7x16AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
-	LEAQ   (R8)(DX*2), R9
-	ADDQ   DX, R9
+TEXT ·strip7x16AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	LEAQ   (R10)(CX*2), R11
+	ADDQ   CX, R11
+	MOVQ   BX, R12
+	MOVQ   depth+64(FP), R13
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -2268,106 +2610,117 @@ TEXT ·tile7x16AVX512(SB), NOSPLIT, $0-69
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
-	TESTQ  SI, SI
+	TESTQ  R13, R13
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VBROADCASTSS (DI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (DI)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (DI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R8), Z3
-	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R8)(DX*2), Z3
-	VFMADD231PS  Z0, Z3, Z9
+	VMOVUPS      (R12), Z0
 	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R9)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R9)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         BX, R9
-	DECQ         SI
+	ADDQ         AX, R12
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	ADDQ         DX, R11
+	DECQ         R13
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z5, Z5
-	VADDPS       (AX), Z5, Z5
-	VMOVUPS      Z5, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z7, Z7
-	VADDPS       (AX), Z7, Z7
-	VMOVUPS      Z7, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z8, Z8
-	VADDPS       (AX), Z8, Z8
-	VMOVUPS      Z8, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z9, Z9
-	VADDPS       (AX), Z9, Z9
-	VMOVUPS      Z9, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z10, Z10
-	VADDPS       (AX), Z10, Z10
-	VMOVUPS      Z10, (AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z5, Z5
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z7, Z7
+	VMOVUPS Z7, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z8, Z8
+	VMOVUPS Z8, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z9, Z9
+	VMOVUPS Z9, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z10, Z10
+	VMOVUPS Z10, (R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z7, Z7
-	VMOVUPS Z7, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z8, Z8
-	VMOVUPS Z8, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z9, Z9
-	VMOVUPS Z9, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z10, Z10
-	VMOVUPS Z10, (AX)
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z7, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z8, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z9, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z10, (R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000040, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile7x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip7x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile7x32AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
-	LEAQ   (R8)(DX*2), R9
-	ADDQ   DX, R9
+TEXT ·strip7x32AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	LEAQ   (R10)(CX*2), R11
+	ADDQ   CX, R11
+	MOVQ   BX, R12
+	MOVQ   depth+64(FP), R13
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -2382,149 +2735,153 @@ TEXT ·tile7x32AVX512(SB), NOSPLIT, $0-69
 	VPXORD Z15, Z15, Z15
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
-	TESTQ  SI, SI
+	TESTQ  R13, R13
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VBROADCASTSS (DI), Z2
+	VMOVUPS      (R12), Z0
+	VMOVUPS      64(R12), Z1
+	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (DI)(DX*1), Z3
+	VBROADCASTSS (R9)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (DI)(DX*2), Z2
+	VBROADCASTSS (R9)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z3
+	VBROADCASTSS (R10), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
+	VBROADCASTSS (R10)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z3
+	VBROADCASTSS (R10)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R9), Z2
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         BX, R9
-	DECQ         SI
+	ADDQ         AX, R12
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	ADDQ         DX, R11
+	DECQ         R13
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
 	VMULPS       Z0, Z5, Z5
-	VADDPS       64(AX), Z5, Z5
-	VMOVUPS      Z5, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
 	VMULPS       Z0, Z7, Z7
-	VADDPS       64(AX), Z7, Z7
-	VMOVUPS      Z7, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z8, Z8
-	VADDPS       (AX), Z8, Z8
-	VMOVUPS      Z8, (AX)
 	VMULPS       Z0, Z9, Z9
-	VADDPS       64(AX), Z9, Z9
-	VMOVUPS      Z9, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z10, Z10
-	VADDPS       (AX), Z10, Z10
-	VMOVUPS      Z10, (AX)
 	VMULPS       Z0, Z11, Z11
-	VADDPS       64(AX), Z11, Z11
-	VMOVUPS      Z11, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z12, Z12
-	VADDPS       (AX), Z12, Z12
-	VMOVUPS      Z12, (AX)
 	VMULPS       Z0, Z13, Z13
-	VADDPS       64(AX), Z13, Z13
-	VMOVUPS      Z13, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z14, Z14
-	VADDPS       (AX), Z14, Z14
-	VMOVUPS      Z14, (AX)
 	VMULPS       Z0, Z15, Z15
-	VADDPS       64(AX), Z15, Z15
-	VMOVUPS      Z15, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z16, Z16
-	VADDPS       (AX), Z16, Z16
-	VMOVUPS      Z16, (AX)
 	VMULPS       Z0, Z17, Z17
-	VADDPS       64(AX), Z17, Z17
-	VMOVUPS      Z17, 64(AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	VADDPS  64(R9), Z5, Z5
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	VADDPS  64(R9), Z7, Z7
+	VMOVUPS Z7, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z8, Z8
+	VMOVUPS Z8, (R9)
+	VADDPS  64(R9), Z9, Z9
+	VMOVUPS Z9, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z10, Z10
+	VMOVUPS Z10, (R9)
+	VADDPS  64(R9), Z11, Z11
+	VMOVUPS Z11, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z12, Z12
+	VMOVUPS Z12, (R9)
+	VADDPS  64(R9), Z13, Z13
+	VMOVUPS Z13, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z14, Z14
+	VMOVUPS Z14, (R9)
+	VADDPS  64(R9), Z15, Z15
+	VMOVUPS Z15, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z16, Z16
+	VMOVUPS Z16, (R9)
+	VADDPS  64(R9), Z17, Z17
+	VMOVUPS Z17, 64(R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
-	VMULPS  Z0, Z7, Z7
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z8, Z8
-	VMOVUPS Z8, (AX)
-	VMULPS  Z0, Z9, Z9
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z10, Z10
-	VMOVUPS Z10, (AX)
-	VMULPS  Z0, Z11, Z11
-	VMOVUPS Z11, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z12, Z12
-	VMOVUPS Z12, (AX)
-	VMULPS  Z0, Z13, Z13
-	VMOVUPS Z13, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z14, Z14
-	VMOVUPS Z14, (AX)
-	VMULPS  Z0, Z15, Z15
-	VMOVUPS Z15, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z16, Z16
-	VMOVUPS Z16, (AX)
-	VMULPS  Z0, Z17, Z17
-	VMOVUPS Z17, 64(AX)
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z14, (R9)
+	VMOVUPS Z15, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z16, (R9)
+	VMOVUPS Z17, 64(R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000080, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile8x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip8x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile8x16AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
-	LEAQ   (R8)(DX*2), R9
-	ADDQ   DX, R9
+TEXT ·strip8x16AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	LEAQ   (R10)(CX*2), R11
+	ADDQ   CX, R11
+	MOVQ   BX, R12
+	MOVQ   depth+64(FP), R13
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -2533,115 +2890,125 @@ TEXT ·tile8x16AVX512(SB), NOSPLIT, $0-69
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-	TESTQ  SI, SI
+	TESTQ  R13, R13
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VBROADCASTSS (DI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (DI)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (DI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R8), Z3
-	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R8)(DX*2), Z3
-	VFMADD231PS  Z0, Z3, Z9
+	VMOVUPS      (R12), Z0
 	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R9)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R9)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS (R9)(DX*1), Z3
+	VBROADCASTSS (R11)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         BX, R9
-	DECQ         SI
+	ADDQ         AX, R12
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	ADDQ         DX, R11
+	DECQ         R13
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z5, Z5
-	VADDPS       (AX), Z5, Z5
-	VMOVUPS      Z5, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z7, Z7
-	VADDPS       (AX), Z7, Z7
-	VMOVUPS      Z7, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z8, Z8
-	VADDPS       (AX), Z8, Z8
-	VMOVUPS      Z8, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z9, Z9
-	VADDPS       (AX), Z9, Z9
-	VMOVUPS      Z9, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z10, Z10
-	VADDPS       (AX), Z10, Z10
-	VMOVUPS      Z10, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z11, Z11
-	VADDPS       (AX), Z11, Z11
-	VMOVUPS      Z11, (AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z5, Z5
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z7, Z7
+	VMOVUPS Z7, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z8, Z8
+	VMOVUPS Z8, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z9, Z9
+	VMOVUPS Z9, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z10, Z10
+	VMOVUPS Z10, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z11, Z11
+	VMOVUPS Z11, (R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z7, Z7
-	VMOVUPS Z7, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z8, Z8
-	VMOVUPS Z8, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z9, Z9
-	VMOVUPS Z9, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z10, Z10
-	VMOVUPS Z10, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z11, Z11
-	VMOVUPS Z11, (AX)
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z7, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z8, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z9, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z10, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z11, (R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000040, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile8x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip8x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile8x32AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
-	LEAQ   (R8)(DX*2), R9
-	ADDQ   DX, R9
+TEXT ·strip8x32AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	LEAQ   (R10)(CX*2), R11
+	ADDQ   CX, R11
+	MOVQ   BX, R12
+	MOVQ   depth+64(FP), R13
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -2658,164 +3025,166 @@ TEXT ·tile8x32AVX512(SB), NOSPLIT, $0-69
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
-	TESTQ  SI, SI
+	TESTQ  R13, R13
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VBROADCASTSS (DI), Z2
+	VMOVUPS      (R12), Z0
+	VMOVUPS      64(R12), Z1
+	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (DI)(DX*1), Z3
+	VBROADCASTSS (R9)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (DI)(DX*2), Z2
+	VBROADCASTSS (R9)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z3
+	VBROADCASTSS (R10), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
+	VBROADCASTSS (R10)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z3
+	VBROADCASTSS (R10)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R9), Z2
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z3
+	VBROADCASTSS (R11)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         BX, R9
-	DECQ         SI
+	ADDQ         AX, R12
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	ADDQ         DX, R11
+	DECQ         R13
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
 	VMULPS       Z0, Z5, Z5
-	VADDPS       64(AX), Z5, Z5
-	VMOVUPS      Z5, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
 	VMULPS       Z0, Z7, Z7
-	VADDPS       64(AX), Z7, Z7
-	VMOVUPS      Z7, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z8, Z8
-	VADDPS       (AX), Z8, Z8
-	VMOVUPS      Z8, (AX)
 	VMULPS       Z0, Z9, Z9
-	VADDPS       64(AX), Z9, Z9
-	VMOVUPS      Z9, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z10, Z10
-	VADDPS       (AX), Z10, Z10
-	VMOVUPS      Z10, (AX)
 	VMULPS       Z0, Z11, Z11
-	VADDPS       64(AX), Z11, Z11
-	VMOVUPS      Z11, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z12, Z12
-	VADDPS       (AX), Z12, Z12
-	VMOVUPS      Z12, (AX)
 	VMULPS       Z0, Z13, Z13
-	VADDPS       64(AX), Z13, Z13
-	VMOVUPS      Z13, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z14, Z14
-	VADDPS       (AX), Z14, Z14
-	VMOVUPS      Z14, (AX)
 	VMULPS       Z0, Z15, Z15
-	VADDPS       64(AX), Z15, Z15
-	VMOVUPS      Z15, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z16, Z16
-	VADDPS       (AX), Z16, Z16
-	VMOVUPS      Z16, (AX)
 	VMULPS       Z0, Z17, Z17
-	VADDPS       64(AX), Z17, Z17
-	VMOVUPS      Z17, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z18, Z18
-	VADDPS       (AX), Z18, Z18
-	VMOVUPS      Z18, (AX)
 	VMULPS       Z0, Z19, Z19
-	VADDPS       64(AX), Z19, Z19
-	VMOVUPS      Z19, 64(AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	VADDPS  64(R9), Z5, Z5
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	VADDPS  64(R9), Z7, Z7
+	VMOVUPS Z7, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z8, Z8
+	VMOVUPS Z8, (R9)
+	VADDPS  64(R9), Z9, Z9
+	VMOVUPS Z9, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z10, Z10
+	VMOVUPS Z10, (R9)
+	VADDPS  64(R9), Z11, Z11
+	VMOVUPS Z11, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z12, Z12
+	VMOVUPS Z12, (R9)
+	VADDPS  64(R9), Z13, Z13
+	VMOVUPS Z13, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z14, Z14
+	VMOVUPS Z14, (R9)
+	VADDPS  64(R9), Z15, Z15
+	VMOVUPS Z15, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z16, Z16
+	VMOVUPS Z16, (R9)
+	VADDPS  64(R9), Z17, Z17
+	VMOVUPS Z17, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z18, Z18
+	VMOVUPS Z18, (R9)
+	VADDPS  64(R9), Z19, Z19
+	VMOVUPS Z19, 64(R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
-	VMULPS  Z0, Z7, Z7
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z8, Z8
-	VMOVUPS Z8, (AX)
-	VMULPS  Z0, Z9, Z9
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z10, Z10
-	VMOVUPS Z10, (AX)
-	VMULPS  Z0, Z11, Z11
-	VMOVUPS Z11, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z12, Z12
-	VMOVUPS Z12, (AX)
-	VMULPS  Z0, Z13, Z13
-	VMOVUPS Z13, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z14, Z14
-	VMOVUPS Z14, (AX)
-	VMULPS  Z0, Z15, Z15
-	VMOVUPS Z15, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z16, Z16
-	VMOVUPS Z16, (AX)
-	VMULPS  Z0, Z17, Z17
-	VMOVUPS Z17, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z18, Z18
-	VMOVUPS Z18, (AX)
-	VMULPS  Z0, Z19, Z19
-	VMOVUPS Z19, 64(AX)
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z14, (R9)
+	VMOVUPS Z15, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z16, (R9)
+	VMOVUPS Z17, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z18, (R9)
+	VMOVUPS Z19, 64(R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000080, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile9x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip9x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile9x16AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
-	LEAQ   (R8)(DX*2), R9
-	ADDQ   DX, R9
+TEXT ·strip9x16AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	LEAQ   (R10)(CX*2), R11
+	ADDQ   CX, R11
+	MOVQ   BX, R12
+	MOVQ   depth+64(FP), R13
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -2825,124 +3194,133 @@ TEXT ·tile9x16AVX512(SB), NOSPLIT, $0-69
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
-	TESTQ  SI, SI
+	TESTQ  R13, R13
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VBROADCASTSS (DI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (DI)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (DI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R8), Z3
-	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R8)(DX*2), Z3
-	VFMADD231PS  Z0, Z3, Z9
+	VMOVUPS      (R12), Z0
 	VBROADCASTSS (R9), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R9)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R9)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS (R9)(DX*1), Z3
+	VBROADCASTSS (R11)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS (R9)(DX*2), Z2
+	VBROADCASTSS (R11)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         BX, R9
-	DECQ         SI
+	ADDQ         AX, R12
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	ADDQ         DX, R11
+	DECQ         R13
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z5, Z5
-	VADDPS       (AX), Z5, Z5
-	VMOVUPS      Z5, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z7, Z7
-	VADDPS       (AX), Z7, Z7
-	VMOVUPS      Z7, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z8, Z8
-	VADDPS       (AX), Z8, Z8
-	VMOVUPS      Z8, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z9, Z9
-	VADDPS       (AX), Z9, Z9
-	VMOVUPS      Z9, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z10, Z10
-	VADDPS       (AX), Z10, Z10
-	VMOVUPS      Z10, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z11, Z11
-	VADDPS       (AX), Z11, Z11
-	VMOVUPS      Z11, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z12, Z12
-	VADDPS       (AX), Z12, Z12
-	VMOVUPS      Z12, (AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z5, Z5
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z7, Z7
+	VMOVUPS Z7, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z8, Z8
+	VMOVUPS Z8, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z9, Z9
+	VMOVUPS Z9, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z10, Z10
+	VMOVUPS Z10, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z11, Z11
+	VMOVUPS Z11, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z12, Z12
+	VMOVUPS Z12, (R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z7, Z7
-	VMOVUPS Z7, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z8, Z8
-	VMOVUPS Z8, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z9, Z9
-	VMOVUPS Z9, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z10, Z10
-	VMOVUPS Z10, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z11, Z11
-	VMOVUPS Z11, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z12, Z12
-	VMOVUPS Z12, (AX)
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z7, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z8, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z9, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z10, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z11, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z12, (R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000040, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile9x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip9x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile9x32AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
-	LEAQ   (R8)(DX*2), R9
-	ADDQ   DX, R9
+TEXT ·strip9x32AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	LEAQ   (R10)(CX*2), R11
+	ADDQ   CX, R11
+	MOVQ   BX, R12
+	MOVQ   depth+64(FP), R13
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -2961,181 +3339,181 @@ TEXT ·tile9x32AVX512(SB), NOSPLIT, $0-69
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
-	TESTQ  SI, SI
+	TESTQ  R13, R13
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VBROADCASTSS (DI), Z2
+	VMOVUPS      (R12), Z0
+	VMOVUPS      64(R12), Z1
+	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (DI)(DX*1), Z3
+	VBROADCASTSS (R9)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (DI)(DX*2), Z2
+	VBROADCASTSS (R9)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z3
+	VBROADCASTSS (R10), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
+	VBROADCASTSS (R10)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z3
+	VBROADCASTSS (R10)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R9), Z2
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z3
+	VBROADCASTSS (R11)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
+	VBROADCASTSS (R11)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         BX, R9
-	DECQ         SI
+	ADDQ         AX, R12
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	ADDQ         DX, R11
+	DECQ         R13
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
 	VMULPS       Z0, Z5, Z5
-	VADDPS       64(AX), Z5, Z5
-	VMOVUPS      Z5, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
 	VMULPS       Z0, Z7, Z7
-	VADDPS       64(AX), Z7, Z7
-	VMOVUPS      Z7, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z8, Z8
-	VADDPS       (AX), Z8, Z8
-	VMOVUPS      Z8, (AX)
 	VMULPS       Z0, Z9, Z9
-	VADDPS       64(AX), Z9, Z9
-	VMOVUPS      Z9, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z10, Z10
-	VADDPS       (AX), Z10, Z10
-	VMOVUPS      Z10, (AX)
 	VMULPS       Z0, Z11, Z11
-	VADDPS       64(AX), Z11, Z11
-	VMOVUPS      Z11, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z12, Z12
-	VADDPS       (AX), Z12, Z12
-	VMOVUPS      Z12, (AX)
 	VMULPS       Z0, Z13, Z13
-	VADDPS       64(AX), Z13, Z13
-	VMOVUPS      Z13, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z14, Z14
-	VADDPS       (AX), Z14, Z14
-	VMOVUPS      Z14, (AX)
 	VMULPS       Z0, Z15, Z15
-	VADDPS       64(AX), Z15, Z15
-	VMOVUPS      Z15, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z16, Z16
-	VADDPS       (AX), Z16, Z16
-	VMOVUPS      Z16, (AX)
 	VMULPS       Z0, Z17, Z17
-	VADDPS       64(AX), Z17, Z17
-	VMOVUPS      Z17, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z18, Z18
-	VADDPS       (AX), Z18, Z18
-	VMOVUPS      Z18, (AX)
 	VMULPS       Z0, Z19, Z19
-	VADDPS       64(AX), Z19, Z19
-	VMOVUPS      Z19, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z20, Z20
-	VADDPS       (AX), Z20, Z20
-	VMOVUPS      Z20, (AX)
 	VMULPS       Z0, Z21, Z21
-	VADDPS       64(AX), Z21, Z21
-	VMOVUPS      Z21, 64(AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	VADDPS  64(R9), Z5, Z5
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	VADDPS  64(R9), Z7, Z7
+	VMOVUPS Z7, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z8, Z8
+	VMOVUPS Z8, (R9)
+	VADDPS  64(R9), Z9, Z9
+	VMOVUPS Z9, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z10, Z10
+	VMOVUPS Z10, (R9)
+	VADDPS  64(R9), Z11, Z11
+	VMOVUPS Z11, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z12, Z12
+	VMOVUPS Z12, (R9)
+	VADDPS  64(R9), Z13, Z13
+	VMOVUPS Z13, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z14, Z14
+	VMOVUPS Z14, (R9)
+	VADDPS  64(R9), Z15, Z15
+	VMOVUPS Z15, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z16, Z16
+	VMOVUPS Z16, (R9)
+	VADDPS  64(R9), Z17, Z17
+	VMOVUPS Z17, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z18, Z18
+	VMOVUPS Z18, (R9)
+	VADDPS  64(R9), Z19, Z19
+	VMOVUPS Z19, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z20, Z20
+	VMOVUPS Z20, (R9)
+	VADDPS  64(R9), Z21, Z21
+	VMOVUPS Z21, 64(R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
-	VMULPS  Z0, Z7, Z7
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z8, Z8
-	VMOVUPS Z8, (AX)
-	VMULPS  Z0, Z9, Z9
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z10, Z10
-	VMOVUPS Z10, (AX)
-	VMULPS  Z0, Z11, Z11
-	VMOVUPS Z11, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z12, Z12
-	VMOVUPS Z12, (AX)
-	VMULPS  Z0, Z13, Z13
-	VMOVUPS Z13, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z14, Z14
-	VMOVUPS Z14, (AX)
-	VMULPS  Z0, Z15, Z15
-	VMOVUPS Z15, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z16, Z16
-	VMOVUPS Z16, (AX)
-	VMULPS  Z0, Z17, Z17
-	VMOVUPS Z17, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z18, Z18
-	VMOVUPS Z18, (AX)
-	VMULPS  Z0, Z19, Z19
-	VMOVUPS Z19, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z20, Z20
-	VMOVUPS Z20, (AX)
-	VMULPS  Z0, Z21, Z21
-	VMOVUPS Z21, 64(AX)
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z14, (R9)
+	VMOVUPS Z15, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z16, (R9)
+	VMOVUPS Z17, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z18, (R9)
+	VMOVUPS Z19, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z20, (R9)
+	VMOVUPS Z21, 64(R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000080, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile10x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip10x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile10x16AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
-	LEAQ   (R8)(DX*2), R9
-	ADDQ   DX, R9
-	LEAQ   (R9)(DX*2), R10
-	ADDQ   DX, R10
+TEXT ·strip10x16AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	LEAQ   (R10)(CX*2), R11
+	ADDQ   CX, R11
+	LEAQ   (R11)(CX*2), R12
+	ADDQ   CX, R12
+	MOVQ   BX, R13
+	MOVQ   depth+64(FP), R14
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -3146,136 +3524,144 @@ TEXT ·tile10x16AVX512(SB), NOSPLIT, $0-69
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
-	TESTQ  SI, SI
+	TESTQ  R14, R14
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VBROADCASTSS (DI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (DI)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (DI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R8), Z3
-	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R8)(DX*2), Z3
-	VFMADD231PS  Z0, Z3, Z9
+	VMOVUPS      (R13), Z0
 	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS (R9)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R9)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R9)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
 	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS (R12), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         BX, R9
-	ADDQ         BX, R10
-	DECQ         SI
+	ADDQ         AX, R13
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	ADDQ         DX, R11
+	ADDQ         DX, R12
+	DECQ         R14
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z5, Z5
-	VADDPS       (AX), Z5, Z5
-	VMOVUPS      Z5, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z7, Z7
-	VADDPS       (AX), Z7, Z7
-	VMOVUPS      Z7, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z8, Z8
-	VADDPS       (AX), Z8, Z8
-	VMOVUPS      Z8, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z9, Z9
-	VADDPS       (AX), Z9, Z9
-	VMOVUPS      Z9, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z10, Z10
-	VADDPS       (AX), Z10, Z10
-	VMOVUPS      Z10, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z11, Z11
-	VADDPS       (AX), Z11, Z11
-	VMOVUPS      Z11, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z12, Z12
-	VADDPS       (AX), Z12, Z12
-	VMOVUPS      Z12, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z13, Z13
-	VADDPS       (AX), Z13, Z13
-	VMOVUPS      Z13, (AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z5, Z5
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z7, Z7
+	VMOVUPS Z7, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z8, Z8
+	VMOVUPS Z8, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z9, Z9
+	VMOVUPS Z9, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z10, Z10
+	VMOVUPS Z10, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z11, Z11
+	VMOVUPS Z11, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z12, Z12
+	VMOVUPS Z12, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z13, Z13
+	VMOVUPS Z13, (R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z7, Z7
-	VMOVUPS Z7, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z8, Z8
-	VMOVUPS Z8, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z9, Z9
-	VMOVUPS Z9, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z10, Z10
-	VMOVUPS Z10, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z11, Z11
-	VMOVUPS Z11, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z12, Z12
-	VMOVUPS Z12, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z13, Z13
-	VMOVUPS Z13, (AX)
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z7, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z8, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z9, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z10, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z11, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z12, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z13, (R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000040, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile10x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip10x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile10x32AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
-	LEAQ   (R8)(DX*2), R9
-	ADDQ   DX, R9
-	LEAQ   (R9)(DX*2), R10
-	ADDQ   DX, R10
+TEXT ·strip10x32AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	LEAQ   (R10)(CX*2), R11
+	ADDQ   CX, R11
+	LEAQ   (R11)(CX*2), R12
+	ADDQ   CX, R12
+	MOVQ   BX, R13
+	MOVQ   depth+64(FP), R14
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -3296,197 +3682,195 @@ TEXT ·tile10x32AVX512(SB), NOSPLIT, $0-69
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
-	TESTQ  SI, SI
+	TESTQ  R14, R14
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VBROADCASTSS (DI), Z2
+	VMOVUPS      (R13), Z0
+	VMOVUPS      64(R13), Z1
+	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (DI)(DX*1), Z3
+	VBROADCASTSS (R9)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (DI)(DX*2), Z2
+	VBROADCASTSS (R9)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z3
+	VBROADCASTSS (R10), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
+	VBROADCASTSS (R10)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z3
+	VBROADCASTSS (R10)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R9), Z2
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z3
+	VBROADCASTSS (R11)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
+	VBROADCASTSS (R11)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R10), Z3
+	VBROADCASTSS (R12), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         BX, R9
-	ADDQ         BX, R10
-	DECQ         SI
+	ADDQ         AX, R13
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	ADDQ         DX, R11
+	ADDQ         DX, R12
+	DECQ         R14
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
 	VMULPS       Z0, Z5, Z5
-	VADDPS       64(AX), Z5, Z5
-	VMOVUPS      Z5, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
 	VMULPS       Z0, Z7, Z7
-	VADDPS       64(AX), Z7, Z7
-	VMOVUPS      Z7, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z8, Z8
-	VADDPS       (AX), Z8, Z8
-	VMOVUPS      Z8, (AX)
 	VMULPS       Z0, Z9, Z9
-	VADDPS       64(AX), Z9, Z9
-	VMOVUPS      Z9, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z10, Z10
-	VADDPS       (AX), Z10, Z10
-	VMOVUPS      Z10, (AX)
 	VMULPS       Z0, Z11, Z11
-	VADDPS       64(AX), Z11, Z11
-	VMOVUPS      Z11, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z12, Z12
-	VADDPS       (AX), Z12, Z12
-	VMOVUPS      Z12, (AX)
 	VMULPS       Z0, Z13, Z13
-	VADDPS       64(AX), Z13, Z13
-	VMOVUPS      Z13, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z14, Z14
-	VADDPS       (AX), Z14, Z14
-	VMOVUPS      Z14, (AX)
 	VMULPS       Z0, Z15, Z15
-	VADDPS       64(AX), Z15, Z15
-	VMOVUPS      Z15, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z16, Z16
-	VADDPS       (AX), Z16, Z16
-	VMOVUPS      Z16, (AX)
 	VMULPS       Z0, Z17, Z17
-	VADDPS       64(AX), Z17, Z17
-	VMOVUPS      Z17, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z18, Z18
-	VADDPS       (AX), Z18, Z18
-	VMOVUPS      Z18, (AX)
 	VMULPS       Z0, Z19, Z19
-	VADDPS       64(AX), Z19, Z19
-	VMOVUPS      Z19, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z20, Z20
-	VADDPS       (AX), Z20, Z20
-	VMOVUPS      Z20, (AX)
 	VMULPS       Z0, Z21, Z21
-	VADDPS       64(AX), Z21, Z21
-	VMOVUPS      Z21, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z22, Z22
-	VADDPS       (AX), Z22, Z22
-	VMOVUPS      Z22, (AX)
 	VMULPS       Z0, Z23, Z23
-	VADDPS       64(AX), Z23, Z23
-	VMOVUPS      Z23, 64(AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	VADDPS  64(R9), Z5, Z5
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	VADDPS  64(R9), Z7, Z7
+	VMOVUPS Z7, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z8, Z8
+	VMOVUPS Z8, (R9)
+	VADDPS  64(R9), Z9, Z9
+	VMOVUPS Z9, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z10, Z10
+	VMOVUPS Z10, (R9)
+	VADDPS  64(R9), Z11, Z11
+	VMOVUPS Z11, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z12, Z12
+	VMOVUPS Z12, (R9)
+	VADDPS  64(R9), Z13, Z13
+	VMOVUPS Z13, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z14, Z14
+	VMOVUPS Z14, (R9)
+	VADDPS  64(R9), Z15, Z15
+	VMOVUPS Z15, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z16, Z16
+	VMOVUPS Z16, (R9)
+	VADDPS  64(R9), Z17, Z17
+	VMOVUPS Z17, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z18, Z18
+	VMOVUPS Z18, (R9)
+	VADDPS  64(R9), Z19, Z19
+	VMOVUPS Z19, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z20, Z20
+	VMOVUPS Z20, (R9)
+	VADDPS  64(R9), Z21, Z21
+	VMOVUPS Z21, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z22, Z22
+	VMOVUPS Z22, (R9)
+	VADDPS  64(R9), Z23, Z23
+	VMOVUPS Z23, 64(R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
-	VMULPS  Z0, Z7, Z7
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z8, Z8
-	VMOVUPS Z8, (AX)
-	VMULPS  Z0, Z9, Z9
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z10, Z10
-	VMOVUPS Z10, (AX)
-	VMULPS  Z0, Z11, Z11
-	VMOVUPS Z11, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z12, Z12
-	VMOVUPS Z12, (AX)
-	VMULPS  Z0, Z13, Z13
-	VMOVUPS Z13, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z14, Z14
-	VMOVUPS Z14, (AX)
-	VMULPS  Z0, Z15, Z15
-	VMOVUPS Z15, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z16, Z16
-	VMOVUPS Z16, (AX)
-	VMULPS  Z0, Z17, Z17
-	VMOVUPS Z17, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z18, Z18
-	VMOVUPS Z18, (AX)
-	VMULPS  Z0, Z19, Z19
-	VMOVUPS Z19, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z20, Z20
-	VMOVUPS Z20, (AX)
-	VMULPS  Z0, Z21, Z21
-	VMOVUPS Z21, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z22, Z22
-	VMOVUPS Z22, (AX)
-	VMULPS  Z0, Z23, Z23
-	VMOVUPS Z23, 64(AX)
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z14, (R9)
+	VMOVUPS Z15, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z16, (R9)
+	VMOVUPS Z17, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z18, (R9)
+	VMOVUPS Z19, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z20, (R9)
+	VMOVUPS Z21, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z22, (R9)
+	VMOVUPS Z23, 64(R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000080, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile11x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip11x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile11x16AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
-	LEAQ   (R8)(DX*2), R9
-	ADDQ   DX, R9
-	LEAQ   (R9)(DX*2), R10
-	ADDQ   DX, R10
+TEXT ·strip11x16AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	LEAQ   (R10)(CX*2), R11
+	ADDQ   CX, R11
+	LEAQ   (R11)(CX*2), R12
+	ADDQ   CX, R12
+	MOVQ   BX, R13
+	MOVQ   depth+64(FP), R14
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -3498,145 +3882,152 @@ TEXT ·tile11x16AVX512(SB), NOSPLIT, $0-69
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
-	TESTQ  SI, SI
+	TESTQ  R14, R14
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VBROADCASTSS (DI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (DI)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (DI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R8), Z3
-	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R8)(DX*2), Z3
-	VFMADD231PS  Z0, Z3, Z9
+	VMOVUPS      (R13), Z0
 	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS (R9)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R9)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R9)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
 	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS (R12), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	VBROADCASTSS (R10)(DX*1), Z2
+	VBROADCASTSS (R12)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z14
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         BX, R9
-	ADDQ         BX, R10
-	DECQ         SI
+	ADDQ         AX, R13
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	ADDQ         DX, R11
+	ADDQ         DX, R12
+	DECQ         R14
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z5, Z5
-	VADDPS       (AX), Z5, Z5
-	VMOVUPS      Z5, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z7, Z7
-	VADDPS       (AX), Z7, Z7
-	VMOVUPS      Z7, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z8, Z8
-	VADDPS       (AX), Z8, Z8
-	VMOVUPS      Z8, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z9, Z9
-	VADDPS       (AX), Z9, Z9
-	VMOVUPS      Z9, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z10, Z10
-	VADDPS       (AX), Z10, Z10
-	VMOVUPS      Z10, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z11, Z11
-	VADDPS       (AX), Z11, Z11
-	VMOVUPS      Z11, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z12, Z12
-	VADDPS       (AX), Z12, Z12
-	VMOVUPS      Z12, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z13, Z13
-	VADDPS       (AX), Z13, Z13
-	VMOVUPS      Z13, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z14, Z14
-	VADDPS       (AX), Z14, Z14
-	VMOVUPS      Z14, (AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z5, Z5
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z7, Z7
+	VMOVUPS Z7, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z8, Z8
+	VMOVUPS Z8, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z9, Z9
+	VMOVUPS Z9, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z10, Z10
+	VMOVUPS Z10, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z11, Z11
+	VMOVUPS Z11, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z12, Z12
+	VMOVUPS Z12, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z13, Z13
+	VMOVUPS Z13, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z14, Z14
+	VMOVUPS Z14, (R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z7, Z7
-	VMOVUPS Z7, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z8, Z8
-	VMOVUPS Z8, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z9, Z9
-	VMOVUPS Z9, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z10, Z10
-	VMOVUPS Z10, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z11, Z11
-	VMOVUPS Z11, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z12, Z12
-	VMOVUPS Z12, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z13, Z13
-	VMOVUPS Z13, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z14, Z14
-	VMOVUPS Z14, (AX)
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z7, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z8, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z9, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z10, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z11, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z12, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z13, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z14, (R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000040, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile11x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip11x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile11x32AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
-	LEAQ   (R8)(DX*2), R9
-	ADDQ   DX, R9
-	LEAQ   (R9)(DX*2), R10
-	ADDQ   DX, R10
+TEXT ·strip11x32AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	LEAQ   (R10)(CX*2), R11
+	ADDQ   CX, R11
+	LEAQ   (R11)(CX*2), R12
+	ADDQ   CX, R12
+	MOVQ   BX, R13
+	MOVQ   depth+64(FP), R14
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -3659,212 +4050,208 @@ TEXT ·tile11x32AVX512(SB), NOSPLIT, $0-69
 	VPXORD Z23, Z23, Z23
 	VPXORD Z24, Z24, Z24
 	VPXORD Z25, Z25, Z25
-	TESTQ  SI, SI
+	TESTQ  R14, R14
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VBROADCASTSS (DI), Z2
+	VMOVUPS      (R13), Z0
+	VMOVUPS      64(R13), Z1
+	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (DI)(DX*1), Z3
+	VBROADCASTSS (R9)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (DI)(DX*2), Z2
+	VBROADCASTSS (R9)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z3
+	VBROADCASTSS (R10), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
+	VBROADCASTSS (R10)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z3
+	VBROADCASTSS (R10)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R9), Z2
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z3
+	VBROADCASTSS (R11)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
+	VBROADCASTSS (R11)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R10), Z3
+	VBROADCASTSS (R12), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	VBROADCASTSS (R10)(DX*1), Z2
+	VBROADCASTSS (R12)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z24
 	VFMADD231PS  Z1, Z2, Z25
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         BX, R9
-	ADDQ         BX, R10
-	DECQ         SI
+	ADDQ         AX, R13
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	ADDQ         DX, R11
+	ADDQ         DX, R12
+	DECQ         R14
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
 	VMULPS       Z0, Z5, Z5
-	VADDPS       64(AX), Z5, Z5
-	VMOVUPS      Z5, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
 	VMULPS       Z0, Z7, Z7
-	VADDPS       64(AX), Z7, Z7
-	VMOVUPS      Z7, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z8, Z8
-	VADDPS       (AX), Z8, Z8
-	VMOVUPS      Z8, (AX)
 	VMULPS       Z0, Z9, Z9
-	VADDPS       64(AX), Z9, Z9
-	VMOVUPS      Z9, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z10, Z10
-	VADDPS       (AX), Z10, Z10
-	VMOVUPS      Z10, (AX)
 	VMULPS       Z0, Z11, Z11
-	VADDPS       64(AX), Z11, Z11
-	VMOVUPS      Z11, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z12, Z12
-	VADDPS       (AX), Z12, Z12
-	VMOVUPS      Z12, (AX)
 	VMULPS       Z0, Z13, Z13
-	VADDPS       64(AX), Z13, Z13
-	VMOVUPS      Z13, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z14, Z14
-	VADDPS       (AX), Z14, Z14
-	VMOVUPS      Z14, (AX)
 	VMULPS       Z0, Z15, Z15
-	VADDPS       64(AX), Z15, Z15
-	VMOVUPS      Z15, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z16, Z16
-	VADDPS       (AX), Z16, Z16
-	VMOVUPS      Z16, (AX)
 	VMULPS       Z0, Z17, Z17
-	VADDPS       64(AX), Z17, Z17
-	VMOVUPS      Z17, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z18, Z18
-	VADDPS       (AX), Z18, Z18
-	VMOVUPS      Z18, (AX)
 	VMULPS       Z0, Z19, Z19
-	VADDPS       64(AX), Z19, Z19
-	VMOVUPS      Z19, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z20, Z20
-	VADDPS       (AX), Z20, Z20
-	VMOVUPS      Z20, (AX)
 	VMULPS       Z0, Z21, Z21
-	VADDPS       64(AX), Z21, Z21
-	VMOVUPS      Z21, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z22, Z22
-	VADDPS       (AX), Z22, Z22
-	VMOVUPS      Z22, (AX)
 	VMULPS       Z0, Z23, Z23
-	VADDPS       64(AX), Z23, Z23
-	VMOVUPS      Z23, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z24, Z24
-	VADDPS       (AX), Z24, Z24
-	VMOVUPS      Z24, (AX)
 	VMULPS       Z0, Z25, Z25
-	VADDPS       64(AX), Z25, Z25
-	VMOVUPS      Z25, 64(AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	VADDPS  64(R9), Z5, Z5
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	VADDPS  64(R9), Z7, Z7
+	VMOVUPS Z7, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z8, Z8
+	VMOVUPS Z8, (R9)
+	VADDPS  64(R9), Z9, Z9
+	VMOVUPS Z9, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z10, Z10
+	VMOVUPS Z10, (R9)
+	VADDPS  64(R9), Z11, Z11
+	VMOVUPS Z11, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z12, Z12
+	VMOVUPS Z12, (R9)
+	VADDPS  64(R9), Z13, Z13
+	VMOVUPS Z13, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z14, Z14
+	VMOVUPS Z14, (R9)
+	VADDPS  64(R9), Z15, Z15
+	VMOVUPS Z15, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z16, Z16
+	VMOVUPS Z16, (R9)
+	VADDPS  64(R9), Z17, Z17
+	VMOVUPS Z17, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z18, Z18
+	VMOVUPS Z18, (R9)
+	VADDPS  64(R9), Z19, Z19
+	VMOVUPS Z19, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z20, Z20
+	VMOVUPS Z20, (R9)
+	VADDPS  64(R9), Z21, Z21
+	VMOVUPS Z21, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z22, Z22
+	VMOVUPS Z22, (R9)
+	VADDPS  64(R9), Z23, Z23
+	VMOVUPS Z23, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z24, Z24
+	VMOVUPS Z24, (R9)
+	VADDPS  64(R9), Z25, Z25
+	VMOVUPS Z25, 64(R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
-	VMULPS  Z0, Z7, Z7
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z8, Z8
-	VMOVUPS Z8, (AX)
-	VMULPS  Z0, Z9, Z9
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z10, Z10
-	VMOVUPS Z10, (AX)
-	VMULPS  Z0, Z11, Z11
-	VMOVUPS Z11, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z12, Z12
-	VMOVUPS Z12, (AX)
-	VMULPS  Z0, Z13, Z13
-	VMOVUPS Z13, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z14, Z14
-	VMOVUPS Z14, (AX)
-	VMULPS  Z0, Z15, Z15
-	VMOVUPS Z15, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z16, Z16
-	VMOVUPS Z16, (AX)
-	VMULPS  Z0, Z17, Z17
-	VMOVUPS Z17, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z18, Z18
-	VMOVUPS Z18, (AX)
-	VMULPS  Z0, Z19, Z19
-	VMOVUPS Z19, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z20, Z20
-	VMOVUPS Z20, (AX)
-	VMULPS  Z0, Z21, Z21
-	VMOVUPS Z21, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z22, Z22
-	VMOVUPS Z22, (AX)
-	VMULPS  Z0, Z23, Z23
-	VMOVUPS Z23, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z24, Z24
-	VMOVUPS Z24, (AX)
-	VMULPS  Z0, Z25, Z25
-	VMOVUPS Z25, 64(AX)
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z14, (R9)
+	VMOVUPS Z15, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z16, (R9)
+	VMOVUPS Z17, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z18, (R9)
+	VMOVUPS Z19, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z20, (R9)
+	VMOVUPS Z21, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z22, (R9)
+	VMOVUPS Z23, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z24, (R9)
+	VMOVUPS Z25, 64(R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000080, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile12x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip12x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile12x16AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
-	LEAQ   (R8)(DX*2), R9
-	ADDQ   DX, R9
-	LEAQ   (R9)(DX*2), R10
-	ADDQ   DX, R10
+TEXT ·strip12x16AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	LEAQ   (R10)(CX*2), R11
+	ADDQ   CX, R11
+	LEAQ   (R11)(CX*2), R12
+	ADDQ   CX, R12
+	MOVQ   BX, R13
+	MOVQ   depth+64(FP), R14
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -3877,154 +4264,160 @@ TEXT ·tile12x16AVX512(SB), NOSPLIT, $0-69
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-	TESTQ  SI, SI
+	TESTQ  R14, R14
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VBROADCASTSS (DI), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (DI)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (DI)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R8), Z3
-	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R8)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R8)(DX*2), Z3
-	VFMADD231PS  Z0, Z3, Z9
+	VMOVUPS      (R13), Z0
 	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS (R9)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS (R9)(DX*2), Z2
-	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R9)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R9)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
 	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS (R12), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	VBROADCASTSS (R10)(DX*1), Z2
+	VBROADCASTSS (R12)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z14
-	VBROADCASTSS (R10)(DX*2), Z3
+	VBROADCASTSS (R12)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z15
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         BX, R9
-	ADDQ         BX, R10
-	DECQ         SI
+	ADDQ         AX, R13
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	ADDQ         DX, R11
+	ADDQ         DX, R12
+	DECQ         R14
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z5, Z5
-	VADDPS       (AX), Z5, Z5
-	VMOVUPS      Z5, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z7, Z7
-	VADDPS       (AX), Z7, Z7
-	VMOVUPS      Z7, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z8, Z8
-	VADDPS       (AX), Z8, Z8
-	VMOVUPS      Z8, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z9, Z9
-	VADDPS       (AX), Z9, Z9
-	VMOVUPS      Z9, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z10, Z10
-	VADDPS       (AX), Z10, Z10
-	VMOVUPS      Z10, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z11, Z11
-	VADDPS       (AX), Z11, Z11
-	VMOVUPS      Z11, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z12, Z12
-	VADDPS       (AX), Z12, Z12
-	VMOVUPS      Z12, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z13, Z13
-	VADDPS       (AX), Z13, Z13
-	VMOVUPS      Z13, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z14, Z14
-	VADDPS       (AX), Z14, Z14
-	VMOVUPS      Z14, (AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z15, Z15
-	VADDPS       (AX), Z15, Z15
-	VMOVUPS      Z15, (AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z5, Z5
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z7, Z7
+	VMOVUPS Z7, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z8, Z8
+	VMOVUPS Z8, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z9, Z9
+	VMOVUPS Z9, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z10, Z10
+	VMOVUPS Z10, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z11, Z11
+	VMOVUPS Z11, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z12, Z12
+	VMOVUPS Z12, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z13, Z13
+	VMOVUPS Z13, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z14, Z14
+	VMOVUPS Z14, (R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z15, Z15
+	VMOVUPS Z15, (R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z7, Z7
-	VMOVUPS Z7, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z8, Z8
-	VMOVUPS Z8, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z9, Z9
-	VMOVUPS Z9, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z10, Z10
-	VMOVUPS Z10, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z11, Z11
-	VMOVUPS Z11, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z12, Z12
-	VMOVUPS Z12, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z13, Z13
-	VMOVUPS Z13, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z14, Z14
-	VMOVUPS Z14, (AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z15, Z15
-	VMOVUPS Z15, (AX)
+	VMOVUPS Z4, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z5, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z7, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z8, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z9, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z10, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z11, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z12, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z13, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z14, (R9)
+	ADDQ    DI, R9
+	VMOVUPS Z15, (R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000040, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
-// func tile12x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// func strip12x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F
-TEXT ·tile12x32AVX512(SB), NOSPLIT, $0-69
-	MOVQ   b+24(FP), AX
-	MOVQ   stepB+32(FP), CX
-	MOVQ   rowStride+8(FP), DX
-	MOVQ   depthStride+16(FP), BX
-	MOVQ   depth+56(FP), SI
-	MOVQ   a+0(FP), DI
-	LEAQ   (DI)(DX*2), R8
-	ADDQ   DX, R8
-	LEAQ   (R8)(DX*2), R9
-	ADDQ   DX, R9
-	LEAQ   (R9)(DX*2), R10
-	ADDQ   DX, R10
+TEXT ·strip12x32AVX512(SB), NOSPLIT, $0-85
+	MOVQ  stepB+32(FP), AX
+	MOVQ  rowStride+8(FP), CX
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), R8
+	TESTQ R8, R8
+	JZ    done
+
+tile:
+	MOVQ   a+0(FP), R9
+	LEAQ   (R9)(CX*2), R10
+	ADDQ   CX, R10
+	LEAQ   (R10)(CX*2), R11
+	ADDQ   CX, R11
+	LEAQ   (R11)(CX*2), R12
+	ADDQ   CX, R12
+	MOVQ   BX, R13
+	MOVQ   depth+64(FP), R14
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -4049,209 +4442,195 @@ TEXT ·tile12x32AVX512(SB), NOSPLIT, $0-69
 	VPXORD Z25, Z25, Z25
 	VPXORD Z26, Z26, Z26
 	VPXORD Z27, Z27, Z27
-	TESTQ  SI, SI
+	TESTQ  R14, R14
 	JZ     store
 
 loop:
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VBROADCASTSS (DI), Z2
+	VMOVUPS      (R13), Z0
+	VMOVUPS      64(R13), Z1
+	VBROADCASTSS (R9), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (DI)(DX*1), Z3
+	VBROADCASTSS (R9)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (DI)(DX*2), Z2
+	VBROADCASTSS (R9)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R8), Z3
+	VBROADCASTSS (R10), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R8)(DX*1), Z2
+	VBROADCASTSS (R10)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R8)(DX*2), Z3
+	VBROADCASTSS (R10)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R9), Z2
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R9)(DX*1), Z3
+	VBROADCASTSS (R11)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS (R9)(DX*2), Z2
+	VBROADCASTSS (R11)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R10), Z3
+	VBROADCASTSS (R12), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	VBROADCASTSS (R10)(DX*1), Z2
+	VBROADCASTSS (R12)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z24
 	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS (R10)(DX*2), Z3
+	VBROADCASTSS (R12)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z26
 	VFMADD231PS  Z1, Z3, Z27
-	ADDQ         CX, AX
-	ADDQ         BX, DI
-	ADDQ         BX, R8
-	ADDQ         BX, R9
-	ADDQ         BX, R10
-	DECQ         SI
+	ADDQ         AX, R13
+	ADDQ         DX, R9
+	ADDQ         DX, R10
+	ADDQ         DX, R11
+	ADDQ         DX, R12
+	DECQ         R14
 	JNZ          loop
 
 store:
-	MOVQ         c+40(FP), AX
-	MOVQ         stepC+48(FP), CX
-	VBROADCASTSS alpha+64(FP), Z0
-	MOVB         add+68(FP), DL
-	TESTB        DL, DL
-	JZ           overwrite
+	MOVQ         SI, R9
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
 	VMULPS       Z0, Z4, Z4
-	VADDPS       (AX), Z4, Z4
-	VMOVUPS      Z4, (AX)
 	VMULPS       Z0, Z5, Z5
-	VADDPS       64(AX), Z5, Z5
-	VMOVUPS      Z5, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z6, Z6
-	VADDPS       (AX), Z6, Z6
-	VMOVUPS      Z6, (AX)
 	VMULPS       Z0, Z7, Z7
-	VADDPS       64(AX), Z7, Z7
-	VMOVUPS      Z7, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z8, Z8
-	VADDPS       (AX), Z8, Z8
-	VMOVUPS      Z8, (AX)
 	VMULPS       Z0, Z9, Z9
-	VADDPS       64(AX), Z9, Z9
-	VMOVUPS      Z9, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z10, Z10
-	VADDPS       (AX), Z10, Z10
-	VMOVUPS      Z10, (AX)
 	VMULPS       Z0, Z11, Z11
-	VADDPS       64(AX), Z11, Z11
-	VMOVUPS      Z11, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z12, Z12
-	VADDPS       (AX), Z12, Z12
-	VMOVUPS      Z12, (AX)
 	VMULPS       Z0, Z13, Z13
-	VADDPS       64(AX), Z13, Z13
-	VMOVUPS      Z13, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z14, Z14
-	VADDPS       (AX), Z14, Z14
-	VMOVUPS      Z14, (AX)
 	VMULPS       Z0, Z15, Z15
-	VADDPS       64(AX), Z15, Z15
-	VMOVUPS      Z15, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z16, Z16
-	VADDPS       (AX), Z16, Z16
-	VMOVUPS      Z16, (AX)
 	VMULPS       Z0, Z17, Z17
-	VADDPS       64(AX), Z17, Z17
-	VMOVUPS      Z17, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z18, Z18
-	VADDPS       (AX), Z18, Z18
-	VMOVUPS      Z18, (AX)
 	VMULPS       Z0, Z19, Z19
-	VADDPS       64(AX), Z19, Z19
-	VMOVUPS      Z19, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z20, Z20
-	VADDPS       (AX), Z20, Z20
-	VMOVUPS      Z20, (AX)
 	VMULPS       Z0, Z21, Z21
-	VADDPS       64(AX), Z21, Z21
-	VMOVUPS      Z21, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z22, Z22
-	VADDPS       (AX), Z22, Z22
-	VMOVUPS      Z22, (AX)
 	VMULPS       Z0, Z23, Z23
-	VADDPS       64(AX), Z23, Z23
-	VMOVUPS      Z23, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z24, Z24
-	VADDPS       (AX), Z24, Z24
-	VMOVUPS      Z24, (AX)
 	VMULPS       Z0, Z25, Z25
-	VADDPS       64(AX), Z25, Z25
-	VMOVUPS      Z25, 64(AX)
-	ADDQ         CX, AX
 	VMULPS       Z0, Z26, Z26
-	VADDPS       (AX), Z26, Z26
-	VMOVUPS      Z26, (AX)
 	VMULPS       Z0, Z27, Z27
-	VADDPS       64(AX), Z27, Z27
-	VMOVUPS      Z27, 64(AX)
-	VZEROUPPER
-	RET
+
+scaled:
+	CMPB    add+84(FP), $0x00
+	JE      overwrite
+	VADDPS  (R9), Z4, Z4
+	VMOVUPS Z4, (R9)
+	VADDPS  64(R9), Z5, Z5
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z6, Z6
+	VMOVUPS Z6, (R9)
+	VADDPS  64(R9), Z7, Z7
+	VMOVUPS Z7, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z8, Z8
+	VMOVUPS Z8, (R9)
+	VADDPS  64(R9), Z9, Z9
+	VMOVUPS Z9, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z10, Z10
+	VMOVUPS Z10, (R9)
+	VADDPS  64(R9), Z11, Z11
+	VMOVUPS Z11, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z12, Z12
+	VMOVUPS Z12, (R9)
+	VADDPS  64(R9), Z13, Z13
+	VMOVUPS Z13, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z14, Z14
+	VMOVUPS Z14, (R9)
+	VADDPS  64(R9), Z15, Z15
+	VMOVUPS Z15, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z16, Z16
+	VMOVUPS Z16, (R9)
+	VADDPS  64(R9), Z17, Z17
+	VMOVUPS Z17, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z18, Z18
+	VMOVUPS Z18, (R9)
+	VADDPS  64(R9), Z19, Z19
+	VMOVUPS Z19, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z20, Z20
+	VMOVUPS Z20, (R9)
+	VADDPS  64(R9), Z21, Z21
+	VMOVUPS Z21, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z22, Z22
+	VMOVUPS Z22, (R9)
+	VADDPS  64(R9), Z23, Z23
+	VMOVUPS Z23, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z24, Z24
+	VMOVUPS Z24, (R9)
+	VADDPS  64(R9), Z25, Z25
+	VMOVUPS Z25, 64(R9)
+	ADDQ    DI, R9
+	VADDPS  (R9), Z26, Z26
+	VMOVUPS Z26, (R9)
+	VADDPS  64(R9), Z27, Z27
+	VMOVUPS Z27, 64(R9)
+	JMP     next
 
 overwrite:
-	VMULPS  Z0, Z4, Z4
-	VMOVUPS Z4, (AX)
-	VMULPS  Z0, Z5, Z5
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z6, Z6
-	VMOVUPS Z6, (AX)
-	VMULPS  Z0, Z7, Z7
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z8, Z8
-	VMOVUPS Z8, (AX)
-	VMULPS  Z0, Z9, Z9
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z10, Z10
-	VMOVUPS Z10, (AX)
-	VMULPS  Z0, Z11, Z11
-	VMOVUPS Z11, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z12, Z12
-	VMOVUPS Z12, (AX)
-	VMULPS  Z0, Z13, Z13
-	VMOVUPS Z13, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z14, Z14
-	VMOVUPS Z14, (AX)
-	VMULPS  Z0, Z15, Z15
-	VMOVUPS Z15, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z16, Z16
-	VMOVUPS Z16, (AX)
-	VMULPS  Z0, Z17, Z17
-	VMOVUPS Z17, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z18, Z18
-	VMOVUPS Z18, (AX)
-	VMULPS  Z0, Z19, Z19
-	VMOVUPS Z19, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z20, Z20
-	VMOVUPS Z20, (AX)
-	VMULPS  Z0, Z21, Z21
-	VMOVUPS Z21, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z22, Z22
-	VMOVUPS Z22, (AX)
-	VMULPS  Z0, Z23, Z23
-	VMOVUPS Z23, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z24, Z24
-	VMOVUPS Z24, (AX)
-	VMULPS  Z0, Z25, Z25
-	VMOVUPS Z25, 64(AX)
-	ADDQ    CX, AX
-	VMULPS  Z0, Z26, Z26
-	VMOVUPS Z26, (AX)
-	VMULPS  Z0, Z27, Z27
-	VMOVUPS Z27, 64(AX)
+	VMOVUPS Z4, (R9)
+	VMOVUPS Z5, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z6, (R9)
+	VMOVUPS Z7, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z8, (R9)
+	VMOVUPS Z9, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z10, (R9)
+	VMOVUPS Z11, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z12, (R9)
+	VMOVUPS Z13, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z14, (R9)
+	VMOVUPS Z15, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z16, (R9)
+	VMOVUPS Z17, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z18, (R9)
+	VMOVUPS Z19, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z20, (R9)
+	VMOVUPS Z21, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z22, (R9)
+	VMOVUPS Z23, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z24, (R9)
+	VMOVUPS Z25, 64(R9)
+	ADDQ    DI, R9
+	VMOVUPS Z26, (R9)
+	VMOVUPS Z27, 64(R9)
+
+next:
+	MOVQ tileB+40(FP), R9
+	ADDQ R9, BX
+	ADDQ $0x00000080, SI
+	DECQ R8
+	JNZ  tile
+
+done:
 	VZEROUPPER
 	RET
 
@@ -4299,6 +4678,33 @@ loop:
 	ADDQ      $0x00000040, DX
 	DECQ      BX
 	JNZ       loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func gateAVX512(dx *float32, dy *float32, y *float32, vectors int, scale float32)
+// Requires: AVX, AVX512F
+TEXT ·gateAVX512(SB), NOSPLIT, $0-36
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         y+16(FP), DX
+	MOVQ         vectors+24(FP), BX
+	VPXORD       Z0, Z0, Z0
+	VBROADCASTSS scale+32(FP), Z2
+	TESTQ        BX, BX
+	JZ           done
+
+loop:
+	VMOVUPS  (DX), Z1
+	VCMPPS   $0x1e, Z0, Z1, K1
+	VMULPS.Z (CX), Z2, K1, Z1
+	VMOVUPS  Z1, (AX)
+	ADDQ     $0x00000040, AX
+	ADDQ     $0x00000040, CX
+	ADDQ     $0x00000040, DX
+	DECQ     BX
+	JNZ      loop
 
 done:
 	VZEROUPPER

@@ -13,14 +13,15 @@ const PathVariable = "TANDEM_KERNELS"
 // path is one implementation of the float32 kernels; of the generic one all but the name is zero.
 type path struct {
 	name string
-	// lanes is the number of elements of a vector; tiles[v-1][r] computes tiles of r rows and v vectors, r up to tileRows.
+	// lanes is the number of elements of a vector; strips[v-1][r] computes tiles of r rows and v vectors, r up to tileRows.
 	lanes, tileRows int
-	tiles           [2][]tileFunc
+	strips          [2][]stripFunc
 	// Transpose strips of eight rows, and overwrite what they write to or add to it.
 	transpose8, transposeAdd8 func(dst *float32, stepDst uintptr, src *float32, stepSrc uintptr, blocks int)
 	// What follows computes whole vectors of the kernel of the same name.
 	relu                     func(y, x *float32, vectors int)
 	reluGradient             func(dx, dy, y *float32, vectors int)
+	gate                     func(dx, dy, y *float32, vectors int, scale float32)
 	mask                     func(y, x *float32, keep *bool, vectors int, scale float32)
 	adam                     func(p, g, m, v *float32, vectors int, c *float32)
 	sgd                      func(p, g *float32, vectors int, c *float32)

@@ -19,13 +19,14 @@ func vectorPaths() (ps []*path) {
 	}
 	ps = append(ps, &path{
 		name: "avx2", lanes: 8, tileRows: 6,
-		tiles: [2][]tileFunc{
-			{nil, tile1x8AVX2, tile2x8AVX2, tile3x8AVX2, tile4x8AVX2, tile5x8AVX2, tile6x8AVX2},
-			{nil, tile1x16AVX2, tile2x16AVX2, tile3x16AVX2, tile4x16AVX2, tile5x16AVX2, tile6x16AVX2},
+		strips: [2][]stripFunc{
+			{nil, strip1x8AVX2, strip2x8AVX2, strip3x8AVX2, strip4x8AVX2, strip5x8AVX2, strip6x8AVX2},
+			{nil, strip1x16AVX2, strip2x16AVX2, strip3x16AVX2, strip4x16AVX2, strip5x16AVX2, strip6x16AVX2},
 		},
 		transpose8: transpose8AVX2, transposeAdd8: transposeAdd8AVX2,
 		relu:           reluAVX2,
 		reluGradient:   reluGradientAVX2,
+		gate:           gateAVX2,
 		mask:           maskAVX2,
 		adam:           adamAVX2,
 		sgd:            sgdAVX2,
@@ -37,19 +38,20 @@ func vectorPaths() (ps []*path) {
 	if cpu.X86.HasAVX512F {
 		ps = append(ps, &path{
 			name: "avx512", lanes: 16, tileRows: 12,
-			tiles: [2][]tileFunc{
+			strips: [2][]stripFunc{
 				{
-					nil, tile1x16AVX512, tile2x16AVX512, tile3x16AVX512, tile4x16AVX512, tile5x16AVX512, tile6x16AVX512,
-					tile7x16AVX512, tile8x16AVX512, tile9x16AVX512, tile10x16AVX512, tile11x16AVX512, tile12x16AVX512,
+					nil, strip1x16AVX512, strip2x16AVX512, strip3x16AVX512, strip4x16AVX512, strip5x16AVX512, strip6x16AVX512,
+					strip7x16AVX512, strip8x16AVX512, strip9x16AVX512, strip10x16AVX512, strip11x16AVX512, strip12x16AVX512,
 				},
 				{
-					nil, tile1x32AVX512, tile2x32AVX512, tile3x32AVX512, tile4x32AVX512, tile5x32AVX512, tile6x32AVX512,
-					tile7x32AVX512, tile8x32AVX512, tile9x32AVX512, tile10x32AVX512, tile11x32AVX512, tile12x32AVX512,
+					nil, strip1x32AVX512, strip2x32AVX512, strip3x32AVX512, strip4x32AVX512, strip5x32AVX512, strip6x32AVX512,
+					strip7x32AVX512, strip8x32AVX512, strip9x32AVX512, strip10x32AVX512, strip11x32AVX512, strip12x32AVX512,
 				},
 			},
 			transpose8: transpose8AVX2, transposeAdd8: transposeAdd8AVX2,
 			relu:           reluAVX512,
 			reluGradient:   reluGradientAVX512,
+			gate:           gateAVX512,
 			mask:           maskAVX512,
 			adam:           adamAVX512,
 			sgd:            sgdAVX512,

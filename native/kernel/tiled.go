@@ -3,22 +3,29 @@ package kernel
 import "unsafe"
 
 // The blocking of the vectorised product. A tile's rows of the left factor, tileDepth deep (10 KiB), stay in the first-level
-// cache; tileDepth x tileColumnBlock elements of the right factor (400 KiB) in the second. tileDepth decides where a sum is
+// cache with the part of C that they give; blockElements of the right factor (512 KiB) in the second. tileDepth decides where a sum is
 // rounded to float32 and so is the same on every path: they all give the same bits. It also bounds the rounding error, which
 // grows with the length of a chain: against PyTorch's own noise the gradients of the MLP had rho 3.5 at a depth of 400, 1.1 at 200.
 const (
-	tileDepth       = 200
-	tileColumnBlock = 512
-	// tilesInFirstLevel is the number of elements of the left factor up to which all its tiles stay in the first-level cache.
-	tilesInFirstLevel = 5 << 10
+	tileDepth     = 200
+	blockChains   = 5 // of tileDepth, one after the other while C's part is at hand
+	blockElements = 128 << 10
+	// leftStep is the distance of packed rows: close together, and no multiple of the cache's own strides.
+	leftStep = tileDepth + 8
+	// groupTiles is the number of tiles whose rows are packed at once, so that whole cache lines are read of a transposed left factor.
+	groupTiles = 4
+	// inFirstLevel is the number of elements of the left factor up to which all of it stays in the first-level cache as it lies.
+	inFirstLevel = 5 << 10
+	// endElements is the number of elements of C after which End is called, if it can be that soon.
+	endElements = 4 << 10
 	// tiledGrain is the number of multiply-adds, about a microsecond of them, below which another thread costs more than it saves.
 	tiledGrain = 64 << 10
 )
 
-// tileFunc computes a tile of C, whose size belongs to the function: alpha * A * B, added to C with two roundings or
-// overwriting it. Element (r, p) of A is rowStride*r + depthStride*p bytes behind a; row p of B begins stepB*p bytes behind b and
-// row r of C stepC*r behind c. Each element of the product is one chain of fused multiply-adds in order of depth.
-type tileFunc func(a *float32, rowStride, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)
+// stripFunc computes tiles of C side by side, whose size belongs to the function: alpha * A * B, added to C with two roundings or
+// overwriting it. Element (r, p) of A is rowStride*r + depthStride*p bytes behind a; row p of tile t of B begins tileB*t + stepB*p bytes
+// behind b and row r of C stepC*r behind c. Each element of the product is one chain of fused multiply-adds in order of depth.
+type stripFunc func(a *float32, rowStride, depthStride uintptr, b *float32, stepB, tileB uintptr, c *float32, stepC uintptr, depth, tiles int, alpha float32, add bool)
 
 // tiled is a float32 product that runs on a path's tiles. It computes C or, if swapped, its transpose as the product of the
 // transposed factors in reverse order. A left factor is never packed to be transposed, because its elements are read one by
@@ -28,25 +35,34 @@ type tiled struct {
 	left, right          Matrix[float32]
 	rows, columns, depth int
 	alpha                float32
-	c                    []float32
-	width                int // how far apart the rows of C begin
+	c                    []float32 // nil: a part at a time in scratch, for end alone
+	width                int       // how far apart the rows of C begin
 	swapped              bool
 	start                func(lo, hi, left, right int)
+	end                  End[float32]
+
+	packLeft, packRight bool
+	blockColumns        int // a multiple of the panel's width
 }
 
 // newTiled chooses the form of a product by an estimate of its cost.
 func newTiled(p *path, g *Gemm[float32]) tiled {
-	straight := tiled{
+	t := tiled{
 		path: p, left: g.A, right: g.B, rows: g.M, columns: g.N, depth: g.K,
-		alpha: g.Alpha, c: g.C, width: g.StrideC, start: g.Start,
+		alpha: g.Alpha, c: g.C, width: g.StrideC, start: g.Start, end: g.End,
 	}
-	swapped := straight
+	swapped := t
 	swapped.left, swapped.right = transposed(g.B), transposed(g.A)
 	swapped.rows, swapped.columns, swapped.swapped = g.N, g.M, true
-	if swapped.cost() < straight.cost() {
-		return swapped
+	if g.C != nil && swapped.cost() < t.cost() {
+		t = swapped
 	}
-	return straight
+	width := t.panelWidth()
+	t.blockColumns = max(1, blockElements/max(1, min(t.depth, blockChains*tileDepth))/width) * width
+	t.blockColumns = min(t.blockColumns, (t.columns+width-1)/width*width)
+	t.packRight = t.right.Transposed || t.rows > 4*p.tileRows && t.depth > 64
+	t.packLeft = t.rows*t.depth > inFirstLevel && t.blockColumns > 2*width
+	return t
 }
 
 func transposed(m Matrix[float32]) Matrix[float32] {
@@ -66,41 +82,101 @@ func (t *tiled) cost() int {
 	if t.swapped {
 		through = t.columns
 	}
-	return cost + 2*t.rows*through*t.depthBlocks()
+	return cost + 2*t.rows*through
 }
 
-func (t *tiled) depthBlocks() int { return (t.depth + tileDepth - 1) / tileDepth }
+// chains is the number of parts, of nearly equal length, that each sum is made of.
+func (t *tiled) chains() int { return (t.depth + tileDepth - 1) / tileDepth }
+
+// chain returns where a part of the sums begins.
+func (t *tiled) chain(n int) int { return t.depth * n / max(1, t.chains()) }
 
 // panelWidth is the number of columns of a packed panel and of the widest tile.
 func (t *tiled) panelWidth() int { return 2 * t.path.lanes }
 
-// scratchSizes returns the elements of a thread's temporary tile, of a transposed strip of it, of packed rows of the left
-// factor, and of packed panels of the right. The tile has a multiple of eight rows, so that strips can be read whole.
-func (t *tiled) scratchSizes() (tile, strip, rows, panels int) {
-	width := t.panelWidth()
-	depth := min(t.depth, tileDepth)
-	columns := min((t.columns+width-1)/width*width, tileColumnBlock)
-	return (t.path.tileRows + 7) / 8 * 8 * width, 8 * width, t.path.tileRows * (tileDepth + 16), columns * depth
+// tempWidth is the number of columns of the temporary tile: as many as go through it.
+func (t *tiled) tempWidth() int {
+	if t.swapped {
+		return t.blockColumns
+	}
+	return t.panelWidth()
+}
+
+// groupRows is the number of rows that are computed one after the other before End is called for them, or packed at once.
+func (t *tiled) groupRows() int {
+	tiles := 1
+	switch {
+	case t.packLeft:
+		tiles = groupTiles
+	case t.end != nil && t.blockColumns > 0:
+		tiles = min(groupTiles, max(1, endElements/(t.blockColumns*t.path.tileRows)))
+	}
+	return tiles * t.path.tileRows
+}
+
+// scratch is a thread's memory for one product.
+type scratch struct {
+	temp   []float32 // a tile before it is transposed or cut; a multiple of eight rows, so that strips can be read whole
+	strip  []float32 // of it, transposed
+	packed []float32 // rows of the left factor
+	panels []float32 // packed columns of the right factor
+	kept   []float32 // the rows of C at hand, where C is not kept
+}
+
+// scratchSizes returns the elements of each part.
+func (t *tiled) scratchSizes() (temp, strip, left, panels, c int) {
+	block := min(t.depth, blockChains*tileDepth)
+	temp = (t.path.tileRows + 7) / 8 * 8 * t.tempWidth()
+	strip = 8 * t.panelWidth()
+	if t.packLeft {
+		left = t.groupRows() * leftStep * min(blockChains, t.chains())
+	}
+	panels = t.panelWidth() * block
+	if t.packRight {
+		panels = t.blockColumns * block
+	}
+	if t.c == nil {
+		c = t.groupRows() * t.blockColumns
+	}
+	return temp, strip, left, panels, c
 }
 
 func (t *tiled) scratchSize() int {
-	tile, strip, rows, panels := t.scratchSizes()
-	return tile + strip + rows + panels
+	temp, strip, left, panels, c := t.scratchSizes()
+	return temp + strip + left + panels + c
+}
+
+func (t *tiled) cut(from []float32) (s scratch) {
+	temp, strip, left, panels, c := t.scratchSizes()
+	next := func(n int) []float32 {
+		part := from[:n:n]
+		from = from[n:]
+		return part
+	}
+	s.panels, s.temp, s.strip, s.packed, s.kept = next(panels), next(temp), next(strip), next(left), next(c)
+	return s
 }
 
 // split returns the loop over a pool that computes the whole product.
 func (t *tiled) split(pool *Pool) func() {
+	if t.c == nil && t.chains() > blockChains { // its parts come one block of depth after the other
+		t.c, t.width = make([]float32, t.rows*t.columns), t.columns
+	}
 	pool.reserve(t.scratchSize())
 	width := t.panelWidth()
 	columnTiles := (t.columns + width - 1) / width
 	rowTiles := (t.rows + t.path.tileRows - 1) / t.path.tileRows
-	if columnTiles >= rowTiles || columnTiles >= 4*pool.Threads() {
+	byColumns := columnTiles >= rowTiles || columnTiles >= 4*pool.Threads()
+	if !t.packRight && rowTiles >= 4*pool.Threads() {
+		byColumns = false // rows divide more evenly, and a weight's rows stay with the thread that reads them in the forward pass
+	}
+	if byColumns {
 		grain := max(1, tiledGrain/max(1, width*t.rows*t.depth))
-		body := func(w, lo, hi int) { t.block(pool.scratch[w], 0, t.rows, lo*width, min(hi*width, t.columns)) }
+		body := func(w, lo, hi int) { t.compute(w, pool.scratch[w], 0, t.rows, lo*width, min(hi*width, t.columns)) }
 		return func() { pool.For(columnTiles, grain, body) }
 	}
 	grain := max(t.path.tileRows, tiledGrain/max(1, t.columns*t.depth))
-	body := func(w, lo, hi int) { t.block(pool.scratch[w], lo, hi, 0, t.columns) }
+	body := func(w, lo, hi int) { t.compute(w, pool.scratch[w], lo, hi, 0, t.columns) }
 	return func() { pool.For(t.rows, grain, body) }
 }
 
@@ -117,12 +193,12 @@ func (t *tiled) each(pool *Pool, offsets []Offsets) func(worker, i int) {
 			o.A, o.B = o.B, o.A
 		}
 		p.left.Data, p.right.Data, p.c = t.left.Data[o.A:], t.right.Data[o.B:], t.c[o.C:]
-		p.block(pool.scratch[w], 0, t.rows, 0, t.columns)
+		p.compute(w, pool.scratch[w], 0, t.rows, 0, t.columns)
 	}
 }
 
-// block computes rows lo ... hi and columns left ... right of the product.
-func (t *tiled) block(scratch []float32, lo, hi, left, right int) {
+// compute does rows lo ... hi and columns left ... right of the product.
+func (t *tiled) compute(worker int, memory []float32, lo, hi, left, right int) {
 	if lo >= hi || left >= right {
 		return
 	}
@@ -132,140 +208,244 @@ func (t *tiled) block(scratch []float32, lo, hi, left, right int) {
 		} else {
 			t.start(lo, hi, left, right)
 		}
-	} else if t.depth == 0 {
-		for i := lo; i < hi; i++ {
-			for j := left; j < right; j++ {
-				t.c[t.at(i, j)] = 0
-			}
-		}
 	}
-	blocks := t.depthBlocks()
-	for j0 := left; j0 < right; j0 += tileColumnBlock {
-		for b := range blocks {
-			s := slab{
-				tiled: t, p0: t.depth * b / blocks, p1: t.depth * (b + 1) / blocks,
-				left: j0, right: min(j0+tileColumnBlock, right), add: b > 0 || t.start != nil,
+	b := block{tiled: t, worker: worker, scratch: t.cut(memory), lo: lo, hi: hi}
+	chains := t.chains()
+	for b.left = left; b.left < right; b.left += t.blockColumns {
+		b.right = min(b.left+t.blockColumns, right)
+		for b.chain0 = 0; ; b.chain0 = b.chain1 {
+			b.chain1 = min(b.chain0+blockChains, chains)
+			b.last = b.chain1 == chains
+			b.run()
+			if b.last {
+				break
 			}
-			tile, strip, rows, _ := t.scratchSizes()
-			s.tile, s.strip = scratch[:tile], scratch[tile:tile+strip]
-			s.packedRows, s.panels = scratch[tile+strip:tile+strip+rows], scratch[tile+strip+rows:]
-			s.run(lo, hi)
 		}
 	}
 }
 
-// at returns the index in C of an element of the product.
-func (t *tiled) at(i, j int) int {
-	if t.swapped {
-		return j*t.width + i
-	}
-	return i*t.width + j
-}
-
-// slab is the part of a product of some columns and one block of depth.
-type slab struct {
+// block is the part of a product of some rows and columns and some of the chains that make its sums.
+type block struct {
 	*tiled
-	p0, p1, left, right int
-	add                 bool
-	pack                bool // the right factor, even where it could be read in place
-	// Parts of the scratch, as scratchSizes says.
-	tile, strip, packedRows, panels []float32
-}
-
-// run computes rows lo ... hi. A short left factor stays in the first-level cache while the columns pass; of a long one, a
-// tile's rows stay while the packed columns, in the second level, pass.
-func (s *slab) run(lo, hi int) {
-	width, depth := s.panelWidth(), s.p1-s.p0
-	// Tiles of nearly equal height, or of eight rows where they are stored transposed.
-	count := (hi - lo + s.path.tileRows - 1) / s.path.tileRows
-	tile := func(n int) (i, end int) { return lo + (hi-lo)*n/count, lo + (hi-lo)*(n+1)/count }
-	if s.swapped && s.path.tileRows >= 8 && count > 1 {
-		count = (hi - lo + 7) / 8
-		tile = func(n int) (i, end int) { return lo + 8*n, min(lo+8*n+8, hi) }
-	}
-	if (hi-lo)*depth <= tilesInFirstLevel || count <= 4 {
-		for j := s.left; j < s.right; j += width {
-			b, stepB := s.panel(s.panels, j, true)
-			for n := range count {
-				i, end := tile(n)
-				a, rowStride, depthStride := s.leftAt(i)
-				s.compute(i, end-i, j, a, rowStride, depthStride, b, stepB)
-			}
-		}
-		return
-	}
-	s.pack = true
-	for j := s.left; j < s.right; j += width {
-		s.panel(s.panels[(j-s.left)*depth:], j, true)
-	}
-	for n := range count {
-		i, end := tile(n)
-		a, rowStride, depthStride := s.leftAt(i)
-		if s.right-s.left > 2*width {
-			a, rowStride, depthStride = s.packLeft(i, end)
-		}
-		for j := s.left; j < s.right; j += width {
-			b, stepB := s.panel(s.panels[(j-s.left)*depth:], j, false)
-			s.compute(i, end-i, j, a, rowStride, depthStride, b, stepB)
-		}
-	}
+	scratch
+	worker         int
+	lo, hi         int
+	left, right    int
+	chain0, chain1 int
+	last           bool // no chain comes after these
 }
 
 const elementBytes = unsafe.Sizeof(float32(0))
 
-// leftAt returns where row i of the left factor begins in this block of depth, and its strides in bytes.
-func (s *slab) leftAt(i int) (a *float32, rowStride, depthStride uintptr) {
-	stride := uintptr(s.tiled.left.Stride) * elementBytes
-	if s.tiled.left.Transposed {
-		return &s.tiled.left.Data[s.p0*s.tiled.left.Stride+i], elementBytes, stride
+// run computes the block, tile after tile of rows. The rows' height is nearly equal, or eight where tiles are stored transposed.
+func (b *block) run() {
+	b.fill()
+	n := b.hi - b.lo
+	tiles := (n + b.path.tileRows - 1) / b.path.tileRows
+	eight := b.swapped && b.path.tileRows >= 8 && tiles > 1
+	if eight {
+		tiles = (n + 7) / 8
 	}
-	return &s.tiled.left.Data[i*s.tiled.left.Stride+s.p0], stride, elementBytes
-}
-
-// packLeft copies rows i ... end of the left factor, as they lie, so that they are close together: rows a power of two apart
-// would displace each other from the cache.
-func (s *slab) packLeft(i, end int) (a *float32, rowStride, depthStride uintptr) {
-	m := s.tiled.left
-	if m.Transposed {
-		n := end - i
-		for p := s.p0; p < s.p1; p++ {
-			copy(s.packedRows[(p-s.p0)*n:(p-s.p0+1)*n], m.Data[p*m.Stride+i:p*m.Stride+end])
+	row := func(tile int) int {
+		if eight {
+			return min(b.lo+8*tile, b.hi)
 		}
-		return &s.packedRows[0], elementBytes, uintptr(n) * elementBytes
+		return b.lo + n*tile/tiles
 	}
-	const step = tileDepth + 16
-	for r := i; r < end; r++ {
-		copy(s.packedRows[(r-i)*step:], m.Data[r*m.Stride+s.p0:r*m.Stride+s.p1])
+	group := max(1, b.groupRows()/b.path.tileRows)
+	for first := 0; first < tiles; first += group {
+		end := min(first+group, tiles)
+		lo, hi := row(first), row(end)
+		if b.packLeft {
+			b.packRows(lo, hi)
+		}
+		for tile := first; tile < end; tile++ {
+			b.tile(row(tile), row(tile+1), lo, hi)
+		}
+		if b.end != nil && b.last && !b.swapped {
+			if b.c == nil {
+				b.end(b.worker, b.kept, b.right-b.left, lo, hi, b.left, b.right)
+			} else {
+				b.end(b.worker, b.c[lo*b.width+b.left:], b.width, lo, hi, b.left, b.right)
+			}
+		}
 	}
-	return &s.packedRows[0], step * elementBytes, elementBytes
+	if b.end != nil && b.last && b.swapped {
+		b.end(b.worker, b.c[b.left*b.width+b.lo:], b.width, b.left, b.right, b.lo, b.hi)
+	}
 }
 
-// panel returns the columns from j on, up to a panel's width of them: in place if they can be read there in whole vectors,
-// else in dst, packed there before if fill is set, with zeros for missing columns.
-func (s *slab) panel(dst []float32, j int, fill bool) (b *float32, stepB uintptr) {
-	width := s.panelWidth()
-	n := min(width, s.right-j)
-	m := s.tiled.right
-	if !s.pack && !m.Transposed && (n == width || n == s.path.lanes) {
-		return &m.Data[s.p0*m.Stride+j], uintptr(m.Stride) * elementBytes
+// tile computes rows i ... end of the block, of the group of rows lo ... hi.
+func (b *block) tile(i, end, lo, hi int) {
+	rows, lanes, width := end-i, b.path.lanes, b.panelWidth()
+	n := b.right - b.left
+	whole := n / width
+	rest := n - whole*width
+	vectors := (rest + lanes - 1) / lanes
+	// The memory of C's rows; swapped, or where it has not whole vectors, by way of the temporary tile.
+	temp, stepTemp := &b.temp[0], uintptr(b.tempWidth())*elementBytes
+	c, stepC := temp, stepTemp
+	var part []float32
+	if !b.swapped {
+		if b.c == nil {
+			part, stepC = b.kept[(i-lo)*n:], uintptr(n)*elementBytes
+		} else {
+			part, stepC = b.c[i*b.width+b.left:], uintptr(b.width)*elementBytes
+		}
+		c = &part[0]
 	}
-	if fill {
-		packPanel(s.path, dst[:width*(s.p1-s.p0)], width, m, s.p0, s.p1, j, j+n)
+	throughTemp := b.swapped || rest%lanes != 0
+	together := b.start == nil && b.chain0 == 0 // the chains can be added up in the temporary tile
+	for k := b.chain0; k < b.chain1 || k == 0; k++ {
+		p0, p1 := b.chain(k), b.chain(k+1)
+		depth := p1 - p0
+		add := k > 0 || b.start != nil
+		addTemp := together && k > 0
+		a, rowStride, depthStride := b.leftAt(i, lo, hi, p0, k)
+		if whole > 0 {
+			panel, stepB, tileB := b.panel(0, p0, depth)
+			f := b.path.strips[1][rows]
+			addC := add
+			if b.swapped {
+				addC = addTemp
+			}
+			f(a, rowStride, depthStride, panel, stepB, tileB, c, stepC, depth, whole, b.alpha, addC)
+		}
+		if rest > 0 {
+			panel, stepB, tileB := b.panel(whole, p0, depth)
+			f := b.path.strips[vectors-1][rows]
+			switch {
+			case b.swapped:
+				f(a, rowStride, depthStride, panel, stepB, tileB, &b.temp[whole*width], stepTemp, depth, 1, b.alpha, addTemp)
+			case rest%lanes != 0:
+				f(a, rowStride, depthStride, panel, stepB, tileB, temp, stepTemp, depth, 1, b.alpha, addTemp)
+			default:
+				f(a, rowStride, depthStride, panel, stepB, tileB, &part[whole*width], stepC, depth, 1, b.alpha, add)
+			}
+		}
+		if throughTemp && (!together || k+1 >= b.chain1) {
+			switch {
+			case b.swapped:
+				b.storeTransposed(i, rows, !together)
+			default:
+				b.storeCut(part[whole*width:], int(stepC/elementBytes), rows, rest, !together)
+			}
+		}
 	}
-	return &dst[0], uintptr(width) * elementBytes
 }
 
-// packPanel copies columns j0 ... j1 of m, rows p0 ... p1, to rows of width elements; missing columns are zeros.
-func packPanel(path *path, dst []float32, width int, m Matrix[float32], p0, p1, j0, j1 int) {
-	depth, n := p1-p0, j1-j0
-	if !m.Transposed {
-		for p := range depth {
-			row := dst[p*width : (p+1)*width]
-			src := m.Data[(p0+p)*m.Stride+j0:]
-			clear(row[copy(row, src[:n]):])
+// leftAt returns where row i of the left factor, of the group of rows lo ... hi, begins in a chain, and its strides in bytes.
+func (b *block) leftAt(i, lo, hi, p0, chain int) (a *float32, rowStride, depthStride uintptr) {
+	m := &b.tiled.left
+	stride := uintptr(m.Stride) * elementBytes
+	switch {
+	case b.depth == 0:
+		return &b.temp[0], 0, 0 // is not read
+	case b.packLeft && m.Transposed:
+		n := hi - lo
+		return &b.packed[(p0-b.chain(b.chain0))*n+i-lo], elementBytes, uintptr(n) * elementBytes
+	case b.packLeft:
+		return &b.packed[((chain-b.chain0)*b.groupRows()+i-lo)*leftStep], leftStep * elementBytes, elementBytes
+	case m.Transposed:
+		return &m.Data[p0*m.Stride+i], elementBytes, stride
+	}
+	return &m.Data[i*m.Stride+p0], stride, elementBytes
+}
+
+// packRows copies rows lo ... hi of the left factor, as they lie, so that they are close together: rows a power of two apart
+// would displace each other from the cache.
+func (b *block) packRows(lo, hi int) {
+	m := &b.tiled.left
+	if m.Transposed {
+		p0, p1, n := b.chain(b.chain0), b.chain(b.chain1), hi-lo
+		for p := p0; p < p1; p++ {
+			copyShort(b.packed[(p-p0)*n:(p-p0+1)*n], m.Data[p*m.Stride+lo:p*m.Stride+hi])
 		}
 		return
 	}
+	for r := lo; r < hi; r++ {
+		for k := b.chain0; k < b.chain1; k++ {
+			copy(b.packed[((k-b.chain0)*b.groupRows()+r-lo)*leftStep:], m.Data[r*m.Stride+b.chain(k):r*m.Stride+b.chain(k+1)])
+		}
+	}
+}
+
+// copyShort is copy for slices of the same length that are too short for a call to pay.
+func copyShort(dst, src []float32) {
+	for len(dst) >= 8 && len(src) >= 8 {
+		*(*[8]float32)(dst) = *(*[8]float32)(src)
+		dst, src = dst[8:], src[8:]
+	}
+	for i := range dst {
+		dst[i] = src[i]
+	}
+}
+
+// panel returns a tile of the block's columns in a chain that begins at depth p0, the distance of its rows and that of the next tile in bytes: in place if
+// it can be read there in whole vectors, else as fill has packed it.
+func (b *block) panel(tile, p0, depth int) (first *float32, stepB, tileB uintptr) {
+	width := b.panelWidth()
+	if depth == 0 {
+		return &b.temp[0], 0, 0 // is not read
+	}
+	m, from := &b.tiled.right, p0-b.chain(b.chain0)
+	if b.packRight {
+		return &b.panels[from*b.blockColumns+tile*width*depth], uintptr(width) * elementBytes, uintptr(width*depth) * elementBytes
+	}
+	if rest := b.right - b.left - tile*width; rest >= width || rest == b.path.lanes {
+		return &m.Data[p0*m.Stride+b.left+tile*width], uintptr(m.Stride) * elementBytes, uintptr(width) * elementBytes
+	}
+	return &b.panels[from*width], uintptr(width) * elementBytes, 0
+}
+
+// fill packs what panel returns packed.
+func (b *block) fill() {
+	width, n := b.panelWidth(), b.right-b.left
+	rest := n % width
+	for k := b.chain0; k < b.chain1; k++ {
+		p0, p1 := b.chain(k), b.chain(k+1)
+		from := p0 - b.chain(b.chain0)
+		switch {
+		case b.packRight:
+			packColumnsInPanels(b.path, b.panels[from*b.blockColumns:], width, b.tiled.right, p0, p1, b.left, b.right)
+		case rest != 0 && rest != b.path.lanes:
+			packColumnsInPanels(b.path, b.panels[from*width:], width, b.tiled.right, p0, p1, b.right-rest, b.right)
+		}
+	}
+}
+
+// packColumnsInPanels copies columns left ... right of m, rows p0 ... p1, to panels of so many rows of width elements, one after the other; missing
+// columns are zeros.
+func packColumnsInPanels(path *path, dst []float32, width int, m Matrix[float32], p0, p1, left, right int) {
+	depth := p1 - p0
+	if m.Transposed {
+		for j := left; j < right; j += width {
+			packTransposed(path, dst[(j-left)*depth:][:width*depth], width, m, p0, p1, j, min(j+width, right))
+		}
+		return
+	}
+	whole := (right - left) / width
+	for p := range depth {
+		src := m.Data[(p0+p)*m.Stride+left : (p0+p)*m.Stride+right]
+		for t := range whole {
+			row := dst[(t*depth+p)*width:][:width]
+			if width == 32 {
+				*(*[32]float32)(row) = *(*[32]float32)(src)
+			} else {
+				*(*[16]float32)(row) = *(*[16]float32)(src)
+			}
+			src = src[width:]
+		}
+		if len(src) > 0 {
+			row := dst[(whole*depth+p)*width:][:width]
+			clear(row[copy(row, src):])
+		}
+	}
+}
+
+// packTransposed packs one panel of a matrix whose columns lie as rows, eight by eight.
+func packTransposed(path *path, dst []float32, width int, m Matrix[float32], p0, p1, j0, j1 int) {
+	depth, n := p1-p0, j1-j0
 	if n < width {
 		clear(dst)
 	}
@@ -289,65 +469,52 @@ func packPanel(path *path, dst []float32, width int, m Matrix[float32], p0, p1, 
 	}
 }
 
-// compute runs one tile, through the temporary one where C has not its form.
-func (s *slab) compute(i, rows, j int, a *float32, rowStride, depthStride uintptr, b *float32, stepB uintptr) {
-	lanes, width, depth := s.path.lanes, s.panelWidth(), s.p1-s.p0
-	n := min(width, s.right-j)
-	vectors := (n + lanes - 1) / lanes
-	f := s.path.tiles[vectors-1][rows]
-	if !s.swapped && n == vectors*lanes {
-		c := s.c[i*s.width+j : (i+rows-1)*s.width+j+n]
-		f(a, rowStride, depthStride, b, stepB, &c[0], uintptr(s.width)*elementBytes, depth, s.alpha, s.add)
-		return
-	}
-	f(a, rowStride, depthStride, b, stepB, &s.tile[0], uintptr(width)*elementBytes, depth, s.alpha, false)
-	if !s.swapped {
-		for r := range rows {
-			c := s.c[(i+r)*s.width+j:][:n]
-			if !s.add {
-				copy(c, s.tile[r*width:])
-				continue
-			}
-			for k, v := range s.tile[r*width:][:n] {
-				c[k] += v
-			}
+// storeCut brings the first n columns of the temporary tile into C.
+func (b *block) storeCut(c []float32, stride, rows, n int, add bool) {
+	width := b.tempWidth()
+	for r := range rows {
+		row := c[r*stride:][:n]
+		if !add {
+			copy(row, b.temp[r*width:])
+			continue
 		}
-		return
+		for k, v := range b.temp[r*width:][:n] {
+			row[k] += v
+		}
 	}
-	s.storeTransposed(i, rows, j, n)
 }
 
 // storeTransposed brings the temporary tile into C, rows i ... i+rows of the product to as many columns: eight by eight
 // where it can, the rest through a transposed strip.
-func (s *slab) storeTransposed(i, rows, j, n int) {
-	width := s.panelWidth()
-	move := s.path.transpose8
-	if s.add {
-		move = s.path.transposeAdd8
+func (b *block) storeTransposed(i, rows int, add bool) {
+	width, stride, n := b.tempWidth(), b.width, b.right-b.left
+	move := b.path.transpose8
+	if add {
+		move = b.path.transposeAdd8
 	}
 	for r := 0; r < rows; r += 8 {
-		strip, count := s.tile[r*width:], min(8, rows-r)
+		from, count := b.temp[r*width:], min(8, rows-r)
 		whole := 0
 		if count == 8 {
 			whole = n &^ 7
 		}
 		if whole > 0 {
-			c := s.c[j*s.width+i+r : (j+whole-1)*s.width+i+r+8]
-			move(&c[0], uintptr(s.width)*elementBytes, &strip[0], uintptr(width)*elementBytes, whole/8)
+			c := b.c[b.left*stride+i+r : (b.left+whole-1)*stride+i+r+8]
+			move(&c[0], uintptr(stride)*elementBytes, &from[0], uintptr(width)*elementBytes, whole/8)
 		}
-		if whole == n {
-			continue
-		}
-		s.path.transpose8(&s.strip[0], 8*elementBytes, &strip[whole], uintptr(width)*elementBytes, (n-whole+7)/8)
-		for k := whole; k < n; k++ {
-			c := s.c[(j+k)*s.width+i+r:][:count]
-			from := s.strip[(k-whole)*8:][:len(c)]
-			if !s.add {
-				copy(c, from)
-				continue
-			}
-			for x, v := range from {
-				c[x] += v
+		for j := whole; j < n; j += b.panelWidth() {
+			part := min(b.panelWidth(), n-j)
+			b.path.transpose8(&b.strip[0], 8*elementBytes, &from[j], uintptr(width)*elementBytes, (part+7)/8)
+			for k := range part {
+				c := b.c[(b.left+j+k)*stride+i+r:][:count]
+				src := b.strip[k*8:][:len(c)]
+				if !add {
+					copy(c, src)
+					continue
+				}
+				for x, v := range src {
+					c[x] += v
+				}
 			}
 		}
 	}

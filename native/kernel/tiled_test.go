@@ -90,6 +90,9 @@ func checkShape(t *testing.T, s shape, alpha float32) (c []float32) {
 	if !slices.Equal(a.Data, a0) || !slices.Equal(b.Data, b0) {
 		t.Fatalf("%+v: an operand was changed", s)
 	}
+	if s.form < 2 || s.m*s.n*s.k <= 1<<14 {
+		checkEnd(t, s, g, pool, slices.Clone(c))
+	}
 	readA, readB := at(a), at(b)
 	for i := range s.m {
 		for j := range s.n {
@@ -109,6 +112,41 @@ func checkShape(t *testing.T, s shape, alpha float32) (c []float32) {
 		}
 	}
 	return c
+}
+
+// checkEnd computes the product again with an End, and once more without keeping it: both must get every element once, with the bits of want.
+func checkEnd(t *testing.T, s shape, g Gemm[float32], pool *Pool, want []float32) {
+	t.Helper()
+	for _, kept := range []bool{true, false} {
+		got, times := make([]float32, s.m*s.n), make([]int, s.m*s.n)
+		g.End = func(worker int, c []float32, stride, lo, hi, left, right int) {
+			for i := lo; i < hi; i++ {
+				for j := left; j < right; j++ {
+					got[i*s.n+j] = c[(i-lo)*stride+j-left]
+					times[i*s.n+j]++
+					c[(i-lo)*stride+j-left] = -77 // End may change it
+				}
+			}
+		}
+		if !kept {
+			if g.Start != nil {
+				return
+			}
+			g.C = nil
+		}
+		g.Prepare(pool)()
+		for i := range want {
+			if times[i] != 1 || math.Float32bits(got[i]) != math.Float32bits(want[i]) {
+				t.Fatalf("%+v, kept %v: End got element (%d, %d) %d times, as %g, want %g", s, kept, i/s.n, i%s.n, times[i], got[i], want[i])
+			}
+			if kept {
+				if g.C[i] != -77 {
+					t.Fatalf("%+v: what End wrote to element (%d, %d) is not in C", s, i/s.n, i%s.n)
+				}
+				g.C[i] = got[i]
+			}
+		}
+	}
 }
 
 // TestTiles runs every path on shapes around the sizes of tiles and blocks, in all forms, between unreadable pages. The vectorised
@@ -137,9 +175,11 @@ func TestTiles(t *testing.T) {
 		{61, 47, 401},
 		{53, 97, 130},
 		{97, 53, 130}, // a left factor beyond the first-level cache
-		{2, tileColumnBlock + 1, 3},
-		{tileColumnBlock + 33, 2, 9},
-		{60, tileColumnBlock + 40, 101},
+		{2, 513, 3},
+		{545, 2, 9},
+		{60, 552, 101},
+		{62, 161, blockChains*tileDepth + 2}, // blocks of columns and of chains
+		{14, 285, 2*blockChains*tileDepth + 1},
 		{32, 128, 784},
 		{128, 784, 32},
 		{32, 64, 128},

@@ -105,20 +105,36 @@ func bindDropout[T kernel.Float](c *Context[T]) (func(), error) {
 	if mask == nil {
 		mask = make([]bool, len(y))
 	}
-	p, err := c.Node.Attributes.Float("tandem_p", 0)
+	d, err := newDropping[T](c.Node, "tandem_p", "tandem_site", c.Run)
 	if err != nil {
 		return nil, err
 	}
-	site, err := c.Node.Attributes.Int("tandem_site", 0)
-	if err != nil {
-		return nil, err
+	return elementwise(c.Pool, len(y), func(lo, hi int) { d.drop(y[lo:hi], x[lo:hi], mask[lo:hi], lo) }), nil
+}
+
+// dropping is what a node drops with.
+type dropping[T kernel.Float] struct {
+	p     float64
+	site  uint32
+	scale T
+	run   *Run
+}
+
+// newDropping reads the attributes of those names.
+func newDropping[T kernel.Float](n *ir.Node, p, site string, run *Run) (d dropping[T], err error) {
+	if d.p, err = n.Attributes.Float(p, 0); err != nil {
+		return d, err
 	}
-	run, scale := c.Run, dropoutScale[T](p)
-	return elementwise(c.Pool, len(y), func(lo, hi int) {
-		s := philox.Stream{Seed: run.Seed, Step: uint64(run.Step), Site: uint32(site)}
-		kernel.Keep(mask[lo:hi], s, lo, p)
-		kernel.Mask(y[lo:hi], x[lo:hi], mask[lo:hi], scale)
-	}), nil
+	number, err := n.Attributes.Int(site, 0)
+	d.site, d.scale, d.run = uint32(number), dropoutScale[T](d.p), run
+	return d, err
+}
+
+// drop draws the mask of the elements from first on and applies it to them.
+func (d *dropping[T]) drop(y, x []T, mask []bool, first int) {
+	s := philox.Stream{Seed: d.run.Seed, Step: uint64(d.run.Step), Site: d.site}
+	kernel.Keep(mask, s, first, d.p)
+	kernel.Mask(y, x, mask, d.scale)
 }
 
 func bindDropoutGradient[T kernel.Float](c *Context[T]) (func(), error) {

@@ -91,36 +91,81 @@ func inferGemm(n *ir.Node) error {
 }
 
 func bindGemm[T kernel.Float](c *Context[T]) (func(), error) {
+	g, added, err := boundGemm(c)
+	if err != nil {
+		return nil, err
+	}
+	g.End = EndRuns(g.N, added...)
+	return g.Prepare(c.Pool), nil
+}
+
+// boundGemm returns the product of a node without the operand C, and what adds that, if anything does.
+func boundGemm[T kernel.Float](c *Context[T]) (g kernel.Gemm[T], added []OnRun[T], err error) {
+	if g, err = Product(c.Node, c.In[0], c.In[1]); err != nil {
+		return g, nil, err
+	}
+	g.C = c.Out[0].Float
 	a, err := readGemm(c.Node)
+	if err == nil && len(c.In) > 2 && c.In[2].Shape != nil && a.beta != 0 {
+		added = []OnRun[T]{addOperand(c.In[2], g.M, g.N, T(a.beta))}
+	}
+	return g, added, err
+}
+
+// Product returns the product of two matrices by a node's attributes transA, transB and alpha; its result is to be set.
+func Product[T kernel.Float](n *ir.Node, a, b Buffer[T]) (g kernel.Gemm[T], err error) {
+	attributes, err := readGemm(n)
 	if err != nil {
-		return nil, err
+		return g, err
 	}
-	rows, columns, depth, err := gemmSizes(c.Node, a)
-	if err != nil {
-		return nil, err
+	g.M, g.N, g.K, err = gemmSizes(n, attributes)
+	g.Alpha = T(attributes.alpha)
+	g.A = kernel.Matrix[T]{Data: a.Float, Stride: a.Shape[1], Transposed: attributes.transA}
+	g.B = kernel.Matrix[T]{Data: b.Float, Stride: b.Shape[1], Transposed: attributes.transB}
+	return g, err
+}
+
+// OnRun changes or uses elements of a matrix that lie one behind the other: run[0] is number first of them. It is called on a thread of
+// the pool.
+type OnRun[T kernel.Float] func(worker int, run []T, first int)
+
+// EndRuns is what a product of so many columns ends with to do the steps, one after the other, on each part of it; nil for none.
+func EndRuns[T kernel.Float](columns int, steps ...OnRun[T]) kernel.End[T] {
+	if len(steps) == 0 {
+		return nil
 	}
-	y := c.Out[0].Float
-	g := kernel.Gemm[T]{
-		M: rows, N: columns, K: depth, Alpha: T(a.alpha), C: y,
-		A: kernel.Matrix[T]{Data: c.In[0].Float, Stride: c.In[0].Shape[1], Transposed: a.transA},
-		B: kernel.Matrix[T]{Data: c.In[1].Float, Stride: c.In[1].Shape[1], Transposed: a.transB},
-	}
-	if len(c.In) > 2 && c.In[2].Shape != nil && a.beta != 0 {
-		added, beta := c.In[2].Float, T(a.beta)
-		rowStride, columnStride := broadcastStrides2(c.In[2].Shape, rows, columns)
-		g.Start = func(lo, hi, left, right int) {
-			for i := lo; i < hi; i++ {
-				if columnStride == 1 && beta == 1 { // a layer's bias
-					copy(y[i*columns+left:i*columns+right], added[i*rowStride+left:])
-					continue
-				}
-				for j := left; j < right; j++ {
-					y[i*columns+j] = beta * added[i*rowStride+j*columnStride]
-				}
+	return func(worker int, c []T, stride, lo, hi, left, right int) {
+		rows, n := hi-lo, right-left
+		if n == stride && n == columns { // the rows follow each other
+			rows, n = 1, rows*n
+		}
+		for i := range rows {
+			for _, step := range steps {
+				step(worker, c[i*stride:][:n], (lo+i)*columns+left)
 			}
 		}
 	}
-	return g.Prepare(c.Pool), nil
+}
+
+// addOperand adds beta times an operand that is broadcast to a matrix.
+func addOperand[T kernel.Float](operand Buffer[T], rows, columns int, beta T) OnRun[T] {
+	added := operand.Float
+	rowStride, columnStride := broadcastStrides2(operand.Shape, rows, columns)
+	return func(_ int, run []T, first int) {
+		for len(run) > 0 {
+			i, j := first/columns, first%columns
+			n := min(columns-j, len(run))
+			row := run[:n]
+			if columnStride == 1 && beta == 1 { // a layer's bias
+				kernel.Accumulate(row, added[i*rowStride+j:i*rowStride+j+n])
+			} else {
+				for k := range row {
+					row[k] += T(beta * added[i*rowStride+(j+k)*columnStride])
+				}
+			}
+			run, first = run[n:], first+n
+		}
+	}
 }
 
 // broadcastStrides2 returns the strides by which an operand of at most two dimensions is read as a matrix.

@@ -97,6 +97,7 @@ func register(r Rule) {
 		Float64:    func(c *op.Context[float64]) (func(), error) { return bind(c, r.Float64) },
 		NoGradient: "an update is not differentiated",
 	})
+	registerProduct(r)
 }
 
 // operator returns the name of the graph operator of an optimizer.

@@ -172,6 +172,9 @@ func TestRandomModelsAreTrainedOrRefused(t *testing.T) {
 				}) {
 					continue
 				}
+				if err := pass.Fuse(g); err != nil {
+					t.Errorf("seed %d: %v", seed, err)
+				}
 				plan, err := pass.NewPlan(g)
 				if err != nil {
 					t.Errorf("seed %d: %v", seed, err)

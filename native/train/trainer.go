@@ -41,6 +41,8 @@ type Trainer[T kernel.Float] struct {
 	state    []*stateTensor[T]
 	byValue  map[stateKey]*stateTensor[T]
 	programs map[programKey]*Batch[T]
+	// unfused leaves each node to its own kernel, for tests to compare with.
+	unfused bool
 }
 
 // The symbolic dimension that PyTorch's export leaves open.
@@ -152,8 +154,13 @@ func (t *Trainer[T]) forwardGraph(rows int) (g *ir.Graph, loss *ir.Value, err er
 	return g, loss, nil
 }
 
-// compile plans and binds a graph.
+// compile fuses, plans and binds a graph.
 func (t *Trainer[T]) compile(g *ir.Graph) (*pass.Program[T], error) {
+	if !t.unfused {
+		if err := pass.Fuse(g); err != nil {
+			return nil, err
+		}
+	}
 	plan, err := pass.NewPlan(g)
 	if err != nil {
 		return nil, err

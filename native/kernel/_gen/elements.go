@@ -105,6 +105,22 @@ func elements(v vector) {
 		}
 		VMOVUPS(r(1), at[0])
 	})
+	v.loop("gate", "dx[i] = scale * dy[i] where y[i] > 0, else 0,", []string{"dx", "dy", "y"}, ", scale float32", func() {
+		v.zero(r(0))
+		v.broadcast("scale", r(2))
+	}, func(at []Mem) {
+		const greater = 0x1e // ordered, quiet
+		VMOVUPS(at[2], r(1))
+		if wide {
+			VCMPPS(U8(greater), r(0), r(1), reg.K1)
+			VMULPS_Z(at[1], r(2), reg.K1, r(1))
+		} else {
+			VCMPPS(U8(greater), r(0), r(1), r(1))
+			VMULPS(at[1], r(2), r(3))
+			VANDPS(r(3), r(1), r(1))
+		}
+		VMOVUPS(r(1), at[0])
+	})
 	v.loop("mask", "y[i] = scale * x[i] where keep[i], else 0,", []string{"y", "x", "keep"}, ", scale float32", func() {
 		v.zero(r(0))
 		v.broadcast("scale", r(2))

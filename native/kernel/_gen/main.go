@@ -16,7 +16,7 @@ var parts = map[string]func(){
 		for _, v := range []vector{ymm, zmm} {
 			for rows := 1; rows <= v.tileRows; rows++ {
 				for vectors := 1; vectors <= 2; vectors++ {
-					tile(v, rows, vectors)
+					strip(v, rows, vectors)
 				}
 			}
 			elements(v)

@@ -8,21 +8,27 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// tile generates the product of rows rows of the left factor with vectors vectors of columns of the right one. The left
-// factor is read element by element with two strides, and so needs no packing in either orientation.
-func tile(v vector, rows, vectors int) {
+// strip generates the product of rows rows of the left factor with tiles side by side, each of so many vectors of columns of the right
+// one. The left factor is read element by element with two strides, and so needs no packing in either orientation.
+func strip(v vector, rows, vectors int) {
 	lanes := v.bytes / 4
-	name := fmt.Sprintf("tile%dx%d%s", rows, vectors*lanes, v.path)
-	TEXT(name, NOSPLIT, "func(a *float32, rowStride, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, depth int, alpha float32, add bool)")
-	Doc(fmt.Sprintf("%s computes a tile of %d x %d elements of C; see tileFunc.", name, rows, vectors*lanes))
+	name := fmt.Sprintf("strip%dx%d%s", rows, vectors*lanes, v.path)
+	TEXT(name, NOSPLIT, "func(a *float32, rowStride, depthStride uintptr, b *float32, stepB, tileB uintptr, c *float32, stepC uintptr, depth, tiles int, alpha float32, add bool)")
+	Doc(fmt.Sprintf("%s computes tiles of %d x %d elements of C; see stripFunc.", name, rows, vectors*lanes))
 	Pragma("noescape")
 
 	acc := func(r, c int) reg.VecPhysical { return v.register(4 + r*vectors + c) }
-	b := Load(Param("b"), GP64())
 	stepB := Load(Param("stepB"), GP64())
 	rowStride := Load(Param("rowStride"), GP64())
 	depthStride := Load(Param("depthStride"), GP64())
-	depth := Load(Param("depth"), GP64())
+	panel := Load(Param("b"), GP64())
+	corner := Load(Param("c"), GP64())
+	stepC := Load(Param("stepC"), GP64())
+	tiles := Load(Param("tiles"), GP64())
+	TESTQ(tiles, tiles)
+	JZ(LabelRef("done"))
+
+	Label("tile")
 	// One pointer for each three rows, which the scaled index reaches.
 	bases := []reg.Register{Load(Param("a"), GP64())}
 	for r := 3; r < rows; r += 3 {
@@ -38,6 +44,9 @@ func tile(v vector, rows, vectors int) {
 		}
 		return m
 	}
+	b := GP64()
+	MOVQ(panel, b)
+	depth := Load(Param("depth"), GP64())
 	for r := range rows {
 		for c := range vectors {
 			v.zero(acc(r, c))
@@ -64,20 +73,31 @@ func tile(v vector, rows, vectors int) {
 	JNZ(LabelRef("loop"))
 
 	Label("store")
-	c := Load(Param("c"), GP64())
-	stepC := Load(Param("stepC"), GP64())
+	c := GP64()
+	MOVQ(corner, c)
 	alpha, err := Param("alpha").Resolve()
 	if err != nil {
 		panic(err)
 	}
+	add, err := Param("add").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	const one = 0x3f800000
+	CMPL(alpha.Addr, U32(one))
+	JE(LabelRef("scaled"))
 	VBROADCASTSS(alpha.Addr, v.register(0))
-	add := Load(Param("add"), GP8())
-	TESTB(add, add)
-	JZ(LabelRef("overwrite"))
 	for r := range rows {
 		for i := range vectors {
 			// Two roundings and no FMA: the same bits as when the tile goes through a temporary one.
 			VMULPS(v.register(0), acc(r, i), acc(r, i))
+		}
+	}
+	Label("scaled")
+	CMPB(add.Addr, U8(0))
+	JE(LabelRef("overwrite"))
+	for r := range rows {
+		for i := range vectors {
 			VADDPS(Mem{Base: c, Disp: i * v.bytes}, acc(r, i), acc(r, i))
 			VMOVUPS(acc(r, i), Mem{Base: c, Disp: i * v.bytes})
 		}
@@ -85,18 +105,23 @@ func tile(v vector, rows, vectors int) {
 			ADDQ(stepC, c)
 		}
 	}
-	VZEROUPPER()
-	RET()
+	JMP(LabelRef("next"))
 	Label("overwrite")
 	for r := range rows {
 		for i := range vectors {
-			VMULPS(v.register(0), acc(r, i), acc(r, i))
 			VMOVUPS(acc(r, i), Mem{Base: c, Disp: i * v.bytes})
 		}
 		if r+1 < rows {
 			ADDQ(stepC, c)
 		}
 	}
+	Label("next")
+	tileB := Load(Param("tileB"), GP64())
+	ADDQ(tileB, panel)
+	ADDQ(U32(uint32(vectors*v.bytes)), corner)
+	DECQ(tiles)
+	JNZ(LabelRef("tile"))
+	Label("done")
 	VZEROUPPER()
 	RET()
 }

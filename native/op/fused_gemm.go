@@ -1,0 +1,85 @@
+package op
+
+import (
+	"fmt"
+
+	"tandem/native/ir"
+	"tandem/native/kernel"
+)
+
+// tandem.Gemm is a Gemm with what follows it done on each part of the result while that is in a near cache, so that it is neither written nor
+// read again. pass.Fuse makes it; the results are those of the single nodes, bit by bit. Inputs: A, B, C as Gemm's, and the result of an
+// activation whose gradient is taken. In this order, and each only where its attribute is there:
+//
+//	relu           Relu
+//	p, site        Dropout, which trains, of probability p
+//	gate           the gradient of a Relu, or of a Relu and a Dropout of probability gate, given their result as input 3
+func init() {
+	Register(Def{
+		Name: "tandem.Gemm", MinInputs: 2, MaxInputs: 4,
+		Infer: func(n *ir.Node) error {
+			if err := inferGemm(n); err != nil {
+				return err
+			}
+			if y := n.Input(3); n.Attributes.Has("gate") != (y != nil) || y != nil && !equalShapes(y.Shape, n.Outputs[0].Shape) {
+				return fmt.Errorf("the activation %v does not fit the result %v", y, n.Outputs[0])
+			}
+			return nil
+		},
+		Float32: bindFusedGemm[float32], Float64: bindFusedGemm[float64],
+		NoGradient: "it is made after differentiation",
+	})
+	// tandem.ActivationGradient is the gradient of a Relu and a Dropout of probability "gate" after it, given their result y: the mask is not
+	// needed, since what was dropped is zero.
+	Register(Def{
+		Name: "tandem.ActivationGradient", MinInputs: 2, MaxInputs: 2, // dy, y
+		Infer:   inferSame,
+		Float32: bindActivationGradient[float32], Float64: bindActivationGradient[float64],
+		NoGradient: "it is made after differentiation",
+	})
+}
+
+func bindFusedGemm[T kernel.Float](c *Context[T]) (func(), error) {
+	g, steps, err := boundGemm(c)
+	if err != nil {
+		return nil, err
+	}
+	attributes := c.Node.Attributes
+	if attributes.Has("relu") {
+		steps = append(steps, func(_ int, run []T, _ int) { kernel.Relu(run, run) })
+	}
+	if attributes.Has("site") {
+		d, err := newDropping[T](c.Node, "p", "site", c.Run)
+		if err != nil {
+			return nil, err
+		}
+		masks := make([][4096]bool, c.Pool.Threads())
+		steps = append(steps, func(worker int, run []T, first int) {
+			for len(run) > 0 {
+				n := min(len(run), len(masks[worker]))
+				d.drop(run[:n], run[:n], masks[worker][:n], first)
+				run, first = run[n:], first+n
+			}
+		})
+	}
+	if attributes.Has("gate") {
+		p, err := attributes.Float("gate", 0)
+		if err != nil {
+			return nil, err
+		}
+		y, scale := c.In[3].Float, dropoutScale[T](p)
+		steps = append(steps, func(_ int, run []T, first int) { kernel.Gate(run, run, y[first:first+len(run)], scale) })
+	}
+	g.End = EndRuns(g.N, steps...)
+	return g.Prepare(c.Pool), nil
+}
+
+func bindActivationGradient[T kernel.Float](c *Context[T]) (func(), error) {
+	dy, y, dx := c.In[0].Float, c.In[1].Float, c.Out[0].Float
+	p, err := c.Node.Attributes.Float("gate", 0)
+	if err != nil {
+		return nil, err
+	}
+	scale := dropoutScale[T](p)
+	return elementwise(c.Pool, len(dx), func(lo, hi int) { kernel.Gate(dx[lo:hi], dy[lo:hi], y[lo:hi], scale) }), nil
+}
