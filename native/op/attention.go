@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"tandem/native/ir"
@@ -16,15 +17,16 @@ import (
 // Inputs are the values that queries, keys and values lie in, each once, and then the mask: truth values, or numbers that are added to the scores.
 // Output 1 is the softmax and output 2 which elements dropout keeps; the gradient is computed from them.
 //
-// A head at a time is computed from the first product to the last, so that its scores stay in the cache. The softmax of a row ends at the
-// last element that a constant mask leaves visible: half the exponentials of a causal mask.
+// A head at a time is computed from the first product to the last, so that its scores stay in the cache. Where a constant mask leaves only the
+// first elements of each row visible, as a causal one does, the softmax of a row ends there, and the products leave out the blocks that are hidden as
+// a whole.
 func init() {
 	packed := Attention{ // two heads of two samples, packed as GPT-2 packs them: [batch, length, query or key or value, head, width]
 		Heads: []int{2, 2}, Rows: 5, Columns: 5, Width: 3, ValueWidth: 3, Roots: 1,
 		Query:  View{Root: 0, Offset: 0, Heads: []int{90, 3}, Row: 18, Column: 1},
 		Key:    View{Root: 0, Offset: 6, Heads: []int{90, 3}, Row: 18, Column: 1},
 		Value:  View{Root: 0, Offset: 12, Heads: []int{90, 3}, Row: 18, Column: 1},
-		Result: View{Heads: []int{30, 3}, Row: 6, Column: 1}, Shape: []int{2, 5, 6}, Scale: 0.5,
+		Result: View{Heads: []int{30, 3}, Row: 6, Column: 1}, Shape: []int{2, 5, 6}, Scale: 0.5, Fill: math.Inf(-1),
 	}
 	causal := make([]bool, 25)
 	for i := range causal {
@@ -36,6 +38,20 @@ func init() {
 		Key:    View{Root: 1, Heads: []int{8}, Row: 2, Column: 1},
 		Value:  View{Root: 2, Heads: []int{28}, Row: 7, Column: 1},
 		Result: View{Heads: []int{15}, Row: 5, Column: 1}, Shape: []int{2, 3, 5}, Scale: 2,
+	}
+	long := Attention{ // enough rows for two bands
+		Heads: []int{1}, Rows: 70, Columns: 70, Width: 2, ValueWidth: 2, Roots: 1,
+		Query:  View{Offset: 0, Heads: []int{420}, Row: 6, Column: 1},
+		Key:    View{Offset: 2, Heads: []int{420}, Row: 6, Column: 1},
+		Value:  View{Offset: 4, Heads: []int{420}, Row: 6, Column: 1},
+		Result: View{Heads: []int{140}, Row: 2, Column: 1}, Shape: []int{70, 2}, Scale: 0.5, Fill: math.Inf(-1), Drop: 0.25,
+	}
+	seen := func(length func(row int) int) CaseInput {
+		m := CaseInput{Type: ir.Bool, Shape: []int{70, 70}, Const: true, NoGrad: true}
+		for i := range 70 * 70 {
+			m.Bool = append(m.Bool, i%70 < length(i/70))
+		}
+		return m
 	}
 	mask := CaseInput{Type: ir.Bool, Shape: []int{5, 5}, Bool: causal, Const: true, NoGrad: true}
 	holes := CaseInput{Type: ir.Bool, Shape: []int{2, 1, 4}, Bool: []bool{true, false, true, true, false, false, true, false}, NoGrad: true}
@@ -77,6 +93,8 @@ func init() {
 			{Name: "packed", Inputs: []CaseInput{input(2, 5, 18)}, Attributes: packed.Attributes()},
 			{Name: "causal", Inputs: []CaseInput{input(2, 5, 18), mask}, Attributes: packed.Attributes()},
 			{Name: "causal with dropout", Inputs: []CaseInput{input(2, 5, 18), mask}, Attributes: with(packed, func(a *Attention) { a.Drop, a.Site = 0.4, 3 })},
+			{Name: "causal in bands", Inputs: []CaseInput{input(70, 6), seen(func(row int) int { return row + 1 })}, Attributes: long.Attributes()},
+			{Name: "any lengths in bands", Inputs: []CaseInput{input(70, 6), seen(func(row int) int { return 1 + row*7%59 })}, Attributes: long.Attributes()},
 			{Name: "apart", Inputs: three, Attributes: apart.Attributes()},
 			{Name: "apart, one frozen", Inputs: []CaseInput{three[0], {Shape: []int{2, 4, 2}, NoGrad: true, Const: true}, three[2]}, Attributes: apart.Attributes()},
 			{Name: "holes, filled with a number", Inputs: append(slices.Clone(three), holes), Attributes: with(apart, func(a *Attention) { a.Fill = -1.5 })},

@@ -96,10 +96,20 @@ func (s *attention[T]) softmax(scores []T, head int) {
 	}
 }
 
-// softmaxGradient replaces the gradient of a head's softmax by that of its scores before the mask.
+// softmaxGradient replaces the gradient of a head's softmax by that of its scores before the mask. What the mask hides is zero afterwards,
+// whatever it was.
 func (s *attention[T]) softmaxGradient(d, softmax []T, head int) {
+	if s.visible != nil {
+		for r := range s.Rows {
+			n := s.visible[head*s.Rows+r]
+			row := d[r*s.Columns : (r+1)*s.Columns]
+			clear(row[n:])
+			kernel.SoftmaxGradient(row[:n], row[:n], softmax[r*s.Columns:][:n], n, 1, 0, 1)
+		}
+		return
+	}
 	kernel.SoftmaxGradient(d, d, softmax, s.Columns, 1, 0, s.Rows)
-	if s.hidden == nil || s.visible != nil { // the softmax is zero where hidden, and so is this
+	if s.hidden == nil {
 		return
 	}
 	for i := range d {
@@ -107,6 +117,68 @@ func (s *attention[T]) softmaxGradient(d, softmax []T, head int) {
 			d[i] = 0
 		}
 	}
+}
+
+// band is a strip of the scores, rows or columns lo ... hi, with what may be visible in it: the columns or rows from ... to.
+type band struct{ lo, hi, from, to int }
+
+// strip is the number of rows or columns of a band: an eighth of the scores, but not so few that packing the operands counts.
+func strip(n int) int { return max(64, (n/8+31)/32*32) }
+
+// rowBands cuts the scores into strips of rows, of which a mask with a constant visible part needs less and less.
+func (s *attention[T]) rowBands() (bands []band) {
+	if s.visible == nil {
+		return []band{{0, s.Rows, 0, s.Columns}}
+	}
+	for lo := 0; lo < s.Rows; lo += strip(s.Rows) {
+		p := band{lo: lo, hi: min(lo+strip(s.Rows), s.Rows)}
+		for i, n := range s.visible {
+			if r := i % s.Rows; r >= p.lo && r < p.hi {
+				p.to = max(p.to, n)
+			}
+		}
+		bands = append(bands, p)
+	}
+	return bands
+}
+
+// columnBands cuts them into strips of columns.
+func (s *attention[T]) columnBands() (bands []band) {
+	if s.visible == nil {
+		return []band{{0, s.Columns, 0, s.Rows}}
+	}
+	for lo := 0; lo < s.Columns; lo += strip(s.Columns) {
+		p := band{lo: lo, hi: min(lo+strip(s.Columns), s.Columns), from: s.Rows - 1, to: s.Rows} // a row of zeros where nothing is visible
+		for i, n := range s.visible {
+			if n > lo {
+				p.from = min(p.from, i%s.Rows)
+			}
+		}
+		bands = append(bands, p)
+	}
+	return bands
+}
+
+// over prepares a product for each band and returns the call that computes them for a head.
+func over(bands []band, prepare func(p band) func(worker, head int)) func(worker, head int) {
+	var calls []func(worker, head int)
+	for _, p := range bands {
+		calls = append(calls, prepare(p))
+	}
+	return func(worker, head int) {
+		for _, call := range calls {
+			call(worker, head)
+		}
+	}
+}
+
+// behind returns the offsets n elements further.
+func behind(offsets []int, n int) []int {
+	out := make([]int, len(offsets))
+	for i, at := range offsets {
+		out[i] = at + n
+	}
+	return out
 }
 
 // products returns the offsets of the products of all heads.
@@ -180,18 +252,22 @@ func bindAttention[T kernel.Float](c *Context[T]) (func(), error) {
 	}
 	query, key, value := c.In[s.Query.Root].Float, c.In[s.Key.Root].Float, c.In[s.Value.Root].Float
 	q, k, v, y := s.Query.offsets(s.Heads), s.Key.offsets(s.Heads), s.Value.offsets(s.Heads), s.Result.offsets(s.Heads)
-	score := kernel.Gemm[T]{
-		M: s.Rows, N: s.Columns, K: s.Width, Alpha: T(s.Scale), C: softmax,
-		A: matrixView(query, s.Query), B: matrixView(key, transposedView(s.Key)),
-	}.PrepareEach(c.Pool, products(q, k, s.dense()))
-	mix := func(weights []T) kernel.Gemm[T] {
+	score := over(s.rowBands(), func(p band) func(worker, head int) {
 		return kernel.Gemm[T]{
-			M: s.Rows, N: s.ValueWidth, K: s.Columns, Alpha: 1, C: c.Out[0].Float, StrideC: s.Result.Row,
+			M: p.hi - p.lo, N: p.to, K: s.Width, Alpha: T(s.Scale), C: softmax, StrideC: s.Columns,
+			A: matrixView(query, s.Query), B: matrixView(key, transposedView(s.Key)),
+		}.PrepareEach(c.Pool, products(behind(q, p.lo*s.Query.Row), k, behind(s.dense(), p.lo*s.Columns)))
+	})
+	mix := func(weights []T, p band) kernel.Gemm[T] {
+		return kernel.Gemm[T]{
+			M: p.hi - p.lo, N: s.ValueWidth, K: p.to, Alpha: 1, C: c.Out[0].Float, StrideC: s.Result.Row,
 			A: kernel.Matrix[T]{Data: weights, Stride: s.Columns}, B: matrixView(value, s.Value),
 		}
 	}
 	if s.Drop == 0 {
-		mixed := mix(softmax).PrepareEach(c.Pool, products(s.dense(), v, y))
+		mixed := over(s.rowBands(), func(p band) func(worker, head int) {
+			return mix(softmax, p).PrepareEach(c.Pool, products(behind(s.dense(), p.lo*s.Columns), v, behind(y, p.lo*s.Result.Row)))
+		})
 		return s.each(c.Pool, func(w, head int) {
 			score(w, head)
 			s.softmax(softmax[head*size:(head+1)*size], head)
@@ -206,7 +282,10 @@ func bindAttention[T kernel.Float](c *Context[T]) (func(), error) {
 		kept = make([]bool, s.heads*size)
 	}
 	space := newWorkspace[T](c.Pool, size)
-	mixed := space.product(c.Pool, products(make([]int, s.heads), v, y), mix)
+	mixed := over(s.rowBands(), func(p band) func(worker, head int) {
+		offsets := products(behind(make([]int, s.heads), p.lo*s.Columns), v, behind(y, p.lo*s.Result.Row))
+		return space.product(c.Pool, offsets, func(weights []T) kernel.Gemm[T] { return mix(weights, p) })
+	})
 	run, scale := c.Run, dropoutScale[T](s.Drop)
 	return s.each(c.Pool, func(w, head int) {
 		score(w, head)
@@ -253,42 +332,58 @@ func bindAttentionGradient[T kernel.Float](c *Context[T]) (func(), error) {
 	nothing := func(int, int) {}
 	intoScores, intoQuery, intoKey, intoValue := nothing, nothing, nothing, nothing
 	if dValue != nil {
-		gemm := func(weights []T) kernel.Gemm[T] {
+		gemm := func(weights []T, p band) kernel.Gemm[T] {
 			return kernel.Gemm[T]{
-				M: s.Columns, N: s.ValueWidth, K: s.Rows, Alpha: 1, C: dValue, StrideC: s.Value.Row,
+				M: p.hi - p.lo, N: s.ValueWidth, K: p.to - p.from, Alpha: 1, C: dValue, StrideC: s.Value.Row,
 				A: kernel.Matrix[T]{Data: weights, Stride: s.Columns, Transposed: true}, B: upstream,
 			}
 		}
-		if s.Drop == 0 {
-			intoValue = gemm(softmax).PrepareEach(c.Pool, products(s.dense(), y, v))
-		} else {
+		if s.Drop > 0 {
 			dropped = newWorkspace[T](c.Pool, size)
-			intoValue = dropped.product(c.Pool, products(none, y, v), gemm)
 		}
+		intoValue = over(s.columnBands(), func(p band) func(worker, head int) {
+			at := p.from*s.Columns + p.lo
+			offsets := func(weights []int) []kernel.Offsets {
+				return products(behind(weights, at), behind(y, p.from*s.Result.Row), behind(v, p.lo*s.Value.Row))
+			}
+			if s.Drop == 0 {
+				return gemm(softmax, p).PrepareEach(c.Pool, offsets(s.dense()))
+			}
+			return dropped.product(c.Pool, offsets(none), func(weights []T) kernel.Gemm[T] { return gemm(weights, p) })
+		})
 	}
 	deeper := dQuery != nil || dKey != nil
 	if deeper {
-		intoScores = dScores.product(c.Pool, products(y, v, none), func(space []T) kernel.Gemm[T] {
-			return kernel.Gemm[T]{
-				M: s.Rows, N: s.Columns, K: s.ValueWidth, Alpha: 1, C: space,
-				A: upstream, B: matrixView(value, transposedView(s.Value)),
-			}
+		intoScores = over(s.rowBands(), func(p band) func(worker, head int) {
+			offsets := products(behind(y, p.lo*s.Result.Row), v, behind(none, p.lo*s.Columns))
+			return dScores.product(c.Pool, offsets, func(space []T) kernel.Gemm[T] {
+				return kernel.Gemm[T]{
+					M: p.hi - p.lo, N: p.to, K: s.ValueWidth, Alpha: 1, C: space, StrideC: s.Columns,
+					A: upstream, B: matrixView(value, transposedView(s.Value)),
+				}
+			})
 		})
 	}
 	if dQuery != nil {
-		intoQuery = dScores.product(c.Pool, products(none, k, q), func(space []T) kernel.Gemm[T] {
-			return kernel.Gemm[T]{
-				M: s.Rows, N: s.Width, K: s.Columns, Alpha: T(s.Scale), C: dQuery, StrideC: s.Query.Row,
-				A: kernel.Matrix[T]{Data: space, Stride: s.Columns}, B: matrixView(key, s.Key),
-			}
+		intoQuery = over(s.rowBands(), func(p band) func(worker, head int) {
+			offsets := products(behind(none, p.lo*s.Columns), k, behind(q, p.lo*s.Query.Row))
+			return dScores.product(c.Pool, offsets, func(space []T) kernel.Gemm[T] {
+				return kernel.Gemm[T]{
+					M: p.hi - p.lo, N: s.Width, K: p.to, Alpha: T(s.Scale), C: dQuery, StrideC: s.Query.Row,
+					A: kernel.Matrix[T]{Data: space, Stride: s.Columns}, B: matrixView(key, s.Key),
+				}
+			})
 		})
 	}
 	if dKey != nil {
-		intoKey = dScores.product(c.Pool, products(none, q, k), func(space []T) kernel.Gemm[T] {
-			return kernel.Gemm[T]{
-				M: s.Columns, N: s.Width, K: s.Rows, Alpha: T(s.Scale), C: dKey, StrideC: s.Key.Row,
-				A: kernel.Matrix[T]{Data: space, Stride: s.Columns, Transposed: true}, B: matrixView(query, s.Query),
-			}
+		intoKey = over(s.columnBands(), func(p band) func(worker, head int) {
+			offsets := products(behind(none, p.from*s.Columns+p.lo), behind(q, p.from*s.Query.Row), behind(k, p.lo*s.Key.Row))
+			return dScores.product(c.Pool, offsets, func(space []T) kernel.Gemm[T] {
+				return kernel.Gemm[T]{
+					M: p.hi - p.lo, N: s.Width, K: p.to - p.from, Alpha: T(s.Scale), C: dKey, StrideC: s.Key.Row,
+					A: kernel.Matrix[T]{Data: space, Stride: s.Columns, Transposed: true}, B: matrixView(query, s.Query),
+				}
+			})
 		})
 	}
 	scale := dropoutScale[T](s.Drop)
