@@ -37,8 +37,14 @@
 //     products of the MLP's layers at 83 to 95 % of the peak with avx512 and 62 to 86 % with avx2, 256 x 256 x 256 at 87 to 91 and 79
 //     to 88 %, 1024 x 1024 x 1024 at 63 to 84 and 60 to 80 %, the transposed left factor slowest. The generic product
 //     reaches 4 to 6.5 GF/s.
-//   - One call of assembly for all tiles of some rows, and all chains of a sum one after the other while that part of C is in the first-level cache: on an
-//     Intel with two 512-bit units 1024 x 1024 x 1024 writes and reads C once instead of six times.
+//   - One call of assembly for all tiles of some rows, and all chains of a sum one after the other while that part of C is near: C passes once
+//     instead of once for each 200 of depth. Of large factors a group of 144 packed rows stays in the second level while panels pass
+//     (groupTiles); 128 to 256 columns that stayed there while rows passed packed the left factor four to eight times: on an Intel with two
+//     512-bit units, measured in processor time beside a busy machine, 1024 x 1024 x 1024 at 69 % of the peak for 61, with the left factor transposed 68 for 58,
+//     128 x 784 x 1024 with it transposed at 69 for 54. 85 % is not reached: the tiles alone run at 93 %, the rest is memory.
+//   - Two columns of the left factor a turn, for fewer additions beside the multiply-adds: tiles of 12 x 32 at 93 % for 91, of 8 x 32 at 90 for 85 at a depth of 32.
+//   - Fetching rows ahead when a transposed left factor is packed (copyRows): 68 % for 62. Chains of 256 for 200 gave 71 to 73 for 69 and were left, for
+//     the rounding error.
 //   - Storing a transposed tile element by element took a quarter of the time of 32 x 128 x 784 in a profile; avx512 now stores
 //     eight by eight through registers.
 //   - Products with a side or a depth of 10 stay at 31 to 83 %: there the call and the edges weigh as much as the sums.

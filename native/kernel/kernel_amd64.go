@@ -292,5 +292,11 @@ func transpose8AVX2(dst *float32, stepDst uintptr, src *float32, stepSrc uintptr
 //go:noescape
 func transposeAdd8AVX2(dst *float32, stepDst uintptr, src *float32, stepSrc uintptr, blocks int)
 
+// copyRowsAVX2 copies rows of so many vectors of eight elements, and of the eight that begin last bytes behind a row's beginning.
+// Steps are in bytes, from row to row.
+//
+//go:noescape
+func copyRowsAVX2(dst *float32, stepDst uintptr, src *float32, stepSrc uintptr, vectors int, last uintptr, rows int)
+
 // pauseAMD64 runs PAUSE at least once.
 func pauseAMD64(loops int)

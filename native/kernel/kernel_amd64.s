@@ -5,37 +5,79 @@
 #include "textflag.h"
 
 // func strip1x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·strip1x8AVX2(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), CX
-	MOVQ  b+24(FP), DX
-	MOVQ  c+48(FP), BX
-	MOVQ  stepC+56(FP), SI
-	MOVQ  tiles+72(FP), SI
-	TESTQ SI, SI
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), DI
+	TESTQ DI, DI
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), DI
-	MOVQ   DX, R8
-	MOVQ   depth+64(FP), R9
-	VXORPS Y4, Y4, Y4
-	TESTQ  R9, R9
-	JZ     store
+	MOVQ       BX, R8
+	MOVQ       depth+64(FP), R9
+	VXORPS     Y4, Y4, Y4
+	CMPQ       R9, $0x40
+	JL         fetched
+	MOVQ       SI, R10
+	PREFETCHT0 (R10)
 
-loop:
+fetched:
+	MOVQ a+0(FP), R10
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R9
+	JL   besideRest
+
+beside:
 	VMOVUPS      (R8), Y0
-	VBROADCASTSS (DI), Y2
+	VBROADCASTSS (R10), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	ADDQ         AX, R8
-	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          loop
+	VMOVUPS      (R8)(AX*1), Y0
+	VBROADCASTSS (R10)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R10)(DX*2), R10
+	SUBQ         $0x02, R9
+	JGE          beside
+
+besideRest:
+	CMPQ         R9, $-2
+	JE           store
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	JMP          store
+
+apart:
+	SUBQ $0x02, R9
+	JL   alongRest
+
+along:
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VMOVUPS      (R8)(AX*1), Y0
+	VBROADCASTSS 4(R10), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	LEAQ         (R8)(AX*2), R8
+	ADDQ         $0x08, R10
+	SUBQ         $0x02, R9
+	JGE          along
+
+alongRest:
+	CMPQ         R9, $-2
+	JE           store
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  Y0, Y2, Y4
 
 store:
-	MOVQ         BX, DI
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Y0
@@ -44,18 +86,18 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (DI), Y4, Y4
-	VMOVUPS Y4, (DI)
+	VADDPS  (R8), Y4, Y4
+	VMOVUPS Y4, (R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Y4, (DI)
+	VMOVUPS Y4, (R8)
 
 next:
-	MOVQ tileB+40(FP), DI
-	ADDQ DI, DX
-	ADDQ $0x00000020, BX
-	DECQ SI
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
+	ADDQ $0x00000020, SI
+	DECQ DI
 	JNZ  tile
 
 done:
@@ -63,40 +105,92 @@ done:
 	RET
 
 // func strip1x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·strip1x16AVX2(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), CX
-	MOVQ  b+24(FP), DX
-	MOVQ  c+48(FP), BX
-	MOVQ  stepC+56(FP), SI
-	MOVQ  tiles+72(FP), SI
-	TESTQ SI, SI
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), DI
+	TESTQ DI, DI
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), DI
-	MOVQ   DX, R8
-	MOVQ   depth+64(FP), R9
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	TESTQ  R9, R9
-	JZ     store
+	MOVQ       BX, R8
+	MOVQ       depth+64(FP), R9
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	CMPQ       R9, $0x40
+	JL         fetched
+	MOVQ       SI, R10
+	PREFETCHT0 (R10)
 
-loop:
+fetched:
+	MOVQ a+0(FP), R10
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R9
+	JL   besideRest
+
+beside:
 	VMOVUPS      (R8), Y0
 	VMOVUPS      32(R8), Y1
-	VBROADCASTSS (DI), Y2
+	VBROADCASTSS (R10), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	ADDQ         AX, R8
-	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          loop
+	VMOVUPS      (R8)(AX*1), Y0
+	VMOVUPS      32(R8)(AX*1), Y1
+	VBROADCASTSS (R10)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R10)(DX*2), R10
+	SUBQ         $0x02, R9
+	JGE          beside
+
+besideRest:
+	CMPQ         R9, $-2
+	JE           store
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	JMP          store
+
+apart:
+	SUBQ $0x02, R9
+	JL   alongRest
+
+along:
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VMOVUPS      (R8)(AX*1), Y0
+	VMOVUPS      32(R8)(AX*1), Y1
+	VBROADCASTSS 4(R10), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	LEAQ         (R8)(AX*2), R8
+	ADDQ         $0x08, R10
+	SUBQ         $0x02, R9
+	JGE          along
+
+alongRest:
+	CMPQ         R9, $-2
+	JE           store
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
 
 store:
-	MOVQ         BX, DI
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Y0
@@ -106,21 +200,21 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (DI), Y4, Y4
-	VMOVUPS Y4, (DI)
-	VADDPS  32(DI), Y5, Y5
-	VMOVUPS Y5, 32(DI)
+	VADDPS  (R8), Y4, Y4
+	VMOVUPS Y4, (R8)
+	VADDPS  32(R8), Y5, Y5
+	VMOVUPS Y5, 32(R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Y4, (DI)
-	VMOVUPS Y5, 32(DI)
+	VMOVUPS Y4, (R8)
+	VMOVUPS Y5, 32(R8)
 
 next:
-	MOVQ tileB+40(FP), DI
-	ADDQ DI, DX
-	ADDQ $0x00000040, BX
-	DECQ SI
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
+	ADDQ $0x00000040, SI
+	DECQ DI
 	JNZ  tile
 
 done:
@@ -128,7 +222,7 @@ done:
 	RET
 
 // func strip2x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·strip2x8AVX2(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -141,24 +235,78 @@ TEXT ·strip2x8AVX2(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	MOVQ   BX, R10
-	MOVQ   depth+64(FP), R11
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	TESTQ  R11, R11
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R10), Y0
-	VBROADCASTSS (R9), Y2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R11), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS (R9)(CX*1), Y3
+	VBROADCASTSS 4(R11), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	ADDQ         AX, R10
-	ADDQ         DX, R9
-	DECQ         R11
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS (R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R11)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R11), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	JMP          store
+
+apart:
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS 4(R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
 
 store:
 	MOVQ         SI, R9
@@ -195,7 +343,7 @@ done:
 	RET
 
 // func strip2x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·strip2x16AVX2(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -208,29 +356,98 @@ TEXT ·strip2x16AVX2(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	MOVQ   BX, R10
-	MOVQ   depth+64(FP), R11
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	TESTQ  R11, R11
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R10), Y0
-	VMOVUPS      32(R10), Y1
-	VBROADCASTSS (R9), Y2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R11), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (R9)(CX*1), Y3
+	VBROADCASTSS 4(R11), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	ADDQ         AX, R10
-	ADDQ         DX, R9
-	DECQ         R11
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS (R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R11)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R11), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	JMP          store
+
+apart:
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS 4(R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
 
 store:
 	MOVQ         SI, R9
@@ -275,7 +492,7 @@ done:
 	RET
 
 // func strip3x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·strip3x8AVX2(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -288,27 +505,93 @@ TEXT ·strip3x8AVX2(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	MOVQ   BX, R10
-	MOVQ   depth+64(FP), R11
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	TESTQ  R11, R11
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R10), Y0
-	VBROADCASTSS (R9), Y2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R11), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS (R9)(CX*1), Y3
+	VBROADCASTSS 4(R11), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS (R9)(CX*2), Y2
+	VBROADCASTSS 8(R11), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	ADDQ         AX, R10
-	ADDQ         DX, R9
-	DECQ         R11
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS (R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R11)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 8(R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R11), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 8(R11), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	JMP          store
+
+apart:
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS 4(R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 4(R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
 
 store:
 	MOVQ         SI, R9
@@ -351,7 +634,7 @@ done:
 	RET
 
 // func strip3x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·strip3x16AVX2(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -364,34 +647,120 @@ TEXT ·strip3x16AVX2(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	MOVQ   BX, R10
-	MOVQ   depth+64(FP), R11
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	TESTQ  R11, R11
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R10), Y0
-	VMOVUPS      32(R10), Y1
-	VBROADCASTSS (R9), Y2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R11), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (R9)(CX*1), Y3
+	VBROADCASTSS 4(R11), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS (R9)(CX*2), Y2
+	VBROADCASTSS 8(R11), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	ADDQ         AX, R10
-	ADDQ         DX, R9
-	DECQ         R11
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS (R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R11)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 8(R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R11), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 8(R11), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	JMP          store
+
+apart:
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS (R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS 4(R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 4(R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS (R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
 
 store:
 	MOVQ         SI, R9
@@ -446,7 +815,7 @@ done:
 	RET
 
 // func strip4x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·strip4x8AVX2(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -459,33 +828,111 @@ TEXT ·strip4x8AVX2(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	MOVQ   BX, R11
-	MOVQ   depth+64(FP), R12
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	TESTQ  R12, R12
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R11), Y0
-	VBROADCASTSS (R9), Y2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R11), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS (R9)(CX*1), Y3
+	VBROADCASTSS 4(R11), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS (R9)(CX*2), Y2
+	VBROADCASTSS 8(R11), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS (R10), Y3
+	VBROADCASTSS 12(R11), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	ADDQ         AX, R11
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	DECQ         R12
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS (R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R11)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 8(R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 12(R11)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R11), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 8(R11), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 12(R11), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R12), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS 4(R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 4(R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 4(R12), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R12), Y3
+	VFMADD231PS  Y0, Y3, Y7
 
 store:
 	MOVQ         SI, R9
@@ -534,7 +981,7 @@ done:
 	RET
 
 // func strip4x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·strip4x16AVX2(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -547,42 +994,145 @@ TEXT ·strip4x16AVX2(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	MOVQ   BX, R11
-	MOVQ   depth+64(FP), R12
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
-	TESTQ  R12, R12
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R11), Y0
-	VMOVUPS      32(R11), Y1
-	VBROADCASTSS (R9), Y2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R11), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (R9)(CX*1), Y3
+	VBROADCASTSS 4(R11), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS (R9)(CX*2), Y2
+	VBROADCASTSS 8(R11), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS (R10), Y3
+	VBROADCASTSS 12(R11), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	ADDQ         AX, R11
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	DECQ         R12
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS (R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R11)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 8(R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(R11)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R11), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 8(R11), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(R11), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS (R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (R12), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS 4(R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 4(R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 4(R12), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS (R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (R12), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
 
 store:
 	MOVQ         SI, R9
@@ -647,7 +1197,7 @@ done:
 	RET
 
 // func strip5x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·strip5x8AVX2(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -660,36 +1210,126 @@ TEXT ·strip5x8AVX2(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	MOVQ   BX, R11
-	MOVQ   depth+64(FP), R12
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	TESTQ  R12, R12
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R11), Y0
-	VBROADCASTSS (R9), Y2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R11), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS (R9)(CX*1), Y3
+	VBROADCASTSS 4(R11), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS (R9)(CX*2), Y2
+	VBROADCASTSS 8(R11), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS (R10), Y3
+	VBROADCASTSS 12(R11), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	VBROADCASTSS (R10)(CX*1), Y2
+	VBROADCASTSS 16(R11), Y2
 	VFMADD231PS  Y0, Y2, Y8
-	ADDQ         AX, R11
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	DECQ         R12
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS (R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R11)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 8(R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 12(R11)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS 16(R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R11), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 8(R11), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 12(R11), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS 16(R11), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R12), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (R12)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS 4(R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 4(R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 4(R12), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS 4(R12)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R12), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (R12)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
 
 store:
 	MOVQ         SI, R9
@@ -744,7 +1384,7 @@ done:
 	RET
 
 // func strip5x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·strip5x16AVX2(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -757,47 +1397,167 @@ TEXT ·strip5x16AVX2(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	MOVQ   BX, R11
-	MOVQ   depth+64(FP), R12
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
-	VXORPS Y12, Y12, Y12
-	VXORPS Y13, Y13, Y13
-	TESTQ  R12, R12
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R11), Y0
-	VMOVUPS      32(R11), Y1
-	VBROADCASTSS (R9), Y2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R11), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (R9)(CX*1), Y3
+	VBROADCASTSS 4(R11), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS (R9)(CX*2), Y2
+	VBROADCASTSS 8(R11), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS (R10), Y3
+	VBROADCASTSS 12(R11), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	VBROADCASTSS (R10)(CX*1), Y2
+	VBROADCASTSS 16(R11), Y2
 	VFMADD231PS  Y0, Y2, Y12
 	VFMADD231PS  Y1, Y2, Y13
-	ADDQ         AX, R11
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	DECQ         R12
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS (R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R11)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 8(R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(R11)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS 16(R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R11), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 8(R11), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(R11), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS 16(R11), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS (R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (R12), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS (R12)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS 4(R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 4(R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 4(R12), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS 4(R12)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS (R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (R12), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS (R12)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
 
 store:
 	MOVQ         SI, R9
@@ -872,7 +1632,7 @@ done:
 	RET
 
 // func strip6x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·strip6x8AVX2(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -885,39 +1645,141 @@ TEXT ·strip6x8AVX2(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	MOVQ   BX, R11
-	MOVQ   depth+64(FP), R12
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	TESTQ  R12, R12
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R11), Y0
-	VBROADCASTSS (R9), Y2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R11), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS (R9)(CX*1), Y3
+	VBROADCASTSS 4(R11), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS (R9)(CX*2), Y2
+	VBROADCASTSS 8(R11), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS (R10), Y3
+	VBROADCASTSS 12(R11), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	VBROADCASTSS (R10)(CX*1), Y2
+	VBROADCASTSS 16(R11), Y2
 	VFMADD231PS  Y0, Y2, Y8
-	VBROADCASTSS (R10)(CX*2), Y3
+	VBROADCASTSS 20(R11), Y3
 	VFMADD231PS  Y0, Y3, Y9
-	ADDQ         AX, R11
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	DECQ         R12
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS (R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R11)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 8(R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 12(R11)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS 16(R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS 20(R11)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R11), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 8(R11), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 12(R11), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS 16(R11), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS 20(R11), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R12), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (R12)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (R12)(CX*2), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS 4(R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 4(R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 4(R12), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS 4(R12)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS 4(R12)(CX*2), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R12), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (R12)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (R12)(CX*2), Y3
+	VFMADD231PS  Y0, Y3, Y9
 
 store:
 	MOVQ         SI, R9
@@ -978,7 +1840,7 @@ done:
 	RET
 
 // func strip6x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·strip6x16AVX2(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -991,52 +1853,189 @@ TEXT ·strip6x16AVX2(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	MOVQ   BX, R11
-	MOVQ   depth+64(FP), R12
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
-	VXORPS Y12, Y12, Y12
-	VXORPS Y13, Y13, Y13
-	VXORPS Y14, Y14, Y14
-	VXORPS Y15, Y15, Y15
-	TESTQ  R12, R12
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	VXORPS     Y12, Y12, Y12
+	VXORPS     Y13, Y13, Y13
+	VXORPS     Y14, Y14, Y14
+	VXORPS     Y15, Y15, Y15
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R11), Y0
-	VMOVUPS      32(R11), Y1
-	VBROADCASTSS (R9), Y2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R11), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (R9)(CX*1), Y3
+	VBROADCASTSS 4(R11), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS (R9)(CX*2), Y2
+	VBROADCASTSS 8(R11), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS (R10), Y3
+	VBROADCASTSS 12(R11), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	VBROADCASTSS (R10)(CX*1), Y2
+	VBROADCASTSS 16(R11), Y2
 	VFMADD231PS  Y0, Y2, Y12
 	VFMADD231PS  Y1, Y2, Y13
-	VBROADCASTSS (R10)(CX*2), Y3
+	VBROADCASTSS 20(R11), Y3
 	VFMADD231PS  Y0, Y3, Y14
 	VFMADD231PS  Y1, Y3, Y15
-	ADDQ         AX, R11
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	DECQ         R12
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS (R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R11)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 8(R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(R11)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS 16(R11)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 20(R11)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y14
+	VFMADD231PS  Y1, Y3, Y15
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R11), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 8(R11), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(R11), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS 16(R11), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 20(R11), Y3
+	VFMADD231PS  Y0, Y3, Y14
+	VFMADD231PS  Y1, Y3, Y15
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS (R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (R12), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS (R12)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS (R12)(CX*2), Y3
+	VFMADD231PS  Y0, Y3, Y14
+	VFMADD231PS  Y1, Y3, Y15
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS 4(R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 4(R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 4(R12), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS 4(R12)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 4(R12)(CX*2), Y3
+	VFMADD231PS  Y0, Y3, Y14
+	VFMADD231PS  Y1, Y3, Y15
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (R11)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS (R11)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (R12), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS (R12)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS (R12)(CX*2), Y3
+	VFMADD231PS  Y0, Y3, Y14
+	VFMADD231PS  Y1, Y3, Y15
 
 store:
 	MOVQ         SI, R9
@@ -1467,37 +2466,79 @@ done:
 	RET
 
 // func strip1x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip1x16AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), CX
-	MOVQ  b+24(FP), DX
-	MOVQ  c+48(FP), BX
-	MOVQ  stepC+56(FP), SI
-	MOVQ  tiles+72(FP), SI
-	TESTQ SI, SI
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), DI
+	TESTQ DI, DI
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), DI
-	MOVQ   DX, R8
-	MOVQ   depth+64(FP), R9
-	VPXORD Z4, Z4, Z4
-	TESTQ  R9, R9
-	JZ     store
+	MOVQ       BX, R8
+	MOVQ       depth+64(FP), R9
+	VPXORD     Z4, Z4, Z4
+	CMPQ       R9, $0x40
+	JL         fetched
+	MOVQ       SI, R10
+	PREFETCHT0 (R10)
 
-loop:
+fetched:
+	MOVQ a+0(FP), R10
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R9
+	JL   besideRest
+
+beside:
 	VMOVUPS      (R8), Z0
-	VBROADCASTSS (DI), Z2
+	VBROADCASTSS (R10), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	ADDQ         AX, R8
-	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          loop
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R10)(DX*2), R10
+	SUBQ         $0x02, R9
+	JGE          beside
+
+besideRest:
+	CMPQ         R9, $-2
+	JE           store
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	JMP          store
+
+apart:
+	SUBQ $0x02, R9
+	JL   alongRest
+
+along:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS 4(R10), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	LEAQ         (R8)(AX*2), R8
+	ADDQ         $0x08, R10
+	SUBQ         $0x02, R9
+	JGE          along
+
+alongRest:
+	CMPQ         R9, $-2
+	JE           store
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z4
 
 store:
-	MOVQ         BX, DI
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -1506,18 +2547,18 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (DI), Z4, Z4
-	VMOVUPS Z4, (DI)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (DI)
+	VMOVUPS Z4, (R8)
 
 next:
-	MOVQ tileB+40(FP), DI
-	ADDQ DI, DX
-	ADDQ $0x00000040, BX
-	DECQ SI
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
+	ADDQ $0x00000040, SI
+	DECQ DI
 	JNZ  tile
 
 done:
@@ -1525,40 +2566,93 @@ done:
 	RET
 
 // func strip1x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip1x32AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), CX
-	MOVQ  b+24(FP), DX
-	MOVQ  c+48(FP), BX
-	MOVQ  stepC+56(FP), SI
-	MOVQ  tiles+72(FP), SI
-	TESTQ SI, SI
+	MOVQ  depthStride+16(FP), DX
+	MOVQ  b+24(FP), BX
+	MOVQ  c+48(FP), SI
+	MOVQ  stepC+56(FP), DI
+	MOVQ  tiles+72(FP), DI
+	TESTQ DI, DI
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), DI
-	MOVQ   DX, R8
-	MOVQ   depth+64(FP), R9
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	TESTQ  R9, R9
-	JZ     store
+	MOVQ       BX, R8
+	MOVQ       depth+64(FP), R9
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	CMPQ       R9, $0x40
+	JL         fetched
+	MOVQ       SI, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
 
-loop:
+fetched:
+	MOVQ a+0(FP), R10
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R9
+	JL   besideRest
+
+beside:
 	VMOVUPS      (R8), Z0
 	VMOVUPS      64(R8), Z1
-	VBROADCASTSS (DI), Z2
+	VBROADCASTSS (R10), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	ADDQ         AX, R8
-	ADDQ         CX, DI
-	DECQ         R9
-	JNZ          loop
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS (R10)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R10)(DX*2), R10
+	SUBQ         $0x02, R9
+	JGE          beside
+
+besideRest:
+	CMPQ         R9, $-2
+	JE           store
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	JMP          store
+
+apart:
+	SUBQ $0x02, R9
+	JL   alongRest
+
+along:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS 4(R10), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	LEAQ         (R8)(AX*2), R8
+	ADDQ         $0x08, R10
+	SUBQ         $0x02, R9
+	JGE          along
+
+alongRest:
+	CMPQ         R9, $-2
+	JE           store
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R10), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
 
 store:
-	MOVQ         BX, DI
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -1568,21 +2662,21 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (DI), Z4, Z4
-	VMOVUPS Z4, (DI)
-	VADDPS  64(DI), Z5, Z5
-	VMOVUPS Z5, 64(DI)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	VADDPS  64(R8), Z5, Z5
+	VMOVUPS Z5, 64(R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (DI)
-	VMOVUPS Z5, 64(DI)
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
 
 next:
-	MOVQ tileB+40(FP), DI
-	ADDQ DI, DX
-	ADDQ $0x00000080, BX
-	DECQ SI
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
+	ADDQ $0x00000080, SI
+	DECQ DI
 	JNZ  tile
 
 done:
@@ -1590,7 +2684,7 @@ done:
 	RET
 
 // func strip2x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip2x16AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -1603,24 +2697,78 @@ TEXT ·strip2x16AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	MOVQ   BX, R10
-	MOVQ   depth+64(FP), R11
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	TESTQ  R11, R11
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R10), Z0
-	VBROADCASTSS (R9), Z2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R9)(CX*1), Z3
+	VBROADCASTSS 4(R11), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	ADDQ         AX, R10
-	ADDQ         DX, R9
-	DECQ         R11
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	JMP          store
+
+apart:
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
 
 store:
 	MOVQ         SI, R9
@@ -1657,7 +2805,7 @@ done:
 	RET
 
 // func strip2x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip2x32AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -1670,29 +2818,100 @@ TEXT ·strip2x32AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	MOVQ   BX, R10
-	MOVQ   depth+64(FP), R11
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	TESTQ  R11, R11
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
 
-loop:
-	VMOVUPS      (R10), Z0
-	VMOVUPS      64(R10), Z1
-	VBROADCASTSS (R9), Z2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R9)(CX*1), Z3
+	VBROADCASTSS 4(R11), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	ADDQ         AX, R10
-	ADDQ         DX, R9
-	DECQ         R11
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	JMP          store
+
+apart:
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
 
 store:
 	MOVQ         SI, R9
@@ -1737,7 +2956,7 @@ done:
 	RET
 
 // func strip3x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip3x16AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -1750,27 +2969,93 @@ TEXT ·strip3x16AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	MOVQ   BX, R10
-	MOVQ   depth+64(FP), R11
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	TESTQ  R11, R11
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R10), Z0
-	VBROADCASTSS (R9), Z2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R9)(CX*1), Z3
+	VBROADCASTSS 4(R11), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R9)(CX*2), Z2
+	VBROADCASTSS 8(R11), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	ADDQ         AX, R10
-	ADDQ         DX, R9
-	DECQ         R11
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	JMP          store
+
+apart:
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
 
 store:
 	MOVQ         SI, R9
@@ -1813,7 +3098,7 @@ done:
 	RET
 
 // func strip3x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip3x32AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -1826,34 +3111,123 @@ TEXT ·strip3x32AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	MOVQ   BX, R10
-	MOVQ   depth+64(FP), R11
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	TESTQ  R11, R11
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
 
-loop:
-	VMOVUPS      (R10), Z0
-	VMOVUPS      64(R10), Z1
-	VBROADCASTSS (R9), Z2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R9)(CX*1), Z3
+	VBROADCASTSS 4(R11), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R9)(CX*2), Z2
+	VBROADCASTSS 8(R11), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	ADDQ         AX, R10
-	ADDQ         DX, R9
-	DECQ         R11
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	JMP          store
+
+apart:
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
 
 store:
 	MOVQ         SI, R9
@@ -1908,7 +3282,7 @@ done:
 	RET
 
 // func strip4x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip4x16AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -1921,33 +3295,111 @@ TEXT ·strip4x16AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	MOVQ   BX, R11
-	MOVQ   depth+64(FP), R12
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	TESTQ  R12, R12
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R11), Z0
-	VBROADCASTSS (R9), Z2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R9)(CX*1), Z3
+	VBROADCASTSS 4(R11), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R9)(CX*2), Z2
+	VBROADCASTSS 8(R11), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R10), Z3
+	VBROADCASTSS 12(R11), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	ADDQ         AX, R11
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	DECQ         R12
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
 
 store:
 	MOVQ         SI, R9
@@ -1996,7 +3448,7 @@ done:
 	RET
 
 // func strip4x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip4x32AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -2009,42 +3461,149 @@ TEXT ·strip4x32AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	MOVQ   BX, R11
-	MOVQ   depth+64(FP), R12
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	TESTQ  R12, R12
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
 
-loop:
-	VMOVUPS      (R11), Z0
-	VMOVUPS      64(R11), Z1
-	VBROADCASTSS (R9), Z2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R9)(CX*1), Z3
+	VBROADCASTSS 4(R11), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R9)(CX*2), Z2
+	VBROADCASTSS 8(R11), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R10), Z3
+	VBROADCASTSS 12(R11), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	ADDQ         AX, R11
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	DECQ         R12
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
 
 store:
 	MOVQ         SI, R9
@@ -2109,7 +3668,7 @@ done:
 	RET
 
 // func strip5x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip5x16AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -2122,36 +3681,126 @@ TEXT ·strip5x16AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	MOVQ   BX, R11
-	MOVQ   depth+64(FP), R12
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	TESTQ  R12, R12
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R11), Z0
-	VBROADCASTSS (R9), Z2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R9)(CX*1), Z3
+	VBROADCASTSS 4(R11), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R9)(CX*2), Z2
+	VBROADCASTSS 8(R11), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R10), Z3
+	VBROADCASTSS 12(R11), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R10)(CX*1), Z2
+	VBROADCASTSS 16(R11), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	ADDQ         AX, R11
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	DECQ         R12
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 4(R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
 
 store:
 	MOVQ         SI, R9
@@ -2206,7 +3855,7 @@ done:
 	RET
 
 // func strip5x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip5x32AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -2219,47 +3868,172 @@ TEXT ·strip5x32AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	MOVQ   BX, R11
-	MOVQ   depth+64(FP), R12
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	TESTQ  R12, R12
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
 
-loop:
-	VMOVUPS      (R11), Z0
-	VMOVUPS      64(R11), Z1
-	VBROADCASTSS (R9), Z2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R9)(CX*1), Z3
+	VBROADCASTSS 4(R11), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R9)(CX*2), Z2
+	VBROADCASTSS 8(R11), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R10), Z3
+	VBROADCASTSS 12(R11), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R10)(CX*1), Z2
+	VBROADCASTSS 16(R11), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	ADDQ         AX, R11
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	DECQ         R12
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 4(R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
 
 store:
 	MOVQ         SI, R9
@@ -2334,7 +4108,7 @@ done:
 	RET
 
 // func strip6x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip6x16AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -2347,39 +4121,141 @@ TEXT ·strip6x16AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	MOVQ   BX, R11
-	MOVQ   depth+64(FP), R12
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	TESTQ  R12, R12
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R11), Z0
-	VBROADCASTSS (R9), Z2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R9)(CX*1), Z3
+	VBROADCASTSS 4(R11), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R9)(CX*2), Z2
+	VBROADCASTSS 8(R11), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R10), Z3
+	VBROADCASTSS 12(R11), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R10)(CX*1), Z2
+	VBROADCASTSS 16(R11), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R10)(CX*2), Z3
+	VBROADCASTSS 20(R11), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	ADDQ         AX, R11
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	DECQ         R12
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R11), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 4(R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 4(R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
 
 store:
 	MOVQ         SI, R9
@@ -2440,7 +4316,7 @@ done:
 	RET
 
 // func strip6x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip6x32AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -2453,52 +4329,195 @@ TEXT ·strip6x32AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	MOVQ   BX, R11
-	MOVQ   depth+64(FP), R12
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	TESTQ  R12, R12
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
 
-loop:
-	VMOVUPS      (R11), Z0
-	VMOVUPS      64(R11), Z1
-	VBROADCASTSS (R9), Z2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R9)(CX*1), Z3
+	VBROADCASTSS 4(R11), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R9)(CX*2), Z2
+	VBROADCASTSS 8(R11), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R10), Z3
+	VBROADCASTSS 12(R11), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R10)(CX*1), Z2
+	VBROADCASTSS 16(R11), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R10)(CX*2), Z3
+	VBROADCASTSS 20(R11), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	ADDQ         AX, R11
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	DECQ         R12
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R11), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 4(R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 4(R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
 
 store:
 	MOVQ         SI, R9
@@ -2583,7 +4602,7 @@ done:
 	RET
 
 // func strip7x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip7x16AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -2596,45 +4615,159 @@ TEXT ·strip7x16AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	LEAQ   (R10)(CX*2), R11
-	ADDQ   CX, R11
-	MOVQ   BX, R12
-	MOVQ   depth+64(FP), R13
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	TESTQ  R13, R13
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R12), Z0
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R9)(CX*1), Z3
-	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R9)(CX*2), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R10), Z3
-	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R10)(CX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R10)(CX*2), Z3
-	VFMADD231PS  Z0, Z3, Z9
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
 	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R11), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R11), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	ADDQ         AX, R12
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	ADDQ         DX, R11
-	DECQ         R13
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R11), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 4(R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 4(R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 4(R13), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	ADDQ         $0x08, R13
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z10
 
 store:
 	MOVQ         SI, R9
@@ -2701,7 +4834,7 @@ done:
 	RET
 
 // func strip7x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip7x32AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -2714,60 +4847,221 @@ TEXT ·strip7x32AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	LEAQ   (R10)(CX*2), R11
-	ADDQ   CX, R11
-	MOVQ   BX, R12
-	MOVQ   depth+64(FP), R13
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	TESTQ  R13, R13
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
 
-loop:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R9), Z2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R9)(CX*1), Z3
+	VBROADCASTSS 4(R11), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R9)(CX*2), Z2
+	VBROADCASTSS 8(R11), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R10), Z3
+	VBROADCASTSS 12(R11), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R10)(CX*1), Z2
+	VBROADCASTSS 16(R11), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R10)(CX*2), Z3
+	VBROADCASTSS 20(R11), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R11), Z2
+	VBROADCASTSS 24(R11), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	ADDQ         AX, R12
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	ADDQ         DX, R11
-	DECQ         R13
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R11), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 4(R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 4(R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 4(R13), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	ADDQ         $0x08, R13
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
 
 store:
 	MOVQ         SI, R9
@@ -2862,7 +5156,7 @@ done:
 	RET
 
 // func strip8x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip8x16AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -2875,48 +5169,174 @@ TEXT ·strip8x16AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	LEAQ   (R10)(CX*2), R11
-	ADDQ   CX, R11
-	MOVQ   BX, R12
-	MOVQ   depth+64(FP), R13
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	TESTQ  R13, R13
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R12), Z0
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R9)(CX*1), Z3
-	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R9)(CX*2), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R10), Z3
-	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R10)(CX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R10)(CX*2), Z3
-	VFMADD231PS  Z0, Z3, Z9
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
 	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R11), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R11), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS 28(R11), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	ADDQ         AX, R12
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	ADDQ         DX, R11
-	DECQ         R13
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R11), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R11), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 4(R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 4(R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 4(R13), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 4(R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	ADDQ         $0x08, R13
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
 
 store:
 	MOVQ         SI, R9
@@ -2989,7 +5409,7 @@ done:
 	RET
 
 // func strip8x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip8x32AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -3002,65 +5422,244 @@ TEXT ·strip8x32AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	LEAQ   (R10)(CX*2), R11
-	ADDQ   CX, R11
-	MOVQ   BX, R12
-	MOVQ   depth+64(FP), R13
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	TESTQ  R13, R13
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
 
-loop:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R9), Z2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R9)(CX*1), Z3
+	VBROADCASTSS 4(R11), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R9)(CX*2), Z2
+	VBROADCASTSS 8(R11), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R10), Z3
+	VBROADCASTSS 12(R11), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R10)(CX*1), Z2
+	VBROADCASTSS 16(R11), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R10)(CX*2), Z3
+	VBROADCASTSS 20(R11), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R11), Z2
+	VBROADCASTSS 24(R11), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS 28(R11), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	ADDQ         AX, R12
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	ADDQ         DX, R11
-	DECQ         R13
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R11), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R11), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 4(R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 4(R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 4(R13), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 4(R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	ADDQ         $0x08, R13
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
 
 store:
 	MOVQ         SI, R9
@@ -3165,7 +5764,7 @@ done:
 	RET
 
 // func strip9x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip9x16AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -3178,51 +5777,189 @@ TEXT ·strip9x16AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	LEAQ   (R10)(CX*2), R11
-	ADDQ   CX, R11
-	MOVQ   BX, R12
-	MOVQ   depth+64(FP), R13
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	TESTQ  R13, R13
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R12), Z0
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R9)(CX*1), Z3
-	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R9)(CX*2), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R10), Z3
-	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R10)(CX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R10)(CX*2), Z3
-	VFMADD231PS  Z0, Z3, Z9
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
 	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R11), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R11), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS 28(R11), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS 32(R11), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	ADDQ         AX, R12
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	ADDQ         DX, R11
-	DECQ         R13
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 32(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R11), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R11), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 32(R11), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS (R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 4(R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 4(R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 4(R13), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 4(R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 4(R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	ADDQ         $0x08, R13
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS (R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
 
 store:
 	MOVQ         SI, R9
@@ -3301,7 +6038,7 @@ done:
 	RET
 
 // func strip9x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip9x32AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -3314,70 +6051,267 @@ TEXT ·strip9x32AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	LEAQ   (R10)(CX*2), R11
-	ADDQ   CX, R11
-	MOVQ   BX, R12
-	MOVQ   depth+64(FP), R13
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	TESTQ  R13, R13
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
 
-loop:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R9), Z2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R9)(CX*1), Z3
+	VBROADCASTSS 4(R11), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R9)(CX*2), Z2
+	VBROADCASTSS 8(R11), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R10), Z3
+	VBROADCASTSS 12(R11), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R10)(CX*1), Z2
+	VBROADCASTSS 16(R11), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R10)(CX*2), Z3
+	VBROADCASTSS 20(R11), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R11), Z2
+	VBROADCASTSS 24(R11), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS 28(R11), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS 32(R11), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	ADDQ         AX, R12
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	ADDQ         DX, R11
-	DECQ         R13
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 32(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R11), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R11), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 32(R11), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS (R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 4(R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 4(R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 4(R13), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 4(R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 4(R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	ADDQ         $0x08, R13
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS (R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
 
 store:
 	MOVQ         SI, R9
@@ -3492,7 +6426,7 @@ done:
 	RET
 
 // func strip10x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip10x16AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -3505,57 +6439,207 @@ TEXT ·strip10x16AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	LEAQ   (R10)(CX*2), R11
-	ADDQ   CX, R11
-	LEAQ   (R11)(CX*2), R12
-	ADDQ   CX, R12
-	MOVQ   BX, R13
-	MOVQ   depth+64(FP), R14
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	TESTQ  R14, R14
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R13), Z0
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R9)(CX*1), Z3
-	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R9)(CX*2), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R10), Z3
-	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R10)(CX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R10)(CX*2), Z3
-	VFMADD231PS  Z0, Z3, Z9
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
 	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R11), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R11), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS 28(R11), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS 32(R11), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS 36(R11), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	ADDQ         AX, R13
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	ADDQ         DX, R11
-	ADDQ         DX, R12
-	DECQ         R14
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 32(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 36(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R11), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R11), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 32(R11), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 36(R11), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	LEAQ (R13)(CX*2), R14
+	ADDQ CX, R14
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS (R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS (R14), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 4(R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 4(R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 4(R13), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 4(R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 4(R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 4(R14), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS (R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS (R14), Z3
+	VFMADD231PS  Z0, Z3, Z13
 
 store:
 	MOVQ         SI, R9
@@ -3640,7 +6724,7 @@ done:
 	RET
 
 // func strip10x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip10x32AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -3653,78 +6737,293 @@ TEXT ·strip10x32AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	LEAQ   (R10)(CX*2), R11
-	ADDQ   CX, R11
-	LEAQ   (R11)(CX*2), R12
-	ADDQ   CX, R12
-	MOVQ   BX, R13
-	MOVQ   depth+64(FP), R14
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	TESTQ  R14, R14
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
 
-loop:
-	VMOVUPS      (R13), Z0
-	VMOVUPS      64(R13), Z1
-	VBROADCASTSS (R9), Z2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R9)(CX*1), Z3
+	VBROADCASTSS 4(R11), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R9)(CX*2), Z2
+	VBROADCASTSS 8(R11), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R10), Z3
+	VBROADCASTSS 12(R11), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R10)(CX*1), Z2
+	VBROADCASTSS 16(R11), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R10)(CX*2), Z3
+	VBROADCASTSS 20(R11), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R11), Z2
+	VBROADCASTSS 24(R11), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS 28(R11), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS 32(R11), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS 36(R11), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	ADDQ         AX, R13
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	ADDQ         DX, R11
-	ADDQ         DX, R12
-	DECQ         R14
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 32(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 36(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R11), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R11), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 32(R11), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 36(R11), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	LEAQ (R13)(CX*2), R14
+	ADDQ CX, R14
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS (R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R14), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 4(R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 4(R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 4(R13), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 4(R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 4(R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 4(R14), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS (R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R14), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
 
 store:
 	MOVQ         SI, R9
@@ -3849,7 +7148,7 @@ done:
 	RET
 
 // func strip11x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip11x16AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -3862,60 +7161,222 @@ TEXT ·strip11x16AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	LEAQ   (R10)(CX*2), R11
-	ADDQ   CX, R11
-	LEAQ   (R11)(CX*2), R12
-	ADDQ   CX, R12
-	MOVQ   BX, R13
-	MOVQ   depth+64(FP), R14
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	TESTQ  R14, R14
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R13), Z0
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R9)(CX*1), Z3
-	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R9)(CX*2), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R10), Z3
-	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R10)(CX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R10)(CX*2), Z3
-	VFMADD231PS  Z0, Z3, Z9
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
 	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R11), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R11), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS 28(R11), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS 32(R11), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS 36(R11), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS 40(R11), Z2
 	VFMADD231PS  Z0, Z2, Z14
-	ADDQ         AX, R13
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	ADDQ         DX, R11
-	ADDQ         DX, R12
-	DECQ         R14
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 32(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 36(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS 40(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R11), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R11), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 32(R11), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 36(R11), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS 40(R11), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	LEAQ (R13)(CX*2), R14
+	ADDQ CX, R14
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS (R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS (R14), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS (R14)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 4(R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 4(R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 4(R13), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 4(R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 4(R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 4(R14), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS 4(R14)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS (R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS (R14), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS (R14)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z14
 
 store:
 	MOVQ         SI, R9
@@ -4006,7 +7467,7 @@ done:
 	RET
 
 // func strip11x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip11x32AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -4019,83 +7480,316 @@ TEXT ·strip11x32AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	LEAQ   (R10)(CX*2), R11
-	ADDQ   CX, R11
-	LEAQ   (R11)(CX*2), R12
-	ADDQ   CX, R12
-	MOVQ   BX, R13
-	MOVQ   depth+64(FP), R14
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	VPXORD Z24, Z24, Z24
-	VPXORD Z25, Z25, Z25
-	TESTQ  R14, R14
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
 
-loop:
-	VMOVUPS      (R13), Z0
-	VMOVUPS      64(R13), Z1
-	VBROADCASTSS (R9), Z2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R9)(CX*1), Z3
+	VBROADCASTSS 4(R11), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R9)(CX*2), Z2
+	VBROADCASTSS 8(R11), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R10), Z3
+	VBROADCASTSS 12(R11), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R10)(CX*1), Z2
+	VBROADCASTSS 16(R11), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R10)(CX*2), Z3
+	VBROADCASTSS 20(R11), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R11), Z2
+	VBROADCASTSS 24(R11), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS 28(R11), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS 32(R11), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS 36(R11), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS 40(R11), Z2
 	VFMADD231PS  Z0, Z2, Z24
 	VFMADD231PS  Z1, Z2, Z25
-	ADDQ         AX, R13
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	ADDQ         DX, R11
-	ADDQ         DX, R12
-	DECQ         R14
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 32(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 36(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS 40(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R11), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R11), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 32(R11), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 36(R11), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS 40(R11), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	LEAQ (R13)(CX*2), R14
+	ADDQ CX, R14
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS (R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R14), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS (R14)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 4(R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 4(R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 4(R13), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 4(R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 4(R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 4(R14), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS 4(R14)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS (R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R14), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS (R14)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
 
 store:
 	MOVQ         SI, R9
@@ -4230,7 +7924,7 @@ done:
 	RET
 
 // func strip12x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip12x16AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -4243,63 +7937,237 @@ TEXT ·strip12x16AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	LEAQ   (R10)(CX*2), R11
-	ADDQ   CX, R11
-	LEAQ   (R11)(CX*2), R12
-	ADDQ   CX, R12
-	MOVQ   BX, R13
-	MOVQ   depth+64(FP), R14
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	TESTQ  R14, R14
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
 
-loop:
-	VMOVUPS      (R13), Z0
-	VBROADCASTSS (R9), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R9)(CX*1), Z3
-	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R9)(CX*2), Z2
-	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R10), Z3
-	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R10)(CX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R10)(CX*2), Z3
-	VFMADD231PS  Z0, Z3, Z9
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
 	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R11), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R11), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS 28(R11), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS 32(R11), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS 36(R11), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS 40(R11), Z2
 	VFMADD231PS  Z0, Z2, Z14
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS 44(R11), Z3
 	VFMADD231PS  Z0, Z3, Z15
-	ADDQ         AX, R13
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	ADDQ         DX, R11
-	ADDQ         DX, R12
-	DECQ         R14
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 32(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 36(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS 40(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VBROADCASTSS 44(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z15
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R11), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R11), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 32(R11), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 36(R11), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS 40(R11), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VBROADCASTSS 44(R11), Z3
+	VFMADD231PS  Z0, Z3, Z15
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	LEAQ (R13)(CX*2), R14
+	ADDQ CX, R14
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS (R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS (R14), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS (R14)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VBROADCASTSS (R14)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z15
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 4(R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 4(R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 4(R13), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 4(R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 4(R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 4(R14), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS 4(R14)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VBROADCASTSS 4(R14)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z15
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS (R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS (R14), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS (R14)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VBROADCASTSS (R14)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z15
 
 store:
 	MOVQ         SI, R9
@@ -4396,7 +8264,7 @@ done:
 	RET
 
 // func strip12x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·strip12x32AVX512(SB), NOSPLIT, $0-85
 	MOVQ  stepB+32(FP), AX
 	MOVQ  rowStride+8(FP), CX
@@ -4409,88 +8277,339 @@ TEXT ·strip12x32AVX512(SB), NOSPLIT, $0-85
 	JZ    done
 
 tile:
-	MOVQ   a+0(FP), R9
-	LEAQ   (R9)(CX*2), R10
-	ADDQ   CX, R10
-	LEAQ   (R10)(CX*2), R11
-	ADDQ   CX, R11
-	LEAQ   (R11)(CX*2), R12
-	ADDQ   CX, R12
-	MOVQ   BX, R13
-	MOVQ   depth+64(FP), R14
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	VPXORD Z24, Z24, Z24
-	VPXORD Z25, Z25, Z25
-	VPXORD Z26, Z26, Z26
-	VPXORD Z27, Z27, Z27
-	TESTQ  R14, R14
-	JZ     store
+	MOVQ       BX, R9
+	MOVQ       depth+64(FP), R10
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	CMPQ       R10, $0x40
+	JL         fetched
+	MOVQ       SI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       DI, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
 
-loop:
-	VMOVUPS      (R13), Z0
-	VMOVUPS      64(R13), Z1
-	VBROADCASTSS (R9), Z2
+fetched:
+	MOVQ a+0(FP), R11
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, R10
+	JL   besideRest
+
+beside:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R9)(CX*1), Z3
+	VBROADCASTSS 4(R11), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R9)(CX*2), Z2
+	VBROADCASTSS 8(R11), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R10), Z3
+	VBROADCASTSS 12(R11), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R10)(CX*1), Z2
+	VBROADCASTSS 16(R11), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R10)(CX*2), Z3
+	VBROADCASTSS 20(R11), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R11), Z2
+	VBROADCASTSS 24(R11), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS 28(R11), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS 32(R11), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS 36(R11), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS 40(R11), Z2
 	VFMADD231PS  Z0, Z2, Z24
 	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS 44(R11), Z3
 	VFMADD231PS  Z0, Z3, Z26
 	VFMADD231PS  Z1, Z3, Z27
-	ADDQ         AX, R13
-	ADDQ         DX, R9
-	ADDQ         DX, R10
-	ADDQ         DX, R11
-	ADDQ         DX, R12
-	DECQ         R14
-	JNZ          loop
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 32(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 36(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS 40(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS 44(R11)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z26
+	VFMADD231PS  Z1, Z3, Z27
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R11)(DX*2), R11
+	SUBQ         $0x02, R10
+	JGE          beside
+
+besideRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R11), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R11), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R11), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R11), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R11), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 32(R11), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 36(R11), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS 40(R11), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS 44(R11), Z3
+	VFMADD231PS  Z0, Z3, Z26
+	VFMADD231PS  Z1, Z3, Z27
+	JMP          store
+
+apart:
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	LEAQ (R13)(CX*2), R14
+	ADDQ CX, R14
+	SUBQ $0x02, R10
+	JL   alongRest
+
+along:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS (R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R14), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS (R14)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS (R14)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z26
+	VFMADD231PS  Z1, Z3, Z27
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 4(R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 4(R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 4(R13), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 4(R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 4(R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 4(R14), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS 4(R14)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS 4(R14)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z26
+	VFMADD231PS  Z1, Z3, Z27
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	ADDQ         $0x08, R13
+	ADDQ         $0x08, R14
+	SUBQ         $0x02, R10
+	JGE          along
+
+alongRest:
+	CMPQ         R10, $-2
+	JE           store
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R13), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R13)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS (R13)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R14), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS (R14)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS (R14)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z26
+	VFMADD231PS  Z1, Z3, Z27
 
 store:
 	MOVQ         SI, R9
@@ -5113,6 +9232,47 @@ loop:
 	ADDQ        $0x00000020, DI
 	DECQ        SI
 	JNZ         loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func copyRowsAVX2(dst *float32, stepDst uintptr, src *float32, stepSrc uintptr, vectors int, last uintptr, rows int)
+// Requires: AVX, MMX+
+TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-56
+	MOVQ  dst+0(FP), AX
+	MOVQ  stepDst+8(FP), CX
+	MOVQ  src+16(FP), DX
+	MOVQ  stepSrc+24(FP), BX
+	MOVQ  vectors+32(FP), SI
+	MOVQ  last+40(FP), DI
+	MOVQ  rows+48(FP), R8
+	MOVQ  BX, R9
+	SHLQ  $0x03, R9
+	SHLQ  $0x05, SI
+	TESTQ R8, R8
+	JZ    done
+
+row:
+	LEAQ (DX)(R9*1), R10
+	XORQ R11, R11
+	JMP  test
+
+vector:
+	PREFETCHT0 (R10)(R11*1)
+	VMOVUPS    (DX)(R11*1), Y0
+	VMOVUPS    Y0, (AX)(R11*1)
+	ADDQ       $0x20, R11
+
+test:
+	CMPQ    R11, SI
+	JL      vector
+	VMOVUPS (DX)(DI*1), Y0
+	VMOVUPS Y0, (AX)(DI*1)
+	ADDQ    BX, DX
+	ADDQ    CX, AX
+	DECQ    R8
+	JNZ     row
 
 done:
 	VZEROUPPER

@@ -18,6 +18,8 @@ type path struct {
 	strips          [2][]stripFunc
 	// Transpose strips of eight rows, and overwrite what they write to or add to it.
 	transpose8, transposeAdd8 func(dst *float32, stepDst uintptr, src *float32, stepSrc uintptr, blocks int)
+	// copyRows copies rows of n elements, at least eight.
+	copyRows func(dst *float32, stepDst uintptr, src *float32, stepSrc uintptr, vectors int, last uintptr, rows int)
 	// What follows computes whole vectors of the kernel of the same name.
 	relu                     func(y, x *float32, vectors int)
 	reluGradient             func(dx, dy, y *float32, vectors int)

@@ -8,12 +8,14 @@ import "unsafe"
 // grows with the length of a chain: against PyTorch's own noise the gradients of the MLP had rho 3.5 at a depth of 400, 1.1 at 200.
 const (
 	tileDepth     = 200
-	blockChains   = 5 // of tileDepth, one after the other while C's part is at hand
-	blockElements = 128 << 10
+	blockChains   = 8 // of tileDepth, one after the other while C's part is at hand
+	blockElements = 256 << 10
 	// leftStep is the distance of packed rows: close together, and no multiple of the cache's own strides.
 	leftStep = tileDepth + 8
-	// groupTiles is the number of tiles whose rows are packed at once, so that whole cache lines are read of a transposed left factor.
-	groupTiles = 4
+	// groupTiles is the number of tiles whose rows are packed at once and used for all columns: with blockChains 600 KiB, in the second level.
+	groupTiles = 12
+	// panelElements is the number of packed elements of the right factor (8 MiB) that pass by a group.
+	panelElements = 2 << 20
 	// inFirstLevel is the number of elements of the left factor up to which all of it stays in the first-level cache as it lies.
 	inFirstLevel = 5 << 10
 	// endElements is the number of elements of C after which End is called, if it can be that soon.
@@ -42,7 +44,8 @@ type tiled struct {
 	end                  End[float32]
 
 	packLeft, packRight bool
-	blockColumns        int // a multiple of the panel's width
+	byPanels            bool // a group of rows stays while panels pass, not the columns while rows do
+	blockColumns        int  // a multiple of the panel's width
 }
 
 // newTiled chooses the form of a product by an estimate of its cost.
@@ -58,12 +61,24 @@ func newTiled(p *path, g *Gemm[float32]) tiled {
 		t = swapped
 	}
 	width := t.panelWidth()
-	t.blockColumns = max(1, blockElements/max(1, min(t.depth, blockChains*tileDepth))/width) * width
-	t.blockColumns = min(t.blockColumns, (t.columns+width-1)/width*width)
+	columns := (t.columns + width - 1) / width * width
+	block := func(elements int) int {
+		return min(max(1, elements/max(1, min(t.depth, blockChains*tileDepth))/width)*width, columns)
+	}
+	t.blockColumns = block(blockElements)
 	t.packRight = t.right.Transposed || t.rows > 4*p.tileRows && t.depth > 64
 	t.packLeft = t.rows*t.depth > inFirstLevel && t.blockColumns > 2*width
+	t.byPanels = t.packLeft && !t.swapped && t.rows > 2*p.tileRows
+	if t.byPanels {
+		t.packRight = t.right.Transposed || displaces(t.right.Stride)
+		t.blockColumns = block(panelElements)
+	}
 	return t
 }
+
+// displaces reports whether rows that far apart, read two cache lines wide, displace each other from the first-level cache: a power of two lets
+// them share few of its 64 sets.
+func displaces(stride int) bool { return stride%64 == 0 }
 
 func transposed(m Matrix[float32]) Matrix[float32] {
 	m.Transposed = !m.Transposed
@@ -127,6 +142,9 @@ type scratch struct {
 func (t *tiled) scratchSizes() (temp, strip, left, panels, c int) {
 	block := min(t.depth, blockChains*tileDepth)
 	temp = (t.path.tileRows + 7) / 8 * 8 * t.tempWidth()
+	if t.byPanels {
+		temp = t.groupRows() * t.panelWidth()
+	}
 	strip = 8 * t.panelWidth()
 	if t.packLeft {
 		left = t.groupRows() * leftStep * min(blockChains, t.chains())
@@ -259,7 +277,10 @@ func (b *block) run() {
 		if b.packLeft {
 			b.packRows(lo, hi)
 		}
-		for tile := first; tile < end; tile++ {
+		if b.byPanels {
+			b.panelTiles(row, first, end)
+		}
+		for tile := first; tile < end && !b.byPanels; tile++ {
 			b.tile(row(tile), row(tile+1), lo, hi)
 		}
 		if b.end != nil && b.last && !b.swapped {
@@ -328,7 +349,43 @@ func (b *block) tile(i, end, lo, hi int) {
 			case b.swapped:
 				b.storeTransposed(i, rows, !together)
 			default:
-				b.storeCut(part[whole*width:], int(stepC/elementBytes), rows, rest, !together)
+				storeCut(part[whole*width:], b.temp, int(stepC/elementBytes), b.tempWidth(), rows, rest, !together)
+			}
+		}
+	}
+}
+
+// panelTiles computes a group of tiles of rows, panel after panel: a panel's chain stays in the first-level cache while the rows pass, and so does the
+// part of C while the chains do.
+func (b *block) panelTiles(row func(tile int) int, first, end int) {
+	lanes, width := b.path.lanes, b.panelWidth()
+	lo, hi := row(first), row(end)
+	c, stride := b.c, b.width
+	at := lo*stride + b.left
+	if b.c == nil {
+		c, stride, at = b.kept, b.right-b.left, 0
+	}
+	together := b.start == nil && b.chain0 == 0 // the chains can be added up in the temporary tile
+	for j := b.left; j < b.right; j += width {
+		n := min(width, b.right-j)
+		vectors := (n + lanes - 1) / lanes
+		for k := b.chain0; k < b.chain1; k++ {
+			p0, p1 := b.tiled.chain(k), b.tiled.chain(k+1)
+			panel, stepB, tileB := b.panel((j-b.left)/width, p0, p1-p0)
+			for tile := first; tile < end; tile++ {
+				i, rows := row(tile), row(tile+1)-row(tile)
+				a, rowStride, depthStride := b.leftAt(i, lo, hi, p0, k)
+				f := b.path.strips[vectors-1][rows]
+				part := c[at+(i-lo)*stride+j-b.left:]
+				if n == vectors*lanes {
+					f(a, rowStride, depthStride, panel, stepB, tileB, &part[0], uintptr(stride)*elementBytes, p1-p0, 1, b.alpha, k > 0 || b.start != nil)
+					continue
+				}
+				temp := b.temp[(i-lo)*width:]
+				f(a, rowStride, depthStride, panel, stepB, tileB, &temp[0], uintptr(width)*elementBytes, p1-p0, 1, b.alpha, together && k > 0)
+				if !together || k+1 == b.chain1 {
+					storeCut(part, temp, stride, width, rows, n, !together)
+				}
 			}
 		}
 	}
@@ -358,9 +415,7 @@ func (b *block) packRows(lo, hi int) {
 	m := &b.tiled.left
 	if m.Transposed {
 		p0, p1, n := b.chain(b.chain0), b.chain(b.chain1), hi-lo
-		for p := p0; p < p1; p++ {
-			copyShort(b.packed[(p-p0)*n:(p-p0+1)*n], m.Data[p*m.Stride+lo:p*m.Stride+hi])
-		}
+		copyApart(b.path, b.packed, n, m.Data[p0*m.Stride+lo:], m.Stride, n, p1-p0)
 		return
 	}
 	for r := lo; r < hi; r++ {
@@ -370,14 +425,20 @@ func (b *block) packRows(lo, hi int) {
 	}
 }
 
-// copyShort is copy for slices of the same length that are too short for a call to pay.
-func copyShort(dst, src []float32) {
-	for len(dst) >= 8 && len(src) >= 8 {
-		*(*[8]float32)(dst) = *(*[8]float32)(src)
-		dst, src = dst[8:], src[8:]
+// copyApart copies rows of n elements from src, stride apart, to dst, step apart.
+func copyApart(path *path, dst []float32, step int, src []float32, stride, n, rows int) {
+	if n == 0 || rows == 0 {
+		return
 	}
-	for i := range dst {
-		dst[i] = src[i]
+	_, _ = dst[(rows-1)*step+n-1], src[(rows-1)*stride+n-1]
+	if n >= 8 {
+		path.copyRows(&dst[0], uintptr(step)*elementBytes, &src[0], uintptr(stride)*elementBytes, n/8, uintptr(n-8)*elementBytes, rows)
+		return
+	}
+	for r := range rows {
+		for i := range n {
+			dst[r*step+i] = src[r*stride+i]
+		}
 	}
 }
 
@@ -424,22 +485,12 @@ func packColumnsInPanels(path *path, dst []float32, width int, m Matrix[float32]
 		}
 		return
 	}
-	whole := (right - left) / width
-	for p := range depth {
-		src := m.Data[(p0+p)*m.Stride+left : (p0+p)*m.Stride+right]
-		for t := range whole {
-			row := dst[(t*depth+p)*width:][:width]
-			if width == 32 {
-				*(*[32]float32)(row) = *(*[32]float32)(src)
-			} else {
-				*(*[16]float32)(row) = *(*[16]float32)(src)
-			}
-			src = src[width:]
+	for j := left; j < right && depth > 0; j += width {
+		panel, n := dst[(j-left)*depth:][:width*depth], min(width, right-j)
+		if n < width {
+			clear(panel)
 		}
-		if len(src) > 0 {
-			row := dst[(whole*depth+p)*width:][:width]
-			clear(row[copy(row, src):])
-		}
+		copyApart(path, panel, width, m.Data[p0*m.Stride+j:], m.Stride, n, depth)
 	}
 }
 
@@ -469,16 +520,15 @@ func packTransposed(path *path, dst []float32, width int, m Matrix[float32], p0,
 	}
 }
 
-// storeCut brings the first n columns of the temporary tile into C.
-func (b *block) storeCut(c []float32, stride, rows, n int, add bool) {
-	width := b.tempWidth()
+// storeCut brings the first n columns of a temporary tile into C.
+func storeCut(c, temp []float32, stride, width, rows, n int, add bool) {
 	for r := range rows {
 		row := c[r*stride:][:n]
 		if !add {
-			copy(row, b.temp[r*width:])
+			copy(row, temp[r*width:])
 			continue
 		}
-		for k, v := range b.temp[r*width:][:n] {
+		for k, v := range temp[r*width:][:n] {
 			row[k] += v
 		}
 	}

@@ -24,6 +24,7 @@ var parts = map[string]func(){
 		}
 		transpose(false)
 		transpose(true)
+		copyRows()
 		pause()
 	},
 	"philox": func() {

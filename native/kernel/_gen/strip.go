@@ -29,21 +29,6 @@ func strip(v vector, rows, vectors int) {
 	JZ(LabelRef("done"))
 
 	Label("tile")
-	// One pointer for each three rows, which the scaled index reaches.
-	bases := []reg.Register{Load(Param("a"), GP64())}
-	for r := 3; r < rows; r += 3 {
-		next := GP64()
-		LEAQ(Mem{Base: bases[len(bases)-1], Index: rowStride, Scale: 2}, next)
-		ADDQ(rowStride, next)
-		bases = append(bases, next)
-	}
-	element := func(r int) Mem {
-		m := Mem{Base: bases[r/3]}
-		if r%3 > 0 {
-			m.Index, m.Scale = rowStride, uint8(r%3)
-		}
-		return m
-	}
 	b := GP64()
 	MOVQ(panel, b)
 	depth := Load(Param("depth"), GP64())
@@ -52,25 +37,91 @@ func strip(v vector, rows, vectors int) {
 			v.zero(acc(r, c))
 		}
 	}
-	TESTQ(depth, depth)
-	JZ(LabelRef("store"))
-	Label("loop")
-	for c := range vectors {
-		VMOVUPS(Mem{Base: b, Disp: c * v.bytes}, v.register(c))
-	}
+	// Where the sums are long enough to wait for it, C is fetched meanwhile.
+	const long = 64
+	CMPQ(depth, Imm(long))
+	JL(LabelRef("fetched"))
+	fetched := GP64()
+	MOVQ(corner, fetched)
 	for r := range rows {
-		x := v.register(2 + r%2)
-		VBROADCASTSS(element(r), x)
-		for c := range vectors {
-			VFMADD231PS(v.register(c), x, acc(r, c))
+		for line := 0; line < vectors*v.bytes; line += 64 {
+			PREFETCHT0(Mem{Base: fetched, Disp: line})
+		}
+		if r+1 < rows {
+			ADDQ(stepC, fetched)
 		}
 	}
-	ADDQ(stepB, b)
-	for _, base := range bases {
-		ADDQ(depthStride, base)
+	Label("fetched")
+	// multiply adds the products of one column of the left factor, whose elements are given, with a row of the right one.
+	multiply := func(element func(r int) Mem, row Mem) {
+		for c := range vectors {
+			at := row
+			at.Disp += c * v.bytes
+			VMOVUPS(at, v.register(c))
+		}
+		for r := range rows {
+			x := v.register(2 + r%2)
+			VBROADCASTSS(element(r), x)
+			for c := range vectors {
+				VFMADD231PS(v.register(c), x, acc(r, c))
+			}
+		}
 	}
-	DECQ(depth)
-	JNZ(LabelRef("loop"))
+	// turns does all of the depth, two at a time, so that few additions to pointers compete with the multiply-adds: element
+	// tells where the left factor's elements are, next moves it by so many columns.
+	turns := func(name string, element func(p, r int) Mem, next func(columns int)) {
+		SUBQ(Imm(2), depth)
+		JL(LabelRef(name + "Rest"))
+		Label(name)
+		for p := range 2 {
+			row := Mem{Base: b}
+			if p == 1 {
+				row.Index, row.Scale = stepB, 1
+			}
+			multiply(func(r int) Mem { return element(p, r) }, row)
+		}
+		LEAQ(Mem{Base: b, Index: stepB, Scale: 2}, b)
+		next(2)
+		SUBQ(Imm(2), depth)
+		JGE(LabelRef(name))
+		Label(name + "Rest")
+		CMPQ(depth, I8(-2))
+		JE(LabelRef("store"))
+		multiply(func(r int) Mem { return element(0, r) }, Mem{Base: b})
+	}
+	// One of the two strides is that of neighbours.
+	const neighbour = 4
+	a := Load(Param("a"), GP64())
+	CMPQ(rowStride, Imm(neighbour))
+	JNE(LabelRef("apart"))
+	turns("beside", func(p, r int) Mem {
+		m := Mem{Base: a, Disp: r * neighbour}
+		if p == 1 {
+			m.Index, m.Scale = depthStride, 1
+		}
+		return m
+	}, func(int) { LEAQ(Mem{Base: a, Index: depthStride, Scale: 2}, a) })
+	JMP(LabelRef("store"))
+	Label("apart")
+	// One pointer for each three rows, which the scaled index reaches.
+	bases := []reg.Register{a}
+	for r := 3; r < rows; r += 3 {
+		next := GP64()
+		LEAQ(Mem{Base: bases[len(bases)-1], Index: rowStride, Scale: 2}, next)
+		ADDQ(rowStride, next)
+		bases = append(bases, next)
+	}
+	turns("along", func(p, r int) Mem {
+		m := Mem{Base: bases[r/3], Disp: p * neighbour}
+		if r%3 > 0 {
+			m.Index, m.Scale = rowStride, uint8(r%3)
+		}
+		return m
+	}, func(columns int) {
+		for _, base := range bases {
+			ADDQ(Imm(uint64(columns*neighbour)), base)
+		}
+	})
 
 	Label("store")
 	c := GP64()
