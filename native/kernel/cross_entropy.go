@@ -7,6 +7,10 @@ import "math"
 // float64 whatever T is.
 func LogSoftmax[T Float](y, x []T, columns, lo, hi int) {
 	if k := vectorised[T](); k != nil {
+		if 0 < columns && columns <= k.lanes {
+			logSoftmaxNarrow(k, y, x, columns, lo, hi)
+			return
+		}
 		for r := lo; r < hi; r++ {
 			logSoftmaxRow(k, y[r*columns:(r+1)*columns], x[r*columns:(r+1)*columns])
 		}
@@ -26,6 +30,21 @@ func LogSoftmax[T Float](y, x []T, columns, lo, hi int) {
 		for c, v := range in {
 			out[c] = v - largest - shift
 		}
+	}
+}
+
+// logSoftmaxNarrow is LogSoftmax of rows that fit a vector, many in a call.
+func logSoftmaxNarrow[T Float](k *path, y, x []T, columns, lo, hi int) {
+	var largest, shifts [64]float32
+	var sums [64]float64
+	for r := lo; r < hi; r += len(sums) {
+		rows := min(len(sums), hi-r)
+		in, out := x[r*columns:(r+rows)*columns], y[r*columns:(r+rows)*columns]
+		k.narrowSumExp(&largest[0], address(in, 0), columns, rows, &sums[0])
+		for i, s := range sums[:rows] {
+			shifts[i] = float32(math.Log(s))
+		}
+		k.narrowSubtract(address(out, 0), address(in, 0), &largest[0], &shifts[0], columns, rows)
 	}
 }
 

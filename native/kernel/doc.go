@@ -56,6 +56,13 @@
 //     step took 695 us in place of 141. The optimizers' kernels so take subnormal numbers for zeros.
 //   - Threads that sleep on a channel between loops made 6.5 us of work take 9.7 us on two threads; awake it takes 3.7 us (BenchmarkPool). Staying awake alone was a
 //     loss on a busy machine (a step of 0.2 ms took 3 to 4 ms) until the caller did what a worker had not begun (0.5 ms).
+//   - The four operations, Relu and Mask on 16384 elements run at 90 to 128 GB/s with avx2 and no faster with avx512: the second-level cache bounds them.
+//     exp takes 0.36 and 0.17 ns an element, GELU 0.92 and 0.52, layer normalization of 64 x 256 0.47 and 0.34 (a shared Intel with two 512-bit units).
+//   - tanh as e/(e + 2) with e = exp(2|x|) - 1 alone was off by 2.3 units in the last place near 0, where three roundings count twice; with a polynomial up
+//     to 0.6 it is off by 1.5. GELU's tail as a polynomial in 1/(|x| + 4) for all x was off by 6.1 units at -0.06, because the
+//     reciprocal's error counts three times there; with a polynomial up to 1, and 1/(|x| + 2) beyond, it is off by 2.1 for x > -1.
+//   - Log-softmax in three calls a row took 5.0 ns an element for 32 x 10; two calls for up to 64 rows of at most a vector take 1.6.
+//   - Columns' sums by a call a row took 327 ns for 32 x 128, in one call 87; for 512 x 1024 44 and 30 us.
 package kernel
 
 // Float is an element type that the trainer computes in.

@@ -204,6 +204,18 @@ func batchNormDataAVX2(dx *float32, dy *float32, x *float32, n int, mean float32
 //go:noescape
 func sumRowsAVX2(y *float32, x *float32, n int, rows int, step uintptr)
 
+// narrowSumExpAVX2 writes each row's largest element and its sum of exp(x[i] - largest).
+// n is at most a vector's lanes, rows is positive.
+//
+//go:noescape
+func narrowSumExpAVX2(largest *float32, x *float32, n int, rows int, sums *float64)
+
+// narrowSubtractAVX2 is y[i] = (x[i] - a) - b with the row's own a and b.
+// n is at most a vector's lanes, rows is positive.
+//
+//go:noescape
+func narrowSubtractAVX2(y *float32, x *float32, a *float32, b *float32, n int, rows int)
+
 // expAVX512 is y[i] = exp(x[i]).
 //
 //go:noescape
@@ -403,3 +415,15 @@ func batchNormDataAVX512(dx *float32, dy *float32, x *float32, n int, mean float
 //
 //go:noescape
 func sumRowsAVX512(y *float32, x *float32, n int, rows int, step uintptr)
+
+// narrowSumExpAVX512 writes each row's largest element and its sum of exp(x[i] - largest).
+// n is at most a vector's lanes, rows is positive.
+//
+//go:noescape
+func narrowSumExpAVX512(largest *float32, x *float32, n int, rows int, sums *float64)
+
+// narrowSubtractAVX512 is y[i] = (x[i] - a) - b with the row's own a and b.
+// n is at most a vector's lanes, rows is positive.
+//
+//go:noescape
+func narrowSubtractAVX512(y *float32, x *float32, a *float32, b *float32, n int, rows int)

@@ -2645,6 +2645,107 @@ loopDone:
 	VZEROUPPER
 	RET
 
+// func narrowSumExpAVX2(largest *float32, x *float32, n int, rows int, sums *float64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·narrowSumExpAVX2(SB), NOSPLIT, $0-40
+	MOVQ         largest+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVQ         rows+24(FP), BX
+	MOVQ         DX, SI
+	SHLQ         $0x02, SI
+	LEAQ         ends<>+32(SB), DI
+	NEGQ         DX
+	VMOVUPS      (DI)(DX*4), Y0
+	MOVQ         sums+32(FP), DX
+	VBROADCASTSS numbers<>+896(SB), Y1
+
+loop:
+	VMASKMOVPS   (CX), Y0, Y2
+	VBLENDVPS    Y0, Y2, Y1, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VMAXPS       X4, X3, X3
+	VPERMILPD    $0x01, X3, X4
+	VMAXPS       X4, X3, X3
+	VPERMILPS    $0x01, X3, X4
+	VMAXSS       X4, X3, X3
+	VMOVSS       X3, (AX)
+	VBROADCASTSS X3, Y3
+	VSUBPS       Y3, Y2, Y2
+	VBROADCASTSS numbers<>+0(SB), Y3
+	VMINPS       Y2, Y3, Y2
+	VBROADCASTSS numbers<>+32(SB), Y3
+	VMAXPS       Y2, Y3, Y2
+	VMULPS       numbers<>+64(SB), Y2, Y3
+	VROUNDPS     $0x08, Y3, Y3
+	VFNMADD231PS numbers<>+96(SB), Y3, Y2
+	VFNMADD231PS numbers<>+128(SB), Y3, Y2
+	VBROADCASTSS numbers<>+160(SB), Y4
+	VFMADD213PS  numbers<>+192(SB), Y2, Y4
+	VFMADD213PS  numbers<>+224(SB), Y2, Y4
+	VFMADD213PS  numbers<>+256(SB), Y2, Y4
+	VFMADD213PS  numbers<>+288(SB), Y2, Y4
+	VFMADD213PS  numbers<>+320(SB), Y2, Y4
+	VFMADD213PS  numbers<>+320(SB), Y2, Y4
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y2
+	VPSUBD       Y2, Y3, Y3
+	VPADDD       numbers<>+352(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y4, Y4
+	VPADDD       numbers<>+352(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y4
+	VXORPS       Y2, Y2, Y2
+	VBLENDVPS    Y0, Y4, Y2, Y4
+	VEXTRACTF128 $0x01, Y4, X2
+	VCVTPS2PD    X2, Y2
+	VCVTPS2PD    X4, Y3
+	VADDPD       Y2, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X2
+	VADDPD       X2, X3, X3
+	VPERMILPD    $0x01, X3, X2
+	VADDSD       X2, X3, X3
+	VMOVSD       X3, (DX)
+	ADDQ         SI, CX
+	ADDQ         $0x00000004, AX
+	ADDQ         $0x00000008, DX
+	DECQ         BX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func narrowSubtractAVX2(y *float32, x *float32, a *float32, b *float32, n int, rows int)
+// Requires: AVX
+TEXT ·narrowSubtractAVX2(SB), NOSPLIT, $0-48
+	MOVQ    y+0(FP), AX
+	MOVQ    x+8(FP), CX
+	MOVQ    a+16(FP), DX
+	MOVQ    b+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    rows+40(FP), DI
+	MOVQ    SI, R8
+	SHLQ    $0x02, R8
+	LEAQ    ends<>+32(SB), R9
+	NEGQ    SI
+	VMOVUPS (R9)(SI*4), Y0
+
+loop:
+	VMASKMOVPS   (CX), Y0, Y3
+	VBROADCASTSS (DX), Y1
+	VBROADCASTSS (BX), Y2
+	VSUBPS       Y1, Y3, Y3
+	VSUBPS       Y2, Y3, Y3
+	VMASKMOVPS   Y3, Y0, (AX)
+	ADDQ         R8, CX
+	ADDQ         R8, AX
+	ADDQ         $0x00000004, DX
+	ADDQ         $0x00000004, BX
+	DECQ         DI
+	JNZ          loop
+	VZEROUPPER
+	RET
+
 // func expAVX512(y *float32, x *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·expAVX512(SB), NOSPLIT, $0-24
@@ -5150,6 +5251,105 @@ lastRows:
 	VMOVUPS   Z6, K1, (AX)
 
 loopDone:
+	VZEROUPPER
+	RET
+
+// func narrowSumExpAVX512(largest *float32, x *float32, n int, rows int, sums *float64)
+// Requires: AVX, AVX512F
+TEXT ·narrowSumExpAVX512(SB), NOSPLIT, $0-40
+	MOVQ         largest+0(FP), AX
+	MOVQ         x+8(FP), DX
+	MOVQ         n+16(FP), CX
+	MOVQ         rows+24(FP), BX
+	MOVQ         CX, SI
+	SHLQ         $0x02, SI
+	MOVQ         $0x00000001, DI
+	SHLQ         CL, DI
+	DECQ         DI
+	KMOVW        DI, K1
+	MOVQ         sums+32(FP), CX
+	VBROADCASTSS numbers<>+896(SB), Z0
+
+loop:
+	VMOVUPS.Z         (DX), K1, Z1
+	VBLENDMPS         Z1, Z0, K1, Z2
+	VEXTRACTF64X4     $0x01, Z2, Y3
+	VMAXPS            Y3, Y2, Y2
+	VEXTRACTF128      $0x01, Y2, X3
+	VMAXPS            X3, X2, X2
+	VPERMILPD         $0x01, X2, X3
+	VMAXPS            X3, X2, X2
+	VPERMILPS         $0x01, X2, X3
+	VMAXSS            X3, X2, X2
+	VMOVSS            X2, (AX)
+	VBROADCASTSS      X2, Z3
+	VSUBPS            Z3, Z1, Z1
+	VBROADCASTSS      numbers<>+0(SB), Z3
+	VMINPS            Z1, Z3, Z1
+	VBROADCASTSS      numbers<>+32(SB), Z3
+	VMAXPS            Z1, Z3, Z1
+	VMULPS.BCST       numbers<>+64(SB), Z1, Z3
+	VRNDSCALEPS       $0x08, Z3, Z3
+	VFNMADD231PS.BCST numbers<>+96(SB), Z3, Z1
+	VFNMADD231PS.BCST numbers<>+128(SB), Z3, Z1
+	VBROADCASTSS      numbers<>+160(SB), Z5
+	VFMADD213PS.BCST  numbers<>+192(SB), Z1, Z5
+	VFMADD213PS.BCST  numbers<>+224(SB), Z1, Z5
+	VFMADD213PS.BCST  numbers<>+256(SB), Z1, Z5
+	VFMADD213PS.BCST  numbers<>+288(SB), Z1, Z5
+	VFMADD213PS.BCST  numbers<>+320(SB), Z1, Z5
+	VFMADD213PS.BCST  numbers<>+320(SB), Z1, Z5
+	VSCALEFPS         Z3, Z5, Z5
+	VPXORD            Z4, Z4, Z4
+	VBLENDMPS         Z5, Z4, K1, Z5
+	VEXTRACTF64X4     $0x01, Z5, Y1
+	VCVTPS2PD         Y1, Z1
+	VCVTPS2PD         Y5, Z3
+	VADDPD            Z1, Z3, Z3
+	VEXTRACTF64X4     $0x01, Z3, Y1
+	VADDPD            Y1, Y3, Y3
+	VEXTRACTF128      $0x01, Y3, X1
+	VADDPD            X1, X3, X3
+	VPERMILPD         $0x01, X3, X1
+	VADDSD            X1, X3, X3
+	VMOVSD            X3, (CX)
+	ADDQ              SI, DX
+	ADDQ              $0x00000004, AX
+	ADDQ              $0x00000008, CX
+	DECQ              BX
+	JNZ               loop
+	VZEROUPPER
+	RET
+
+// func narrowSubtractAVX512(y *float32, x *float32, a *float32, b *float32, n int, rows int)
+// Requires: AVX, AVX512F
+TEXT ·narrowSubtractAVX512(SB), NOSPLIT, $0-48
+	MOVQ  y+0(FP), AX
+	MOVQ  x+8(FP), DX
+	MOVQ  a+16(FP), BX
+	MOVQ  b+24(FP), SI
+	MOVQ  n+32(FP), CX
+	MOVQ  rows+40(FP), DI
+	MOVQ  CX, R8
+	SHLQ  $0x02, R8
+	MOVQ  $0x00000001, R9
+	SHLQ  CL, R9
+	DECQ  R9
+	KMOVW R9, K1
+
+loop:
+	VMOVUPS.Z    (DX), K1, Z2
+	VBROADCASTSS (BX), Z0
+	VBROADCASTSS (SI), Z1
+	VSUBPS       Z0, Z2, Z2
+	VSUBPS       Z1, Z2, Z2
+	VMOVUPS      Z2, K1, (AX)
+	ADDQ         R8, DX
+	ADDQ         R8, AX
+	ADDQ         $0x00000004, BX
+	ADDQ         $0x00000004, SI
+	DECQ         DI
+	JNZ          loop
 	VZEROUPPER
 	RET
 

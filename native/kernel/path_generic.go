@@ -8,5 +8,13 @@ func vectorPaths() []*path { return nil }
 func (k *path) accumulate(*float32, *float32, int) { panic("kernel: no vectors") }
 func (k *path) keep(*bool, int, *keepConstants)    { panic("kernel: no vectors") }
 
+func (k *path) narrowSumExp(*float32, *float32, int, int, *float64) {
+	panic("kernel: no vectors")
+}
+
+func (k *path) narrowSubtract(*float32, *float32, *float32, *float32, int, int) {
+	panic("kernel: no vectors")
+}
+
 // pause has nothing to rest with here.
 func pause() {}

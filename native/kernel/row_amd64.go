@@ -45,3 +45,20 @@ var rowPassesAVX512 = rowPasses{
 	centreAndScale:       centreAndScaleAVX512,
 	batchNormData:        batchNormDataAVX512,
 }
+
+// These two are no fields because what their callers pass lies on the stack, which a call through a variable would move to the heap.
+func (k *path) narrowSumExp(largest, x *float32, n, rows int, sums *float64) {
+	if k.lanes == 16 {
+		narrowSumExpAVX512(largest, x, n, rows, sums)
+	} else {
+		narrowSumExpAVX2(largest, x, n, rows, sums)
+	}
+}
+
+func (k *path) narrowSubtract(y, x, a, b *float32, n, rows int) {
+	if k.lanes == 16 {
+		narrowSubtractAVX512(y, x, a, b, n, rows)
+	} else {
+		narrowSubtractAVX2(y, x, a, b, n, rows)
+	}
+}

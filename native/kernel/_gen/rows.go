@@ -52,7 +52,10 @@ func (s accumulator) addProduct(a, b reg.VecVirtual) {
 }
 
 // result adds all up and returns the sum from the function, under the given name.
-func (s accumulator) result(name string) {
+func (s accumulator) result(name string) { Store(s.total(), Return(name)) }
+
+// total adds all up in the lowest lane.
+func (s accumulator) total() reg.Register {
 	sum := s.low
 	VADDPD(s.high, sum, sum)
 	upper := s.new()
@@ -64,7 +67,22 @@ func (s accumulator) result(name string) {
 	VADDPD(upper.AsX(), sum.AsX(), sum.AsX())
 	VPERMILPD(U8(1), sum.AsX(), upper.AsX())
 	VADDSD(upper.AsX(), sum.AsX(), sum.AsX())
-	Store(sum.AsX(), Return(name))
+	return sum.AsX()
+}
+
+// largestLane brings the largest number to the lowest lane.
+func (v vector) largestLane(m reg.VecVirtual) {
+	upper := v.new()
+	if v.wide() {
+		VEXTRACTF64X4(U8(1), m, upper.AsY())
+		VMAXPS(upper.AsY(), m.AsY(), m.AsY())
+	}
+	VEXTRACTF128(U8(1), m.AsY(), upper.AsX())
+	VMAXPS(upper.AsX(), m.AsX(), m.AsX())
+	VPERMILPD(U8(1), m.AsX(), upper.AsX())
+	VMAXPS(upper.AsX(), m.AsX(), m.AsX())
+	VPERMILPS(U8(1), m.AsX(), upper.AsX())
+	VMAXSS(upper.AsX(), m.AsX(), m.AsX())
 }
 
 // float64Parameter returns a float64 parameter in every lane.
@@ -104,17 +122,7 @@ func rows(v vector) {
 		v.within(e, x, least, x)
 		VMAXPS(x, m, m)
 	})
-	upper := v.new()
-	if v.wide() {
-		VEXTRACTF64X4(U8(1), m, upper.AsY())
-		VMAXPS(upper.AsY(), m.AsY(), m.AsY())
-	}
-	VEXTRACTF128(U8(1), m.AsY(), upper.AsX())
-	VMAXPS(upper.AsX(), m.AsX(), m.AsX())
-	VPERMILPD(U8(1), m.AsX(), upper.AsX())
-	VMAXPS(upper.AsX(), m.AsX(), m.AsX())
-	VPERMILPS(U8(1), m.AsX(), upper.AsX())
-	VMAXSS(upper.AsX(), m.AsX(), m.AsX())
+	v.largestLane(m)
 	Store(m.AsX(), Return("m"))
 	done()
 
@@ -282,6 +290,60 @@ func rows(v vector) {
 	})
 
 	sumRows(v)
+	narrowRows(v)
+}
+
+// narrowRows generates the passes of sumExp and subtractBoth over many rows of at most a vector each: a call a row would take longer than
+// they do.
+func narrowRows(v vector) {
+	begin := func(name, more, doc string, pointers ...string) (at []reg.Register, e *end, rows, step reg.GPVirtual) {
+		at, n := v.function(name, pointers, more, "", doc, "n is at most a vector's lanes, rows is positive.")
+		rows, step = GP64(), GP64()
+		Load(Param("rows"), rows)
+		MOVQ(n, step)
+		SHLQ(U8(2), step)
+		return at, v.before(n), rows, step
+	}
+	at, e, rows, step := begin("narrowSumExp", ", rows int, sums *float64", "writes each row's largest element and its sum of exp(x[i] - largest).", "largest", "x")
+	largest, from := at[0], at[1]
+	sums := GP64()
+	Load(Param("sums"), sums)
+	least := v.number(negativeInfinity)
+	Label("loop")
+	x, m, shift := v.read(Mem{Base: from}, e), v.new(), v.new()
+	v.within(e, x, least, m)
+	v.largestLane(m)
+	VMOVSS(m.AsX(), Mem{Base: largest})
+	VBROADCASTSS(m.AsX(), shift)
+	VSUBPS(shift, x, x)
+	q := v.exp(x)
+	v.zeroOutside(e, q)
+	low, high := v.widen(q)
+	VMOVSD(accumulator{v, low, high}.total(), Mem{Base: sums})
+	ADDQ(step, from)
+	ADDQ(U32(4), largest)
+	ADDQ(U32(8), sums)
+	DECQ(rows)
+	JNZ(LabelRef("loop"))
+	done()
+
+	at, e, rows, step = begin("narrowSubtract", ", rows int", "is y[i] = (x[i] - a) - b with the row's own a and b.", "y", "x", "a", "b")
+	y, from, a, b := at[0], at[1], at[2], at[3]
+	first, second := v.new(), v.new()
+	Label("loop")
+	x = v.read(Mem{Base: from}, e)
+	VBROADCASTSS(Mem{Base: a}, first)
+	VBROADCASTSS(Mem{Base: b}, second)
+	VSUBPS(first, x, x)
+	VSUBPS(second, x, x)
+	v.store(x, Mem{Base: y}, e)
+	ADDQ(step, from)
+	ADDQ(step, y)
+	ADDQ(U32(4), a)
+	ADDQ(U32(4), b)
+	DECQ(rows)
+	JNZ(LabelRef("loop"))
+	done()
 }
 
 // sumRows generates the columns' sums of some rows, four vectors of columns at a time where there are as many.
