@@ -1,6 +1,7 @@
 package train
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -267,21 +268,50 @@ func TestGradientAndUpdatedChangeNothingAndMakeAStep(t *testing.T) {
 	}
 }
 
-func TestStepAllocatesNothing(t *testing.T) {
-	m := mlp(t, 64, 32, 10, 0.2)
-	for _, threads := range []int{1, 2} {
-		tr := newTrainer[float32](t, m, adamConfig, threads)
-		b, err := tr.TrainingBatch(8)
+// TestProgramsAllocateNothing runs every kind of program, as a training, its gradients and its evaluation do again and again.
+func TestProgramsAllocateNothing(t *testing.T) {
+	for _, model := range []struct {
+		name string
+		m    *onnx.Model
+		o    optim.Config
+	}{
+		{"mlp, adam", mlp(t, 64, 32, 10, 0.2), adamConfig},
+		{"mlp, clipped sgd", mlp(t, 64, 32, 10, 0), optim.Config{Kind: "sgd", LearningRate: 0.1, Momentum: 0.9, ClipNorm: 1}},
+		{"batch normalization, adamw", normalizing(t, 64, 10), optim.Config{Kind: "adamw", LearningRate: 0.01, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8, WeightDecay: 0.1}},
+	} {
+		for _, threads := range []int{1, 2} {
+			t.Run(fmt.Sprintf("%s, threads %d", model.name, threads), func(t *testing.T) {
+				allocateNothing[float32](t, model.m, model.o, threads)
+				allocateNothing[float64](t, model.m, model.o, threads)
+			})
+		}
+	}
+}
+
+func allocateNothing[T kernel.Float](t *testing.T, m *onnx.Model, o optim.Config, threads int) {
+	t.Helper()
+	tr := newTrainer[T](t, m, o, threads)
+	for _, program := range []struct {
+		name string
+		make func() (*Batch[T], error)
+		run  func(b *Batch[T]) error
+	}{
+		{"step", func() (*Batch[T], error) { return tr.TrainingBatch(8) }, func(b *Batch[T]) error { _, err := tr.Step(b); return err }},
+		{"gradient", func() (*Batch[T], error) { return tr.GradientBatch(8, false) }, func(b *Batch[T]) error { _, err := tr.Gradient(b); return err }},
+		{"gradient with activations", func() (*Batch[T], error) { return tr.GradientBatch(8, true) }, func(b *Batch[T]) error { _, err := tr.Gradient(b); return err }},
+		{"evaluation", func() (*Batch[T], error) { return tr.EvaluationBatch(8) }, tr.Forward},
+	} {
+		b, err := program.make()
 		if err != nil {
 			t.Fatal(err)
 		}
 		fill(b, 0, 10)
-		if n := testing.AllocsPerRun(50, func() {
-			if _, err := tr.Step(b); err != nil {
+		if n := testing.AllocsPerRun(30, func() {
+			if err := program.run(b); err != nil {
 				t.Fatal(err)
 			}
 		}); n != 0 {
-			t.Errorf("%d threads: a step makes %g allocations", threads, n)
+			t.Errorf("%T: a %s makes %g allocations", T(0), program.name, n)
 		}
 	}
 }
