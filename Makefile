@@ -8,6 +8,9 @@ UV = $(ENVIRONMENT)/venv/bin/uv
 TOOL = $(GO) tool -modfile=tools/go.mod
 # How long test-long fuzzes each target.
 FUZZTIME ?= 20s
+# Where bench writes, and how long it runs each benchmark.
+BENCH ?= runs/bench
+BENCHTIME ?= 200ms
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build compare test test-long bench publish lint format size requirements clean purge
@@ -39,12 +42,20 @@ test-long: setup ## the tests under the race detector, the functions at every nu
 		done; \
 	done
 
-bench: ## Go benchmarks of the native trainer
-	$(GO) test -run '^$$' -bench . -benchmem ./native/...
+bench: setup ## Go benchmarks of the native trainer and the tables of limits, in BENCH (runs/bench): an idle machine, some minutes
+	mkdir -p $(BENCH)
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./native/... >$(BENCH)/kernels.txt
+	PYTHONPATH=pytorch PYTHONNOUSERSITE=1 $(PYTHON) -m tandem_pytorch.matmul <$(BENCH)/kernels.txt >$(BENCH)/torch.txt
+	grep -v '^ok ' $(BENCH)/kernels.txt | cat - $(BENCH)/torch.txt >$(BENCH)/all.txt
+	mv $(BENCH)/all.txt $(BENCH)/kernels.txt && rm $(BENCH)/torch.txt
+	bin/tandem bench --kernels $(BENCH)/kernels.txt | tee $(BENCH)/kernels.md
 
-publish: setup ## rewrite results/published and the README's result: an idle machine, a few minutes
-	bin/tandem run mnist-mlp --prove --out results/published/mnist-mlp
-	bin/tandem run mnist-mlp --prove --threads 1 --out results/published/mnist-mlp-1-thread
+publish: setup ## rewrite results/published and the README's result, the sweep and the kernels' table: an idle machine, half an hour
+	bin/tandem bench mnist-mlp --prove --out results/published/mnist-mlp
+	bin/tandem bench mnist-mlp --prove --threads 1 --out results/published/mnist-mlp-1-thread
+	bin/tandem bench mnist-mlp --sweep batch=32,256,1024,threads=1,2 --set 'timing.modes=["eager","fused","compile","compile-fused"]' \
+		--out results/published/mnist-mlp-sweep
+	$(MAKE) bench BENCH=results/bench
 	$(GO) test ./cmd/tandem -run Readme -update
 
 lint: build ## gofumpt, go vet, staticcheck (pinned in tools/go.mod); the list of licences

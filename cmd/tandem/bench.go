@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -13,11 +14,13 @@ import (
 	"tandem/results/compare"
 	"tandem/results/record"
 	"tandem/results/report"
+	"tandem/results/roofline"
 )
 
 func (a *app) benchCommand() *cobra.Command {
 	f := runFlags{command: "bench", timing: true}
 	var sweep []string
+	var kernels string
 	c := &cobra.Command{
 		Use:   "bench EXPERIMENT",
 		Short: "Measure the speed thoroughly, with the verdict that it rests on",
@@ -34,15 +37,22 @@ Several flags, or several keys in one, make a grid; commas in brackets separate 
 		Example: `  tandem bench mnist-mlp
   tandem bench mnist-mlp --threads 1 --prove --out runs/mnist-mlp-1-thread
   tandem bench mnist-mlp --sweep batch=32,256,1024 --sweep threads=1,2
+  tandem bench --kernels runs/bench/kernels.txt
   tandem bench mnist-mlp --sweep width=64,128,256,512
   tandem bench mnist-mlp --sweep model.args.hidden=[64,32],[256,128] --set timing.modes=["fused","compile"]`,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(c *cobra.Command, args []string) error {
+			if c.Flags().Changed("kernels") {
+				return noArguments(c, args)
+			}
 			if len(args) != 1 {
 				return usageError{fmt.Errorf("bench: name one experiment: %s, or a TOML file", builtins())}
 			}
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if c.Flags().Changed("kernels") {
+				return a.kernels(kernels)
+			}
 			if f.threads < 1 {
 				return usageError{fmt.Errorf("bench: --threads is %d, must be at least 1", f.threads)}
 			}
@@ -70,8 +80,26 @@ Several flags, or several keys in one, make a grid; commas in brackets separate 
 	flags.StringVar(&f.dir, "data-dir", "", "data.dir: folder of IDX files")
 	flags.Int64Var(&f.seed, "seed", -1, "seed of weights, order and dropout (default the experiment's)")
 	flags.BoolVar(&f.prove, "prove", false, "have the judge prove itself; not at the points of a sweep")
+	flags.StringVar(&kernels, "kernels", "", "make tables of limits from `FILE`, the output of Go's benchmarks of the kernels (\"make bench\")")
 	f.engines.add(flags)
 	return c
+}
+
+// kernels prints how near the benchmarks of a file come to the limits in it.
+func (a *app) kernels(file string) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return inputError{err}
+	}
+	defer f.Close()
+	run, err := roofline.Read(f, file)
+	if err != nil {
+		return inputError{err}
+	}
+	if err := run.Markdown(a.stdout); err != nil {
+		return inputError{fmt.Errorf("%s: %w", file, err)}
+	}
+	return nil
 }
 
 // sweepKeys lists the short names for the help.

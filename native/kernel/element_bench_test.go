@@ -15,7 +15,7 @@ const cachedElements, memoryElements = 16 << 10, 8 << 20
 // once, GB/s are of the fastest call.
 func benchmarkElements(b *testing.B, n, slices int, call func(x [][]float32)) {
 	for _, p := range paths {
-		b.Run(p.name, func(b *testing.B) {
+		b.Run("path="+p.name, func(b *testing.B) {
 			before := active.Swap(p)
 			defer active.Store(before)
 			rng := rand.New(rand.NewPCG(1, 2))
@@ -29,6 +29,7 @@ func benchmarkElements(b *testing.B, n, slices int, call func(x [][]float32)) {
 			best := float64(fastest(b, func() { call(x) }))
 			b.ReportMetric(best/float64(n), "ns/element")
 			b.ReportMetric(4*float64(slices)*float64(n)/best, "GB/s")
+			b.ReportMetric(4*float64(slices)*float64(n), "set-B")
 		})
 	}
 }

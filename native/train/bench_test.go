@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -49,12 +50,36 @@ func BenchmarkStep(b *testing.B) {
 					fastest = min(fastest, time.Since(begin))
 				}
 				b.ReportMetric(float64(fastest)/1e3, "us/fastest")
+				work, parameters := linearWork(m, rows)
+				b.ReportMetric(work, "FLOP/step")
+				b.ReportMetric(28*parameters, "Adam-B/step") // parameter, gradient and both moments are read, all but the gradient written
 				if os.Getenv("TANDEM_PROFILE") != "" {
 					profile(batch, 200, draw)
 				}
 			})
 		}
 	}
+}
+
+// linearWork counts the floating-point operations of a step's products and the parameters of a stack of linear layers: forward and
+// weight gradient, and for all but the first layer the gradient of the layer's input.
+func linearWork(m *onnx.Model, rows int) (operations, parameters float64) {
+	products := 2.0
+	for _, v := range m.Graph.Initializers {
+		n := 1.0
+		for _, d := range v.Tensor.Shape() {
+			n *= float64(d)
+		}
+		if m.Manifest != nil && !slices.ContainsFunc(m.Manifest.Parameters, func(p onnx.Parameter) bool { return p.Name == v.Name }) {
+			continue
+		}
+		parameters += n
+		if len(v.Tensor.Shape()) == 2 {
+			operations += 2 * products * float64(rows) * n
+			products = 3
+		}
+	}
+	return operations, parameters
 }
 
 // profile prints the fastest time of each call of a batch's program over some steps.
