@@ -24,8 +24,8 @@ var mutants = []mutant{
 
 	// which rows are trained: the digests of the data are right, so the first thing seen is another batch's outputs
 	{name: "last-short-batch-dropped", stage: record.StageForward, cause: "short-batch-dropped", data: dropShortBatches, applies: shortBatches},
-	{name: "batches-one-step-late", stage: record.StageForward, cause: "batches-misaligned", order: func(_ *Native, step int64) int64 { return max(step-1, 0) }, applies: secondStep},
-	{name: "one-batch-repeated", stage: record.StageCurve, cause: "other-batch", order: repeatOneBatch, applies: secondStep},
+	{name: "batches-one-step-late", stage: record.StageForward, cause: "other-batch", order: func(_ *Native, step int64) int64 { return max(step-1, 0) }, applies: secondStep},
+	{name: "one-batch-repeated", stage: record.StageCurve, cause: "other-batch-once", order: repeatOneBatch, applies: secondStep},
 
 	// loss
 	{name: "labels-shifted", stage: record.StageLoss, cause: "labels-shifted", data: shiftLabels},

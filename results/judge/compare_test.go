@@ -335,3 +335,46 @@ func TestOtherLayout(t *testing.T) {
 		t.Errorf("%s in the stage %q, want FAIL in the initial weights: %q", p.Verdict, p.Stage, p.Reasons)
 	}
 }
+
+// TestEveryTensorIsInTheRecord counts what the record of a clean pair has of each judged step: nothing that both sides have may be left out.
+func TestEveryTensorIsInTheRecord(t *testing.T) {
+	ref, cand := traces(t)
+	p := judge.Judge(ref, cand, experiment.DefaultThresholds)
+	for i, s := range p.Steps {
+		r := &ref.Steps[i]
+		if len(s.Variants) != len(tracetest.Variants)+1 {
+			t.Errorf("step %d: the noise floor rests on %q, want the plain way and %q", s.Step, s.Variants, tracetest.Variants)
+		}
+		for _, list := range []struct {
+			what   string
+			errors []record.TensorError
+			want   []string // as prefixes of the trace's names
+			from   trace.Set
+			gap    bool
+		}{
+			{"outputs and activations", s.Outputs, []string{"outputs/", "activations/"}, r.Float64, true},
+			{"gradients", s.Gradients, []string{"gradients/"}, r.Float64, true},
+			{"updated parameters and moments", s.Update, []string{"parameters/", "optimizer/"}, r.Update64, true},
+			{"stepped parameters and moments", s.WholeStep, []string{"parameters/", "optimizer/"}, r.Exact, false},
+			{"buffers", s.Buffers, []string{"buffers/"}, r.After, false},
+		} {
+			want := 0
+			for name := range list.from {
+				if slices.ContainsFunc(list.want, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+					want++
+				}
+			}
+			if len(list.errors) != want || want == 0 {
+				t.Errorf("step %d: %d %s in the record, %d in the trace", s.Step, len(list.errors), list.what, want)
+			}
+			for _, e := range list.errors {
+				if rho := float64(e.Rho); math.IsNaN(rho) || math.IsInf(rho, 0) || !(float64(e.Floor) > 0) || list.gap != (e.Float64Gap != nil) {
+					t.Errorf("step %d: %s: rho %v, floor %v, float64 gap %v", s.Step, e.Name, e.Rho, e.Floor, e.Float64Gap)
+				}
+			}
+		}
+		if s.Loss.Rho == 0 || math.IsNaN(float64(s.Loss.Rho)) || math.IsNaN(float64(s.Loss.CandidateFloat64)) {
+			t.Errorf("step %d: the loss is %+v", s.Step, s.Loss)
+		}
+	}
+}

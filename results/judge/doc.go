@@ -1,7 +1,7 @@
 // Package judge decides whether a candidate trains as a reference does. It reads two traces (package results/trace)
 // and returns the part of the record that says so: [Judge]. It knows no engine, no model and no operator.
 //
-// It is not a diagnosis of the cause, and it says nothing about speed.
+// After a FAIL, [Diagnose] says where it comes from. Nothing here says anything about speed.
 //
 // # The difficulty
 //
@@ -130,4 +130,30 @@
 // that spares every judged step, the steps trained on from there and the departure, and then moves the loss by no more than chaos does.
 //
 // Final weights are compared and shown, never judged.
+//
+// # Where a FAIL comes from
+//
+// The verdict names the first stage that is wrong. [Diagnose] goes on from there, with the same tensors, and changes nothing about the
+// verdict. It looks at the first judged step that shows the failure, and counts the others.
+//
+//   - The first tensor that left the noise, in the order of computation: activations in the graph's order, gradients from the last node
+//     that reads a parameter to the first, an optimizer's moments before its weights. All that a wrong value leads to is wrong as well; the first
+//     one is where to look.
+//   - The operator: the node of the ONNX graph that computes that value, or reads that parameter, with the PyTorch module's path and the line of
+//     source that the exporter wrote beside it. Both sides need not know every value. Where nothing was compared between the node and the
+//     values before it that are right, the nodes between are named too. In the backward pass a node whose other parameter has a right gradient is alone to
+//     blame: what came into it was right.
+//   - The cause, by fingerprint (package results/judge/fingerprint). Every known mistake is computed: what it would have made of the reference's
+//     tensors, in float64, against what the candidate has. An update is computed anew by the published formulas and by the usual wrong
+//     ones (package results/judge/updateformula has their sources), a loss from the candidate's own outputs with other labels, another batch's
+//     labels, one more softmax; initial weights and data by the digests of what a mistake would have made of them. A tensor is
+//     explained when it is within the noise of the prediction and at most a sixteenth of the difference is left. Two tensors of thousands of elements that agree to
+//     fifteen digits up to one factor leave little room for another explanation; where they do, the certainty is lower and says so.
+//
+// This is the reasoning of mutation testing turned round (R. DeMillo, R. Lipton, F. Sayward, "Hints on test data selection", Computer 11(4), 1978: programs
+// that are wrong are mostly wrong in a small way that can be listed), with the list of mistakes that implementations of training are known for (see the
+// planted ones of the native engine), and of delta debugging's first cause (A. Zeller, "Isolating cause-effect chains from computer programs", FSE 2002): the earliest state that
+// differs, not the loudest. A fingerprint that is not found says nothing. None is found between correct programs, which the tests hold.
+//
+// What shows the failure is left in the run's folder for whoever does not trust this program (package results/evidence).
 package judge

@@ -36,7 +36,10 @@ func (j *judgement) forced() []record.JudgedStep {
 			forward.doubt("The candidate's trace has no answers at judged step %d.", r.Step)
 			continue
 		}
-		result := record.JudgedStep{Step: r.Step, Rows: r.Rows}
+		result := record.JudgedStep{Step: r.Step, Rows: r.Rows, Refused: r.Refused}
+		for _, n := range r.Noise {
+			result.Variants = append(result.Variants, n.Variant)
+		}
 		if len(r.Noise) < trace.LeastVariants {
 			backward.doubt("The reference's noise at step %d was measured in %d ways, where %d are the least: its rounding is not known.", r.Step, len(r.Noise), trace.LeastVariants)
 		}

@@ -56,10 +56,14 @@ type StageResult struct {
 
 // JudgedStep is one teacher-forced step: the candidate was given the reference's whole state before it.
 type JudgedStep struct {
-	Step      int           `json:"step"`
-	Rows      int           `json:"rows"`
-	Loss      LossError     `json:"loss"`
-	Gradients []TensorError `json:"gradients"`
+	Step int `json:"step"`
+	Rows int `json:"rows"`
+	// Variants are the reference's legitimate ways to compute the step that measured the noise floor; "" is its plain one. Refused are
+	// those that it does not offer for this model, with its reasons.
+	Variants  []string          `json:"variants,omitempty"`
+	Refused   map[string]string `json:"refused_variants,omitempty"`
+	Loss      LossError         `json:"loss"`
+	Gradients []TensorError     `json:"gradients"`
 	// Outputs are the model's outputs and every activation that both engines name.
 	Outputs []TensorError `json:"outputs,omitempty"`
 	// Update compares parameters and optimizer moments after one update with the reference's gradients.

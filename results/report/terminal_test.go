@@ -132,3 +132,32 @@ func TestTerminalSurvivesStrangeRecords(t *testing.T) {
 		t.Errorf("an empty record is shown as:\n%s", got)
 	}
 }
+
+// TestChangedThresholdsAreShown changes a limit: whoever reads the verdict must see it beside the verdict, however little is shown.
+func TestChangedThresholdsAreShown(t *testing.T) {
+	for name, build := range map[string]func() *record.Run{"PASS": recordtest.Faster, "FAIL": recordtest.Failed, "INCONCLUSIVE": recordtest.Undecided} {
+		r := build()
+		r.Experiment.Parity.Thresholds.PassRho = 400
+		r.Parity.ChangedThresholds = []string{"pass_rho is 400 instead of 4"}
+		for _, brief := range []bool{false, true} {
+			var out strings.Builder
+			if err := report.Terminal(&out, r, report.Options{Brief: brief}); err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(out.String(), "changed thresholds: pass_rho is 400 instead of 4") {
+				t.Errorf("%s, brief %t: the summary does not show the changed threshold:\n%s", name, brief, out.String())
+			}
+		}
+		dir := t.TempDir()
+		if err := report.Markdown(dir, r); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(filepath.Join(dir, "report.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(strings.ReplaceAll(string(text), "\\", ""), "pass_rho is 400 instead of 4") {
+			t.Errorf("%s: report.md does not show the changed threshold", name)
+		}
+	}
+}

@@ -3,6 +3,8 @@ package fingerprint
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"tandem/results/trace"
 )
@@ -299,4 +301,42 @@ func apply(x []float64, f func(float32) float32) []float64 {
 		out[i] = float64(f(float32(v)))
 	}
 	return out
+}
+
+// findGelu takes any value of the pass for the input: the operator may stand in the graph as several. D. Hendrycks and K. Gimpel, "Gaussian
+// error linear units", 2016, have both forms.
+func findGelu(l *Look) *Finding {
+	if !l.usable() || l.R == nil {
+		return nil
+	}
+	forms := []struct {
+		name string
+		f    func(x float64) float64
+	}{
+		{"erf", func(x float64) float64 { return x / 2 * (1 + math.Erf(x/math.Sqrt2)) }},
+		{"tanh", func(x float64) float64 {
+			return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
+		}},
+	}
+	for name, s := range l.R.Float64 {
+		if !strings.HasPrefix(name, "activations/") || !slices.Equal(s.Shape, l.Suspect.Shape) {
+			continue
+		}
+		x, err := s.Float64s(l.Ref.Sample)
+		if err != nil || len(x) != len(l.Suspect.Exact) {
+			continue
+		}
+		y := make([][]float64, len(forms))
+		for k, form := range forms {
+			for _, v := range x {
+				y[k] = append(y[k], form.f(v))
+			}
+		}
+		for k, form := range forms {
+			if trace.Distance(y[k], l.Suspect.Exact) <= 1e-10*l.Suspect.Size {
+				return l.Suspect.fit(y[1-k], "%s is GELU by %s of %s, where the reference computes it by %s", l.Suspect.Name, forms[1-k].name, name, form.name)
+			}
+		}
+	}
+	return nil
 }

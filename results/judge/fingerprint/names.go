@@ -40,6 +40,7 @@ const (
 	Identity        = "identity"
 	AttentionScale  = "attention-scale"
 	NormalizedVar   = "unbiased-variance"
+	GeluForm        = "gelu-form"
 	ProductOfOther  = "weight-used-transposed"
 	WeightsUsedHalf = "weight-used-in-half-precision"
 

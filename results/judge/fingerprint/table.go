@@ -41,6 +41,7 @@ var Table = []Fingerprint{
 	{Identity, forward, record.Exact, "an operator's output equal to its input", findIdentity(false), false},
 	{ProductOfOther, forward, record.Exact, "the product with the transposed weight", findWeightTransposed, false},
 	{WeightsUsedHalf, forward, record.Exact, "the product with rounded weights", findWeightHalf, false},
+	{GeluForm, forward, record.Exact, "GELU by tanh for the one by erf, or the reverse", findGelu, false},
 	{NormalizedVar, forward, record.Likely, "a factor sqrt((n-1)/n)", findUnbiased, false},
 	{AttentionScale, forward, record.Likely, "a factor that is the root of a dimension", findAttentionScale, false},
 
