@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 
 	"tandem/results/engine"
 	"tandem/results/record"
@@ -58,9 +59,9 @@ func (f *field) close() (err error) {
 // the reference takes part in the modes that a few steps were fastest in, since each process costs seconds and much memory.
 func (f *field) enter(ctx context.Context, r *record.Run) error {
 	o := f.o
-	modes, err := o.modes(r)
-	if err != nil {
-		return err
+	modes := o.modes(r.Engines[0].Modes)
+	if len(modes) == 0 {
+		return fmt.Errorf("compare: the engine %s has none of the modes %v to be timed in; it has %v", r.Engines[0].Name, o.Experiment.Timing.Modes, r.Engines[0].Modes)
 	}
 	for _, mode := range modes {
 		if err := f.startMode(ctx, timing.ReferenceMode, mode, o.Threads); err != nil {
@@ -77,7 +78,11 @@ func (f *field) enter(ctx context.Context, r *record.Run) error {
 	if err := f.start(ctx, timing.Twin, o.Reference, ranked[0], o.Threads); err != nil {
 		return err
 	}
-	if err := f.start(ctx, timing.Candidate, o.Candidate, "", o.Threads); err != nil {
+	best, err := o.candidateMode(ctx, r.Engines[1].Modes)
+	if err != nil {
+		return err
+	}
+	if err := f.start(ctx, timing.Candidate, o.Candidate, best, o.Threads); err != nil {
 		return err
 	}
 	for _, threads := range o.otherThreads() {
@@ -86,7 +91,7 @@ func (f *field) enter(ctx context.Context, r *record.Run) error {
 				return err
 			}
 		}
-		if err := f.start(ctx, timing.CandidateOther, o.Candidate, "", threads); err != nil {
+		if err := f.start(ctx, timing.CandidateOther, o.Candidate, best, threads); err != nil {
 			return err
 		}
 	}
@@ -133,12 +138,10 @@ func (f *field) start(ctx context.Context, part timing.Part, s Side, mode string
 	return nil
 }
 
-// modes returns the modes of the reference to be timed: those of the experiment that the engine has, or its one way of
-// running.
-func (o *Options) modes(r *record.Run) ([]string, error) {
-	have := r.Engines[0].Modes
+// modes returns the modes that an engine is to be timed in: those of the experiment that it has, or its one way of running.
+func (o *Options) modes(have []string) []string {
 	if len(have) == 0 {
-		return []string{""}, nil
+		return []string{""}
 	}
 	var modes []string
 	for _, m := range o.Experiment.Timing.Modes {
@@ -146,10 +149,35 @@ func (o *Options) modes(r *record.Run) ([]string, error) {
 			modes = append(modes, m)
 		}
 	}
-	if len(modes) == 0 {
-		return nil, fmt.Errorf("compare: the engine %s has none of the modes %v to be timed in; it has %v", r.Engines[0].Name, o.Experiment.Timing.Modes, have)
+	return modes
+}
+
+// candidateMode returns the mode that the candidate is timed in: of the experiment's the one that a few steps are fastest in, so that PyTorch
+// is at its best as the candidate too. Where it has none of them, it is its own default.
+func (o *Options) candidateMode(ctx context.Context, have []string) (mode string, err error) {
+	modes := o.modes(have)
+	if len(modes) <= 1 {
+		return strings.Join(modes, ""), nil
 	}
-	return modes, nil
+	f := &field{o: o}
+	defer func() { err = errors.Join(err, f.close()) }()
+	for _, m := range modes {
+		err := f.start(ctx, timing.Candidate, o.Candidate, m, o.Threads)
+		if refusal, ok := errors.AsType[*engine.Refusal](err); ok && refusal.Err.Kind == engine.KindUnsupported {
+			continue // a mode that cannot run here
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	if len(f.contenders) == 0 {
+		return "", nil
+	}
+	ranked, err := rank(ctx, f.contenders)
+	if err != nil {
+		return "", err
+	}
+	return ranked[0], nil
 }
 
 // rank returns the contenders' modes, that in which a few steps are fastest first. It decides nothing but in which mode the resolution is

@@ -96,3 +96,30 @@ func TestNoModeThatRuns(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestACandidateIsTimedInItsFastestMode: PyTorch is at its best on either side.
+func TestACandidateIsTimedInItsFastestMode(t *testing.T) {
+	o := options(t)
+	o.Candidate = modedSide()
+	o.Experiment.Timing.Modes = []string{"compile", "eager", "fused"}
+	r, err := compare.Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Validate(); err != nil {
+		t.Error(err)
+	}
+	if mode := r.Timing.Candidate.Mode; r.Timing.Candidate.Engine != "moded" || mode != "eager" && mode != "fused" {
+		t.Errorf("the candidate %s was timed in mode %q", r.Timing.Candidate.Engine, mode)
+	}
+	if r.Timing.Reference.Mode != "" {
+		t.Errorf("the reference was timed in mode %q, but it has none", r.Timing.Reference.Mode)
+	}
+	o.Experiment.Timing.Modes = []string{"compile-update"}
+	if r, err = compare.Run(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	if r.Timing.Candidate.Mode != "" {
+		t.Errorf("the candidate was timed in mode %q, but it has none of the experiment's", r.Timing.Candidate.Mode)
+	}
+}

@@ -12,10 +12,14 @@ import (
 // the same for each of t.Comparisons. A candidate that is slower is said to be as plainly as one that is faster. mutant
 // names a mistake that was planted in the candidate, whose speed then is not the candidate's.
 func Claim(t *record.Timing, verdict record.Verdict, mutant string) {
-	t.Claim, t.Speedup = claim(pair{t.Measured, t.Reference.Engine, t.Candidate.Engine, setup(t.Reference), setup(t.Candidate)}, t.Resolution, verdict, mutant)
+	reference, candidate := t.Reference.Engine, t.Candidate.Engine
+	if reference == candidate {
+		reference, candidate = reference+" (reference)", candidate+" (candidate)"
+	}
+	t.Claim, t.Speedup = claim(pair{t.Measured, reference, candidate, setup(t.Reference), setup(t.Candidate)}, t.Resolution, verdict, mutant)
 	for i := range t.Comparisons {
 		c := &t.Comparisons[i]
-		c.Claim, c.Speedup = claim(pair{c.Measured, t.Reference.Engine, t.Candidate.Engine, c.Reference, c.Candidate}, t.Resolution, verdict, mutant)
+		c.Claim, c.Speedup = claim(pair{c.Measured, reference, candidate, c.Reference, c.Candidate}, t.Resolution, verdict, mutant)
 	}
 }
 

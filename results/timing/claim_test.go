@@ -119,3 +119,15 @@ func TestLoadWarning(t *testing.T) {
 		}
 	}
 }
+
+// TestClaimOfOneEngineTwice: which is which is said where both have the same name.
+func TestClaimOfOneEngineTwice(t *testing.T) {
+	timing := &record.Timing{
+		Measured: ratio(15, 2, 1.9, 2.1), Resolution: ratio(15, 1, 0.99, 1.01),
+		Reference: record.EngineTiming{Engine: "native", Threads: 1}, Candidate: record.EngineTiming{Engine: "native", Threads: 1},
+	}
+	Claim(timing, record.Pass, "")
+	if want := "native (candidate) is 2.00 times faster than native (reference) at 1 thread each"; !strings.HasPrefix(timing.Claim, want) {
+		t.Errorf("the claim is %q, want %q", timing.Claim, want)
+	}
+}
