@@ -38,6 +38,9 @@ class UnsupportedError(EngineError):
 def describe(error: BaseException) -> dict[str, str]:
     """Return an exception as the protocol's error object; what is not an EngineError is the engine's own fault."""
     trace = "".join(traceback.format_exception(error))
+    if isinstance(error, InputError) and isinstance(error.__cause__, OSError):
+        # A full disk or a missing file: the message says it all, and Python's lines help nobody.
+        return {"kind": error.kind, "message": error.message, "detail": error.detail}
     if isinstance(error, EngineError):
         return {"kind": error.kind, "message": error.message, "detail": error.detail or trace}
     text = str(error).strip() or "no message"
