@@ -148,6 +148,9 @@ func TestRandomModelsAreTrainedOrRefused(t *testing.T) {
 			if again, err := pass.Import(m, map[string]int{"batch": 2}); err != nil {
 				t.Errorf("seed %d: the second import fails: %v", seed, err)
 			} else if loss, err := pass.Loss(again, "cross_entropy", "sum"); err == nil {
+				if err := pass.Simplify(again, loss); err != nil {
+					t.Errorf("seed %d: %v", seed, err)
+				}
 				if d, err := pass.Differentiate(again, loss); err == nil {
 					again.Outputs = []*ir.Value{loss}
 					for _, v := range again.State {
