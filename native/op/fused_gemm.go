@@ -14,6 +14,8 @@ import (
 //	relu           Relu
 //	p, site        Dropout, which trains, of probability p
 //	gate           the gradient of a Relu, or of a Relu and a Dropout of probability gate, given their result as input 3
+//	gelu           the Gelu of that form, which becomes output 1
+//	gelu_gradient  the gradient of a Gelu of that form, given its operand as input 3
 func init() {
 	Register(Def{
 		Name: "tandem.Gemm", MinInputs: 2, MaxInputs: 4,
@@ -21,9 +23,11 @@ func init() {
 			if err := inferGemm(n); err != nil {
 				return err
 			}
-			if y := n.Input(3); n.Attributes.Has("gate") != (y != nil) || y != nil && !equalShapes(y.Shape, n.Outputs[0].Shape) {
+			wants := n.Attributes.Has("gate") || n.Attributes.Has("gelu_gradient")
+			if y := n.Input(3); wants != (y != nil) || y != nil && !equalShapes(y.Shape, n.Outputs[0].Shape) {
 				return fmt.Errorf("the activation %v does not fit the result %v", y, n.Outputs[0])
 			}
+			setOutput(n, 1, ir.Float, n.Outputs[0].Shape...)
 			return nil
 		},
 		Float32: bindFusedGemm[float32], Float64: bindFusedGemm[float64],
@@ -69,6 +73,22 @@ func bindFusedGemm[T kernel.Float](c *Context[T]) (func(), error) {
 		}
 		y, scale := c.In[3].Float, dropoutScale[T](p)
 		steps = append(steps, func(_ int, run []T, first int) { kernel.Gate(run, run, y[first:first+len(run)], scale) })
+	}
+	if attributes.Has("gelu") {
+		value, _, err := geluKernels[T](attributes, "gelu")
+		if err != nil {
+			return nil, err
+		}
+		y := c.Out[1].Float
+		steps = append(steps, func(_ int, run []T, first int) { value(y[first:first+len(run)], run) })
+	}
+	if attributes.Has("gelu_gradient") {
+		_, gradient, err := geluKernels[T](attributes, "gelu_gradient")
+		if err != nil {
+			return nil, err
+		}
+		h := c.In[3].Float
+		steps = append(steps, func(_ int, run []T, first int) { gradient(run, run, h[first:first+len(run)]) })
 	}
 	g.End = EndRuns(g.N, steps...)
 	return g.Prepare(c.Pool), nil

@@ -32,3 +32,17 @@ var (
 		kernel.GeluTanh[float32], kernel.GeluTanh[float64], kernel.GeluTanhGradient[float32], kernel.GeluTanhGradient[float64], false,
 	}}
 )
+
+// geluKernels returns the function and its gradient in the form that an attribute names.
+func geluKernels[T kernel.Float](a onnx.Attributes, name string) (value func(y, x []T), gradient func(dx, dy, x []T), err error) {
+	form, err := a.String(name, "none")
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case form == "tanh":
+		return kernel.GeluTanh[T], kernel.GeluTanhGradient[T], nil
+	case form == "none":
+		return kernel.Gelu[T], kernel.GeluGradient[T], nil
+	}
+	return nil, nil, fmt.Errorf("%s = %q is %w: it may be none or tanh", name, form, ErrUnsupported)
+}

@@ -22,6 +22,9 @@ var fusionRules = []struct {
 	{"Gemm, Relu, Dropout", fuseDropout},
 	// dx = ReluGradient(Gemm(A, B), y): the gradient that a layer gives to the one before.
 	{"Gemm, gradient of the activation", fuseActivationGradient},
+	// y = Gelu(h), h = Gemm(A, B, C), and dx = GeluGradient(Gemm(A, B), h).
+	{"Gemm, Gelu", fuseGelu},
+	{"Gemm, gradient of Gelu", fuseGeluGradient},
 	// Optimizer(parameter, Gemm(A, B)): each part of the gradient of a weight updates it at once and is not kept.
 	{"Gemm, optimizer", fuseUpdate},
 }
