@@ -22,7 +22,7 @@ type mutant struct {
 	name string
 	// stage is where the mistake is made, as far as a judge can see from outside: the stage that it has to name.
 	stage record.Stage
-	// cause is what the judge has to take it for: the name of a fingerprint.
+	// cause is what the judge has to take it for: the name of a fingerprint; "" where it has none.
 	cause string
 	// applies says whether the mistake changes anything for what is loaded; nil means that it always does.
 	applies func(n *Native) bool

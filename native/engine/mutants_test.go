@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,6 +63,8 @@ func TestMutants(t *testing.T) {
 		{"adam", pixels, nil},
 		{"adamw, square weights, gelu", network{first: 16, second: 16, activation: "Gelu"}, set("optimizer.kind", "adamw", "optimizer.weight_decay", "0.05")},
 		{"adam with decay, embedding", network{first: first, second: second, activation: "Relu", words: true}, set("optimizer.weight_decay", "0.01")},
+		{"adamw with a recipe", pixels, set("optimizer.kind", "adamw", "optimizer.weight_decay", "0.05", "optimizer.no_decay", `["*.bias"]`, "optimizer.clip_norm", "0.1",
+			"schedule.kind", "cosine", "schedule.warm_up", "3", "schedule.total", "100", "schedule.minimum", "0.0001")},
 		{"sgd with momentum", network{first: first, second: second, activation: "Relu", words: true}, set("optimizer.kind", "sgd", "optimizer.learning_rate", "0.05", "optimizer.momentum", "0.9", "optimizer.weight_decay", "0.001")},
 		{"sgd with nesterov", network{first: first, second: second, activation: "Gelu", words: true}, set("optimizer.kind", "sgd", "optimizer.learning_rate", "0.05", "optimizer.momentum", "0.9", "optimizer.nesterov", "true")},
 	} {
@@ -87,11 +90,14 @@ func TestMutants(t *testing.T) {
 		})
 	}
 	for _, m := range native.Mutants() {
-		if !applied[m.Name] && !t.Failed() {
+		if !applied[m.Name] && !t.Failed() && !slices.Contains(ofTransformers, m.Name) {
 			t.Errorf("no training of this test can have the mistake %q", m.Name)
 		}
 	}
 }
+
+// ofTransformers are the mistakes that only a Transformer can have: the recording of one is theirs.
+var ofTransformers = []string{"attention-scale", "causal-mask-off-by-one", "layer-norm-eps"}
 
 // TestMutantsOnRecordings plants every mistake in the trainings that PyTorch was recorded at.
 func TestMutantsOnRecordings(t *testing.T) {
@@ -111,6 +117,8 @@ func TestMutantsOnRecordings(t *testing.T) {
 					t.Parallel()
 					p, ok := mutated(t, native.New("test"), load, ref, ref.Experiment.Parity.Thresholds, m)
 					switch {
+					case !ok && name == "transformer-small" && slices.Contains(ofTransformers, m.Name):
+						t.Error("does not apply")
 					case !ok:
 						t.Skip("does not apply")
 					case m.Name != "":

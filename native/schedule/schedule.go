@@ -14,6 +14,8 @@ type Config struct {
 	WarmUp  int64   // steps
 	Total   int64   // steps until the minimum, the warm-up's included; not used by "constant"
 	Minimum float64 // not used by "constant"
+	// Shift is added to the number of each step. It exists to plant a known mistake.
+	Shift int64
 }
 
 // share returns how much of the way from the minimum to the peak is left after a share x, from 0 to 1, of the decline; nil
@@ -47,6 +49,7 @@ func (c Config) kind() string {
 
 // Rate returns the learning rate of a step, counted from 0. The configuration must have passed Check.
 func (c Config) Rate(step int64) float64 {
+	step = max(step+c.Shift, 0)
 	if step < c.WarmUp {
 		return c.Peak * float64(step+1) / float64(c.WarmUp+1)
 	}

@@ -1,6 +1,6 @@
 """A whole training engine for tandem in plain NumPy: a template for one of your own.
 
-    tandem check --candidate "python3 results/engine/example/numpy_engine.py"
+    tandem check mnist-mlp --candidate "python3 results/engine/example/numpy_engine.py"
 
 It trains multilayer perceptrons (Gemm, Relu, Dropout) with cross-entropy and Adam, and its backward pass is written by
 hand. It needs the packages numpy and onnx, the latter to read the model file. WRITING.md beside this folder
