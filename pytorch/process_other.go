@@ -4,6 +4,7 @@ package pytorch
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"syscall"
 	"time"
@@ -13,5 +14,7 @@ import (
 func ownGroup(cmd *exec.Cmd) { cmd.WaitDelay = 5 * time.Second }
 
 func runGroup(cmd *exec.Cmd) error { return cmd.Run() }
+
+func removeAll(dir string) error { return os.RemoveAll(dir) }
 
 func isDiskFull(err error) bool { return errors.Is(err, syscall.ENOSPC) }

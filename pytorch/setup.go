@@ -198,7 +198,7 @@ func (s *setup) makeVenv(ctx context.Context, python Interpreter, plan stamp) er
 		return fmt.Errorf("set-up was interrupted: %w", context.Cause(ctx))
 	}
 	s.begin(PhaseVenv, 2, "making a virtual environment in %s", s.venv)
-	if err := os.RemoveAll(s.venv); err != nil {
+	if err := removeAll(s.venv); err != nil {
 		return folderError(s.folder, err)
 	}
 	args := []string{"-m", "venv"}

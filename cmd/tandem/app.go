@@ -17,6 +17,8 @@ type app struct {
 	json    bool
 	quiet   bool
 	verbose bool
+
+	ifInterrupted string // what to say of a command that leaves something when it is interrupted
 }
 
 func (a *app) command() *cobra.Command {

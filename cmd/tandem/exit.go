@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,7 +56,7 @@ func (a *app) exit(ctx context.Context, err error) int {
 		}
 		return statusTrouble
 	case ctx.Err() != nil:
-		fmt.Fprintln(a.stderr, "tandem: interrupted; nothing was written")
+		fmt.Fprintln(a.stderr, "tandem: interrupted; "+cmp.Or(a.ifInterrupted, "nothing was written"))
 		return statusTrouble
 	case errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command"):
 		fmt.Fprintf(a.stderr, "tandem: %v\nRun \"tandem help\" for the commands and their flags.\n", err)

@@ -22,6 +22,7 @@ when it is there already, and can be interrupted and called again.
   TANDEM_ENV=~/tandem-python tandem setup --verbose`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error {
+			a.ifInterrupted = "call it again, and it goes on with what is there"
 			env, err := a.setup(c)
 			if err == nil && !a.quiet {
 				fmt.Fprintf(a.human(), "PyTorch %s in %s\n", env.Packages["torch"], env.Folder)
