@@ -31,11 +31,14 @@ const (
 	classes = 10
 )
 
-// network is a model of this form; with words the input is not pixels but numbers of words, which are looked up in an embedding.
+// network is a model of this form. Before the layers, with words, the input is not pixels but numbers of words, which are looked up in an
+// embedding; with attention, these then look at the words before them; with convolution, the pixels are an image that is filtered and pooled.
 type network struct {
 	first, second int
 	activation    string
 	words         bool
+	attention     bool
+	convolution   bool
 }
 
 // pixels is the test model, unless a test needs another.
@@ -75,20 +78,15 @@ func (net network) model(t testing.TB) *onnx.Model {
 	linear := map[string]any{"transB": 1}
 	b := onnx.NewBuilder("mlp", 20).Initializer("p", p).Initializer("yes", yes)
 	width, x := inputs, "input"
-	if net.words {
-		width, x = words*vector, "looked up"
-		flat, err := tensor.Of([]int64{-1, words * vector}, 2)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b.Input("input", tensor.Int64, -1, words).Initializer("flat", flat).Initializer("embedding.weight", uniform(1, vocabulary, vector)).
-			Node("Gather", []string{"embedding.weight", "input"}, []string{"vectors"}, nil).
-			Node("Reshape", []string{"vectors", "flat"}, []string{"looked up"}, nil)
-	} else {
+	switch {
+	case net.words:
+		width, x = net.embedding(t, b, uniform)
+	case net.convolution:
+		width, x = convolution(t, b, uniform)
+	default:
 		b.Input("input", tensor.Float32, -1, inputs)
 	}
-	m, err := b.
-		Initializer("fc1.weight", uniform(1/math.Sqrt(float64(width)), net.first, width)).Initializer("fc1.bias", uniform(1.0/28, net.first)).
+	b.Initializer("fc1.weight", uniform(1/math.Sqrt(float64(width)), net.first, width)).Initializer("fc1.bias", uniform(1.0/28, net.first)).
 		Initializer("fc2.weight", uniform(0.2, net.second, net.first)).Initializer("fc2.bias", uniform(0.2, net.second)).
 		Initializer("fc3.weight", uniform(0.3, classes, net.second)).Initializer("fc3.bias", uniform(0.3, classes)).
 		Node("Dropout", []string{x, "p", "yes"}, []string{"d"}, nil).
@@ -97,12 +95,110 @@ func (net network) model(t testing.TB) *onnx.Model {
 		Node("Gemm", []string{"a1", "fc2.weight", "fc2.bias"}, []string{"z2"}, linear).
 		Node(net.activation, []string{"z2"}, []string{"a2"}, nil).
 		Node("Gemm", []string{"a2", "fc3.weight", "fc3.bias"}, []string{"logits"}, linear).
-		Output("logits", tensor.Float32, -1, classes).
-		Build()
+		Output("logits", tensor.Float32, -1, classes)
+	m, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if net.convolution {
+		m, err = b.Manifest(manifest(m)).Build()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	return m
+}
+
+// embedding adds what turns words into numbers and returns how many there are of a sample and where.
+func (net network) embedding(t testing.TB, b *onnx.Builder, uniform func(bound float64, shape ...int) *tensor.Tensor) (width int, x string) {
+	t.Helper()
+	b.Input("input", tensor.Int64, -1, words).Initializer("embedding.weight", uniform(1, vocabulary, vector)).
+		Node("Gather", []string{"embedding.weight", "input"}, []string{"vectors"}, nil)
+	x = "vectors"
+	if net.attention {
+		seen := make([]bool, words*words)
+		for i := range seen {
+			seen[i] = i%words <= i/words
+		}
+		mask, err := tensor.Of(seen, words, words)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Initializer("mask", mask).
+			Initializer("norm.weight", uniform(1, vector)).Initializer("norm.bias", uniform(0.1, vector)).
+			Node("LayerNormalization", []string{"vectors", "norm.weight", "norm.bias"}, []string{"normal"}, map[string]any{"epsilon": 1e-5}).
+			Node("Constant", nil, []string{"scale"}, map[string]any{"value_float": 1 / math.Sqrt(vector)}).
+			Node("Constant", nil, []string{"hidden"}, map[string]any{"value_float": -1e4})
+		for _, name := range []string{"query", "key", "value"} {
+			b.Initializer(name+".weight", uniform(0.6, vector, vector)).
+				Node("MatMul", []string{"normal", name + ".weight"}, []string{name}, nil)
+		}
+		b.Node("Transpose", []string{"key"}, []string{"turned"}, map[string]any{"perm": []int64{0, 2, 1}}).
+			Node("MatMul", []string{"query", "turned"}, []string{"products"}, nil).
+			Node("Mul", []string{"products", "scale"}, []string{"scores"}, nil).
+			Node("Where", []string{"mask", "scores", "hidden"}, []string{"masked"}, nil).
+			Node("Softmax", []string{"masked"}, []string{"shares"}, map[string]any{"axis": -1}).
+			Node("MatMul", []string{"shares", "value"}, []string{"seen"}, nil).
+			Node("Add", []string{"vectors", "seen"}, []string{"sum"}, nil)
+		x = "sum"
+	}
+	reshape(t, b, x, "flat", -1, words*vector)
+	return words * vector, "flat"
+}
+
+// convolution adds filters, a pool and a normalization of images of 28 by 28 pixels.
+func convolution(t testing.TB, b *onnx.Builder, uniform func(bound float64, shape ...int) *tensor.Tensor) (width int, x string) {
+	t.Helper()
+	const filters = 3
+	b.Input("input", tensor.Float32, -1, inputs)
+	reshape(t, b, "input", "image", -1, 1, 28, 28)
+	variance := uniform(0, filters)
+	for i := range tensor.View[float32](variance) {
+		tensor.View[float32](variance)[i] = 1
+	}
+	b.Initializer("conv.weight", uniform(0.3, filters, 1, 3, 3)).Initializer("conv.bias", uniform(0.3, filters)).
+		Initializer("bn.weight", uniform(1, filters)).Initializer("bn.bias", uniform(0.3, filters)).
+		Initializer("bn.running_mean", uniform(0.1, filters)).Initializer("bn.running_var", variance).
+		Node("Conv", []string{"image", "conv.weight", "conv.bias"}, []string{"filtered"}, map[string]any{"pads": []int64{1, 1, 1, 1}, "strides": []int64{2, 2}}).
+		Node("MaxPool", []string{"filtered"}, []string{"pooled"}, map[string]any{"kernel_shape": []int64{2, 2}, "strides": []int64{2, 2}}).
+		Node("BatchNormalization", []string{"pooled", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"}, []string{"normal", "bn.mean", "bn.var"}, map[string]any{"training_mode": 1, "momentum": 0.9}).
+		Node("Relu", []string{"normal"}, []string{"positive"}, nil)
+	reshape(t, b, "positive", "flat", -1, filters*7*7)
+	return filters * 7 * 7, "flat"
+}
+
+// reshape adds a Reshape.
+func reshape(t testing.TB, b *onnx.Builder, from, to string, shape ...int64) {
+	t.Helper()
+	v, err := tensor.Of(shape, len(shape))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Initializer(to+" shape", v).Node("Reshape", []string{from, to + " shape"}, []string{to}, nil)
+}
+
+// manifest says that the BatchNormalization is PyTorch's.
+func manifest(m *onnx.Model) *onnx.Manifest {
+	out := &onnx.Manifest{Version: onnx.ManifestVersion}
+	for _, init := range m.Graph.Initializers {
+		switch {
+		case strings.HasPrefix(init.Name, "bn.running"):
+			out.Buffers = append(out.Buffers, init.Name)
+		case init.Tensor.DType() == tensor.Float32 && init.Name != "p":
+			out.Parameters = append(out.Parameters, onnx.Parameter{Name: init.Name, RequiresGrad: true})
+		default:
+			out.Constants = append(out.Constants, init.Name)
+		}
+	}
+	for _, n := range m.Graph.Nodes {
+		switch n.OpType {
+		case "BatchNormalization":
+			out.BatchNorm = append(out.BatchNorm, onnx.BatchNorm{Node: n.Name, Mean: n.Input(3), Var: n.Input(4), MeanOutput: n.Output(1), VarOutput: n.Output(2), Momentum: 0.1})
+		case "Dropout":
+			out.Dropout = append(out.Dropout, onnx.DropoutSite{Node: n.Name, Operator: "Dropout", P: 0.2})
+		}
+	}
+	return out
 }
 
 // shuffled is the native engine with its hidden units in another order inside, and in the model's outside. The order decides in

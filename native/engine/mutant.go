@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strings"
 
@@ -149,6 +150,47 @@ func all(conditions ...func(n *Native) bool) func(n *Native) bool {
 	return func(n *Native) bool {
 		return !slices.ContainsFunc(conditions, func(c func(n *Native) bool) bool { return !c(n) })
 	}
+}
+
+// clips reports whether the gradients of the first batch are clipped: a limit that is never reached changes nothing.
+func clips(n *Native) bool {
+	limit := n.options.Optimizer.ClipNorm
+	if limit == 0 {
+		return false
+	}
+	t, err := train.New[float32](n.model, n.options)
+	if err != nil {
+		return false
+	}
+	defer t.Close()
+	out, _, err := gradient(n, t, false)
+	sum := 0.0
+	for name, g := range out {
+		if strings.HasPrefix(name, "gradients/") {
+			for _, x := range g.Float64s() {
+				sum += x * x
+			}
+		}
+	}
+	return err == nil && math.Sqrt(sum) > 1.01*limit
+}
+
+// excepts demands a parameter that the weight decay leaves out.
+func excepts(n *Native) bool {
+	return slices.ContainsFunc(n.model.Graph.Initializers, func(init *onnx.Initializer) bool {
+		return init.Tensor.DType().IsFloat() && !n.options.Optimizer.Decays(init.Name)
+	})
+}
+
+// drops demands a dropout of some elements.
+func drops(n *Native) bool {
+	if m := n.model.Manifest; m != nil {
+		return slices.ContainsFunc(m.Dropout, func(d onnx.DropoutSite) bool { return d.P > 0 })
+	}
+	return slices.ContainsFunc(n.model.Graph.Nodes, func(node *onnx.Node) bool {
+		ratio := n.model.Graph.Initializer(node.Input(1))
+		return node.OpType == "Dropout" && (ratio == nil || ratio.Len() == 1 && ratio.Float64s()[0] > 0)
+	})
 }
 
 func averages(n *Native) bool     { return n.options.Reduction == "mean" }

@@ -14,6 +14,8 @@ import (
 
 func adamLike(n *Native) bool { return trainsBy("adam", "adamw")(n) }
 
+func hasEps(n *Native) bool { return n.options.Optimizer.Eps > 0 }
+
 func hasMomentum(n *Native) bool {
 	o := n.options.Optimizer
 	return o.Kind == "sgd" && o.Momentum > 0 && o.Dampening == 0 && !o.Nesterov

@@ -116,16 +116,9 @@ func otherEpsilon(g *ir.Graph) error {
 	return nil
 }
 
-// clips demands clipping; whether a judged step's gradients are long enough to be clipped the judge will see.
-func clips(n *Native) bool { return n.options.Optimizer.ClipNorm > 0 }
-
 func scheduled(n *Native) bool {
 	s := n.options.Schedule
 	return s.WarmUp > 0 || s.Kind != "" && s.Kind != "constant"
-}
-
-func grouped(n *Native) bool {
-	return len(n.options.Optimizer.NoDecay) > 0 && n.options.Optimizer.WeightDecay > 0
 }
 
 // stepLate has every step use the rate of the step before it, as a scheduler does that is stepped before the optimizer.

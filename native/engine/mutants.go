@@ -20,10 +20,13 @@ var mutants = []mutant{
 	{name: "attention-scale", stage: record.StageForward, cause: "attention-scale", rewrite: misscaleAttention, applies: hasAttention},
 	{name: "causal-mask-off-by-one", stage: record.StageForward, rewrite: shiftCausalMask, applies: hasCausalMask},
 	{name: "layer-norm-eps", stage: record.StageForward, rewrite: otherEpsilon, applies: has("LayerNormalization")},
-	{name: "dropout-missing", stage: record.StageForward, cause: "dropout-off", rewrite: removeDropout, applies: has("Dropout")},
-	{name: "dropout-unscaled", stage: record.StageForward, cause: "dropout-unscaled", rewrite: unscaleDropout, applies: has("Dropout")},
-	{name: "dropout-mask-of-its-own", stage: record.StageForward, cause: "dropout-mask", options: func(o *train.Options) { o.Seed++ }, applies: has("Dropout")},
-	{name: "dropout-mask-reused", stage: record.StageForward, cause: "dropout-mask", rewrite: reuseMask, applies: all(has("Dropout"), secondStep)},
+	{name: "dropout-missing", stage: record.StageForward, cause: "dropout-off", rewrite: removeDropout, applies: drops},
+	{name: "dropout-unscaled", stage: record.StageForward, cause: "dropout-unscaled", rewrite: unscaleDropout, applies: drops},
+	{name: "dropout-mask-of-its-own", stage: record.StageForward, cause: "dropout-mask", options: func(o *train.Options) { o.Seed++ }, applies: drops},
+	{name: "dropout-mask-reused", stage: record.StageForward, cause: "dropout-mask", rewrite: reuseMask, applies: all(drops, secondStep)},
+	{name: "layernorm-unbiased-variance", stage: record.StageForward, cause: "unbiased-variance", rewrite: unbiasedLayerNorm, applies: has("LayerNormalization")},
+	{name: "batchnorm-eval-statistics", stage: record.StageForward, cause: "eval-statistics", rewrite: evalStatistics, applies: hasTrainingBatchNorm},
+	{name: "convolution-padding-off-by-one", stage: record.StageForward, cause: "shifted", rewrite: shiftPadding, applies: has("Conv")},
 
 	// which rows are trained: the digests of the data are right, so the first thing seen is another batch's outputs
 	{name: "last-short-batch-dropped", stage: record.StageForward, cause: "short-batch-dropped", data: dropShortBatches, applies: shortBatches},
@@ -46,18 +49,25 @@ var mutants = []mutant{
 	{name: "weight-decay-added", stage: record.StageOptimizer, cause: "other-weight-decay", options: func(o *train.Options) { o.Optimizer.WeightDecay += 0.01 }},
 	{name: "decay-l2-for-decoupled", stage: record.StageOptimizer, cause: "weight-decay-kind", options: func(o *train.Options) { o.Optimizer.Kind = "adam" }, applies: all(trainsBy("adamw"), decays)},
 	{name: "decay-decoupled-for-l2", stage: record.StageOptimizer, cause: "weight-decay-kind", options: func(o *train.Options) { o.Optimizer.Kind = "adamw" }, applies: all(trainsBy("adam"), decays)},
-	{name: "adam-eps-inside-root", stage: record.StageOptimizer, cause: "eps-inside-root", options: byMistake(epsInsideRoot), applies: adamLike},
-	{name: "adam-onnx-formula", stage: record.StageOptimizer, cause: "onnx-adam", options: byMistake(epsBeforeCorrection), applies: adamLike},
+	{name: "clipping-missing", stage: record.StageOptimizer, cause: "clipping-missing", options: func(o *train.Options) { o.Optimizer.ClipNorm = 0 }, applies: clips},
+	{name: "adam-eps-inside-root", stage: record.StageOptimizer, cause: "eps-inside-root", options: byMistake(epsInsideRoot), applies: all(adamLike, hasEps)},
+	{name: "adam-onnx-formula", stage: record.StageOptimizer, cause: "onnx-adam", options: byMistake(epsBeforeCorrection), applies: all(adamLike, hasEps)},
 	{name: "adam-no-bias-correction", stage: record.StageOptimizer, cause: "no-bias-correction", options: byMistake(noCorrection), applies: adamLike},
 	{name: "adam-bias-correction-late", stage: record.StageOptimizer, cause: "bias-correction-off-by-one", options: byMistake(lateCorrection), applies: all(adamLike, secondStep)},
 	{name: "momentum-dampened", stage: record.StageOptimizer, cause: "momentum-dampened", options: func(o *train.Options) { o.Optimizer.Dampening = o.Optimizer.Momentum }, applies: all(hasMomentum, secondStep)},
 	{name: "nesterov-missing", stage: record.StageOptimizer, cause: "nesterov", options: func(o *train.Options) { o.Optimizer.Nesterov = false }, applies: isNesterov},
 	{name: "schedule-one-step-late", stage: record.StageOptimizer, cause: "schedule-off-by-one", options: stepLate, applies: scheduled},
-	{name: "clipping-missing", stage: record.StageOptimizer, cause: "clipping-missing", options: func(o *train.Options) { o.Optimizer.ClipNorm = 0 }, applies: clips},
-	{name: "decay-of-every-parameter", stage: record.StageOptimizer, cause: "weight-decay-groups", options: func(o *train.Options) { o.Optimizer.NoDecay = nil }, applies: grouped},
+	{name: "decay-of-every-parameter", stage: record.StageOptimizer, cause: "weight-decay-groups", options: func(o *train.Options) { o.Optimizer.NoDecay = nil }, applies: all(decays, excepts)},
 	{name: "optimizer-state-reset", stage: record.StageOptimizer, cause: "optimizer-state-reset", forgets: atEpochs, applies: all(remembers, secondEpoch)},
 	{name: "optimizer-never-steps", stage: record.StageOptimizer, cause: "optimizer-never-steps", options: neverStep},
+
+	// buffers
+	{name: "batchnorm-momentum", stage: record.StageBuffers, cause: "buffer-momentum", rewrite: otherMomentum, applies: hasTrainingBatchNorm},
+	{name: "batchnorm-variance-biased", stage: record.StageBuffers, cause: "variance-biased", rewrite: biasedVariance, applies: hasPyTorchBatchNorm},
 }
+
+// A tie in max-pooling given to the last element is not among them: equal elements come from equal patches or from ReLU's zeros, and then the
+// gradients of all weights are the same whichever element gets it.
 
 // atEpochs is the beginning of every epoch after the first: a new optimizer is made where the old one should go on.
 func atEpochs(n *Native, step int64) bool { return step > 0 && step%int64(n.epoch) == 0 }

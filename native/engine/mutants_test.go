@@ -2,11 +2,13 @@ package engine_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"tandem/fixtures/dataset"
@@ -16,6 +18,7 @@ import (
 	"tandem/onnx"
 	"tandem/results/engine"
 	"tandem/results/judge"
+	"tandem/results/judge/fingerprint"
 	"tandem/results/record"
 	"tandem/results/trace"
 )
@@ -33,7 +36,50 @@ func mutated(t *testing.T, e engine.Engine, load engine.LoadParams, ref *trace.R
 	if err != nil {
 		t.Fatal(err)
 	}
-	return judge.Judge(ref, cand, limits), true
+	p = judge.Judge(ref, cand, limits)
+	model, err := onnx.Load(load.Model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := fingerprint.ReadData(load.Data)
+	if err != nil {
+		t.Logf("the diagnosis does without the data, as in a run: %v", err)
+	}
+	p.Diagnosis = judge.Diagnose(ref, cand, limits, &p, fingerprint.Material{Model: model, Data: data})
+	return p, true
+}
+
+// causes counts how many of the mistakes that were caught were taken for what they are.
+type causes struct {
+	sync.Mutex
+	right int
+	wrong []string
+}
+
+func (c *causes) note(p record.Parity, m native.Mutant) {
+	c.Lock()
+	defer c.Unlock()
+	if d := p.Diagnosis; d != nil && len(d.Causes) > 0 && d.Causes[0].Name == m.Cause {
+		c.right++
+		return
+	} else if d == nil || len(d.Causes) == 0 {
+		c.wrong = append(c.wrong, fmt.Sprintf("%s: no cause, want %s", m.Name, m.Cause))
+		return
+	}
+	c.wrong = append(c.wrong, fmt.Sprintf("%s: %s, want %s", m.Name, p.Diagnosis.Causes[0].Name, m.Cause))
+}
+
+func (c *causes) String() string {
+	slices.Sort(c.wrong)
+	return fmt.Sprintf("%d of %d causes are right; not: %s", c.right, c.right+len(c.wrong), strings.Join(c.wrong, "; "))
+}
+
+// check demands the right cause for three mistakes in four.
+func (c *causes) check(t *testing.T) {
+	t.Helper()
+	if 4*c.right < 3*(c.right+len(c.wrong)) {
+		t.Errorf("fewer than three in four: %v", c)
+	}
 }
 
 // caught demands that a mistake is caught in its stage.
@@ -55,6 +101,7 @@ func TestMutants(t *testing.T) {
 		return out
 	}
 	applied := map[string]bool{}
+	var found causes
 	for _, s := range []struct {
 		name    string
 		network network
@@ -62,10 +109,10 @@ func TestMutants(t *testing.T) {
 	}{
 		{"adam", pixels, nil},
 		{"adamw, square weights, gelu", network{first: 16, second: 16, activation: "Gelu"}, set("optimizer.kind", "adamw", "optimizer.weight_decay", "0.05")},
-		{"adam with decay, embedding", network{first: first, second: second, activation: "Relu", words: true}, set("optimizer.weight_decay", "0.01")},
+		{"adam with decay, attention", network{first: first, second: second, activation: "Relu", words: true, attention: true}, set("optimizer.weight_decay", "0.01")},
 		{"adamw with a recipe", pixels, set("optimizer.kind", "adamw", "optimizer.weight_decay", "0.05", "optimizer.no_decay", `["*.bias"]`, "optimizer.clip_norm", "0.1",
 			"schedule.kind", "cosine", "schedule.warm_up", "3", "schedule.total", "100", "schedule.minimum", "0.0001")},
-		{"sgd with momentum", network{first: first, second: second, activation: "Relu", words: true}, set("optimizer.kind", "sgd", "optimizer.learning_rate", "0.05", "optimizer.momentum", "0.9", "optimizer.weight_decay", "0.001")},
+		{"sgd with momentum, convolution", network{first: first, second: second, activation: "Relu", convolution: true}, set("optimizer.kind", "sgd", "optimizer.learning_rate", "0.05", "optimizer.momentum", "0.9", "optimizer.weight_decay", "0.001")},
 		{"sgd with nesterov", network{first: first, second: second, activation: "Gelu", words: true}, set("optimizer.kind", "sgd", "optimizer.learning_rate", "0.05", "optimizer.momentum", "0.9", "optimizer.nesterov", "true")},
 	} {
 		t.Run(s.name, func(t *testing.T) {
@@ -83,8 +130,11 @@ func TestMutants(t *testing.T) {
 					if !ok {
 						t.Skip("does not apply")
 					}
-					applied[m.Name] = true
 					caught(t, p, m)
+					if !applied[m.Name] {
+						found.note(p, m)
+					}
+					applied[m.Name] = true
 				})
 			}
 		})
@@ -93,6 +143,9 @@ func TestMutants(t *testing.T) {
 		if !applied[m.Name] && !t.Failed() && !slices.Contains(ofTransformers, m.Name) {
 			t.Errorf("no training of this test can have the mistake %q", m.Name)
 		}
+	}
+	if !t.Failed() {
+		found.check(t)
 	}
 }
 
@@ -112,6 +165,13 @@ func TestMutantsOnRecordings(t *testing.T) {
 				t.Fatal(err)
 			}
 			load := recordedLoad(t, recording, ref)
+			var found causes
+			t.Cleanup(func() {
+				if name == "mnist-mlp" {
+					found.check(t)
+				}
+				t.Log(&found) // what the fingerprints do not know yet
+			})
 			for _, m := range append([]native.Mutant{{}}, native.Mutants()...) {
 				t.Run(m.Name, func(t *testing.T) {
 					t.Parallel()
@@ -123,6 +183,7 @@ func TestMutantsOnRecordings(t *testing.T) {
 						t.Skip("does not apply")
 					case m.Name != "":
 						caught(t, p, m)
+						found.note(p, m)
 					case p.Verdict != record.Pass:
 						t.Errorf("without a mistake: %s in the stage %q\n%s", p.Verdict, p.Stage, strings.Join(p.Reasons, "\n"))
 					}

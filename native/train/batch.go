@@ -135,7 +135,10 @@ func (b *Batch[T]) compileForward() error {
 		return err
 	}
 	for _, n := range g.Nodes {
-		for _, v := range n.Outputs {
+		for i, v := range n.Outputs {
+			if n.Op == "BatchNormalization" && i > 0 {
+				continue // the new running statistics are buffers, not what the forward pass goes on with
+			}
 			if n.Origin.Phase == ir.Forward && v != nil && v.Type == ir.Float {
 				g.Outputs = append(g.Outputs, v)
 			}
