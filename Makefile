@@ -11,9 +11,11 @@ FUZZTIME ?= 20s
 # Where bench writes, and how long it runs each benchmark.
 BENCH ?= runs/bench
 BENCHTIME ?= 200ms
+# How many seeds false-alarms compares with.
+SEEDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build compare test test-long bench publish lint format size requirements clean purge
+.PHONY: help setup build compare test test-long bench false-alarms publish lint format size requirements clean purge
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +59,14 @@ publish: setup ## rewrite results/published and the README's result, the sweep a
 		--out results/published/mnist-mlp-sweep
 	$(MAKE) bench BENCH=results/bench
 	$(GO) test ./cmd/tandem -run Readme -update
+
+false-alarms: setup ## judge the MLP with SEEDS (30) other seeds: none may be FAIL (an idle machine, 10 minutes)
+	rm -rf runs/false-alarms/mnist-mlp
+	@for seed in $$(seq 0 $$(($(SEEDS) - 1))); do \
+		bin/tandem run mnist-mlp --seed $$seed --timing=false --quiet --out runs/false-alarms/mnist-mlp/seed-$$seed; \
+		test -e runs/false-alarms/mnist-mlp/seed-$$seed/result.json || exit 1; \
+	done
+	$(GO) run ./results/falsealarms/summarise runs/false-alarms/mnist-mlp results/published/false-alarms/mnist-mlp
 
 lint: build ## gofumpt, go vet, staticcheck (pinned in tools/go.mod); the list of licences
 	@unformatted=$$($(TOOL) gofumpt -l .); test -z "$$unformatted" || { echo "not formatted (make format):"; echo "$$unformatted"; exit 1; }

@@ -7,6 +7,7 @@
 //     there names every field;
 //   - the timing statistics: interleaved blocks, paired ratios and their intervals;
 //   - compare: one comparison from start to end, which fills in the record;
+//   - falsealarms: what many comparisons without a mistake came to;
 //   - report: the terminal summary, report.md and its charts, all rendered from the record alone.
 //
 // The order is the order of trust. The judge decides before anything is timed; the timing is stored beside the verdict;

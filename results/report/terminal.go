@@ -125,7 +125,11 @@ func headline(r *record.Run) string {
 	ref, cand := side(r, record.Reference), side(r, record.Candidate)
 	switch r.Parity.Verdict {
 	case record.Pass:
-		return fmt.Sprintf("%s: %s trains as %s does", name, cand, ref)
+		proved := ""
+		if p := r.Parity.Proof; p != nil && p.Applicable > 0 && p.Caught == p.Applicable {
+			proved = ", and the judge is proved"
+		}
+		return fmt.Sprintf("%s: %s trains as %s does%s", name, cand, ref, proved)
 	case record.Fail:
 		return fmt.Sprintf("%s: %s does not train as %s does; first wrong: %s", name, cand, ref, clean(string(r.Parity.Stage)))
 	}
@@ -626,6 +630,14 @@ func (s *summary) details() {
 				{s: largestRho(st.WholeStep), right: true},
 				{s: largestRho(st.Buffers), right: true},
 			})
+		}
+		s.table(rows)
+	}
+	if p := r.Parity.Proof; p != nil && len(p.Mutants) > 0 {
+		s.heading("Planted mistakes")
+		rows := [][]cell{{{s: "mistake", style: faint}, {s: "verdict", style: faint}, {s: "first wrong", style: faint}, {s: "named cause", style: faint}}}
+		for _, m := range p.Mutants {
+			rows = append(rows, []cell{{s: clean(m.Name)}, {s: string(m.Verdict)}, {s: clean(string(m.Stage))}, {s: clean(m.Cause)}})
 		}
 		s.table(rows)
 	}
