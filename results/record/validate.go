@@ -154,7 +154,8 @@ func (v *validator) pass(r *Run) {
 	}
 	if c := p.Curve; c != nil && c.Departure != nil {
 		d := c.Departure
-		v.require(d.Step >= 0 && d.Step < c.Steps && d.Step <= d.Crossing && d.Crossing <= c.Steps, "parity.curve.departure: step %d and crossing %d are not in that order within %d steps", d.Step, d.Crossing, c.Steps)
+		// Where the envelope is wide, a distance may pass the horizon's limit inside it, before it leaves.
+		v.require(d.Step >= 0 && d.Step < c.Steps && d.Crossing >= 0 && d.Crossing <= c.Steps, "parity.curve.departure: step %d or crossing %d is not within %d steps", d.Step, d.Crossing, c.Steps)
 		v.require(isFinite(float64(d.Distance)) && isFinite(float64(c.CandidateLastTenth)), "PASS although the candidate's losses after its departure are not finite")
 		v.require(d.Crossing == c.Steps || d.Followed > 0 || len(d.Judged) > 0, "PASS although nothing explains the curve's departure at step %d: no nudged run went as far, and no step there was judged", d.Step)
 		for _, step := range d.Judged {
