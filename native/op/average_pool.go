@@ -36,14 +36,7 @@ func init() {
 	// Attribute image is the shape of the gradient.
 	Register(Def{
 		Name: "tandem.AveragePoolGradient", MinInputs: 1, MaxInputs: 1, // dy
-		Infer: func(n *ir.Node) error {
-			shape, err := n.Attributes.Ints("image", nil)
-			if err != nil {
-				return err
-			}
-			setOutput(n, 0, ir.Float, toInts(shape)...)
-			return nil
-		},
+		Infer:   inferImage,
 		Float32: bindAveragePoolGradient[float32], Float64: bindAveragePoolGradient[float64],
 		NoGradient: "tandem takes first derivatives alone",
 	})

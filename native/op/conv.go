@@ -150,20 +150,26 @@ func (c *convolution) chunk() int {
 	return max(1, min(c.images, columnsAtOnce/max(1, c.window.OutLen())))
 }
 
-// workspace is what unfolded images and, for several images at once, the product's other operand take.
-func (c *convolution) workspace() int {
+// sizes are the elements of the unfolded images of a part, and of the product's other operand for several images at once; 0 where the memory
+// of the operands themselves serves.
+func (c *convolution) sizes() (unfolded, results int) {
 	if c.depthwise() || c.images == 0 {
-		return 0
+		return 0, 0
 	}
 	columns := c.chunk() * c.window.OutLen()
-	size := 0
 	if !c.plain() || c.chunk() > 1 {
-		size += c.depth * columns
+		unfolded = c.depth * columns
 	}
 	if c.chunk() > 1 {
-		size += c.outputs * columns
+		results = c.outputs * columns
 	}
-	return size
+	return unfolded, results
+}
+
+// workspace is what both take together.
+func (c *convolution) workspace() int {
+	unfolded, results := c.sizes()
+	return unfolded + results
 }
 
 // convPart is one product's images, from ... to, of one group.
@@ -179,14 +185,14 @@ func (c *convolution) parts() []convPart {
 	return parts
 }
 
-// buffers divides a workspace into unfolded images and results.
+// buffers divides a workspace into unfolded images and results; nil where there are none.
 func buffers[T kernel.Float](c *convolution, workspace []T) (unfolded, results []T) {
-	columns := c.chunk() * c.window.OutLen()
-	if !c.plain() || c.chunk() > 1 {
-		unfolded, workspace = workspace[:c.depth*columns], workspace[c.depth*columns:]
+	n, m := c.sizes()
+	if n > 0 {
+		unfolded = workspace[:n]
 	}
-	if c.chunk() > 1 {
-		results = workspace[:c.outputs*columns]
+	if m > 0 {
+		results = workspace[n : n+m]
 	}
 	return unfolded, results
 }

@@ -48,14 +48,7 @@ func init() {
 	// Attribute image is the shape of the gradient.
 	Register(Def{
 		Name: "tandem.MaxPoolGradient", MinInputs: 2, MaxInputs: 2, // dy, numbers of the chosen elements
-		Infer: func(n *ir.Node) error {
-			shape, err := n.Attributes.Ints("image", nil)
-			if err != nil {
-				return err
-			}
-			setOutput(n, 0, ir.Float, toInts(shape)...)
-			return nil
-		},
+		Infer:   inferImage,
 		Float32: bindMaxPoolGradient[float32], Float64: bindMaxPoolGradient[float64],
 		NoGradient: "tandem takes first derivatives alone",
 	})

@@ -95,3 +95,13 @@ func readWindow(n *ir.Node, image, kernelShape []int) (w kernel.Window, rank int
 func windowShape(w *kernel.Window, rank, images, channels int) []int {
 	return append([]int{images, channels}, w.Out[3-rank:]...)
 }
+
+// inferImage gives output 0 the shape that the attribute image says: a gradient's.
+func inferImage(n *ir.Node) error {
+	shape, err := n.Attributes.Ints("image", nil)
+	if err != nil {
+		return err
+	}
+	setOutput(n, 0, ir.Float, toInts(shape)...)
+	return nil
+}
