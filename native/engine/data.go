@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"encoding/binary"
+	"errors"
+	"maps"
 	"slices"
 
 	"tandem/native/train"
@@ -10,14 +13,21 @@ import (
 	"tandem/results/engine"
 )
 
-// data is a data file of the protocol.
+// data is a data file of the protocol. Its samples stay in the file, which the system keeps in its cache: a batch's rows are read when it
+// is their turn, straight into the batch's memory. A data set may so be larger than the memory that training takes.
 type data struct {
-	file    string
+	file    *safetensors.Reader
 	digests map[string]string
 	train   *split
 	test    *split
-	order   []int64
-	offsets []int64
+	order   *safetensors.Stored
+	offsets *safetensors.Stored
+	steps   int   // batches in the file
+	sizes   []int // the numbers of rows that batches have, each once
+	// kept, where a mutant leaves batches out, are those that it keeps.
+	kept []int64
+	// rows are those of the present batch.
+	rows []int64
 }
 
 // split is the training or the test rows.
@@ -25,98 +35,163 @@ type split struct {
 	name   string
 	rows   int
 	inputs []input
-	target []int64
+	target *safetensors.Stored
 	// positions is the number of targets a row.
 	positions int
+	// classes is one more than the largest target.
+	classes int64
+	// relabel, where a mutant is planted, changes targets that were read.
+	relabel func([]int64)
 }
 
-// input is one model input for all rows; one of the slices is set.
+// input is one model input for all rows, float32 or int64.
 type input struct {
-	name  string
-	width int // elements a row
-	float []float32
-	ints  []int64
+	name   string
+	width  int // elements a row
+	stored *safetensors.Stored
+	row    []float32 // where a row waits for being converted to float64
 }
 
-// readData reads a data file and checks it against the model's inputs; nothing in it is trusted to fit.
-func readData(file string, m *onnx.Model, inputName string) (*data, error) {
-	f, err := safetensors.ReadFile(file)
+// openData opens a data file, reads it once to compute its digests, and checks it against the model's inputs; nothing in it is trusted to fit.
+func openData(file string, m *onnx.Model, inputName string) (*data, error) {
+	f, err := safetensors.Open(file)
 	if err != nil {
 		return nil, err
 	}
-	d := &data{file: file, digests: map[string]string{}}
-	for name, t := range f.Tensors {
-		d.digests[name] = t.SHA256()
-	}
-	if d.train, err = readSplit(file, f.Tensors, "train", m); err != nil {
-		return nil, err
-	}
-	if d.test, err = readSplit(file, f.Tensors, "test", m); err != nil {
-		return nil, err
-	}
-	if d.order, err = int64s(file, f.Tensors, "order"); err != nil {
-		return nil, err
-	}
-	if d.offsets, err = int64s(file, f.Tensors, "offsets"); err != nil {
-		return nil, err
-	}
-	if len(m.Graph.Inputs) == 1 && m.Graph.Inputs[0].Name != inputName {
-		return nil, engine.Errorf(engine.KindInput, "the model's input is %q, the experiment's data.input_name %q", m.Graph.Inputs[0].Name, inputName)
-	}
-	if len(d.offsets) < 2 || d.offsets[0] != 0 || d.offsets[len(d.offsets)-1] != int64(len(d.order)) {
-		return nil, engine.Errorf(engine.KindInput, "%s: offsets do not divide the order into batches", file)
-	}
-	for i := 1; i < len(d.offsets); i++ {
-		if d.offsets[i] <= d.offsets[i-1] {
-			return nil, engine.Errorf(engine.KindInput, "%s: batch %d is empty", file, i-1)
-		}
-	}
-	for i, r := range d.order {
-		if r < 0 || r >= int64(d.train.rows) {
-			return nil, engine.Errorf(engine.KindInput, "%s: order[%d] is row %d of %d", file, i, r, d.train.rows)
-		}
+	d := &data{file: f, digests: map[string]string{}}
+	if err := d.check(m, inputName); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
 	return d, nil
 }
 
-func int64s(file string, tensors map[string]*tensor.Tensor, name string) ([]int64, error) {
-	t := tensors[name]
-	if t == nil || t.DType() != tensor.Int64 || len(t.Shape()) != 1 {
-		return nil, engine.Errorf(engine.KindInput, "%s: %q must be a vector of int64", file, name)
+func (d *data) close() {
+	if d != nil {
+		_ = d.file.Close() // only read
 	}
-	return tensor.View[int64](t), nil
 }
 
-func readSplit(file string, tensors map[string]*tensor.Tensor, name string, m *onnx.Model) (*split, error) {
-	target := tensors[name+"/target"]
-	if target == nil || target.DType() != tensor.Int64 || len(target.Shape()) == 0 {
+// check finds what belongs to the model and reads all elements once.
+func (d *data) check(m *onnx.Model, inputName string) (err error) {
+	path := d.file.Path
+	if d.train, err = d.findSplit("train", m); err != nil {
+		return err
+	}
+	if d.test, err = d.findSplit("test", m); err != nil {
+		return err
+	}
+	if d.order, err = d.vector("order"); err != nil {
+		return err
+	}
+	if d.offsets, err = d.vector("offsets"); err != nil {
+		return err
+	}
+	if len(m.Graph.Inputs) == 1 && m.Graph.Inputs[0].Name != inputName {
+		return engine.Errorf(engine.KindInput, "the model's input is %q, the experiment's data.input_name %q", m.Graph.Inputs[0].Name, inputName)
+	}
+	d.steps = d.offsets.Len() - 1
+	for _, name := range slices.Sorted(maps.Keys(d.file.Tensors)) {
+		t := d.file.Tensors[name]
+		var each func(part []byte) error
+		switch t {
+		case d.order:
+			each = d.checkOrder()
+		case d.offsets:
+			each = d.checkOffsets()
+		case d.train.target:
+			each = d.train.countClasses
+		case d.test.target:
+			each = d.test.countClasses
+		}
+		if d.digests[name], err = t.SHA256(each); err != nil {
+			return err
+		}
+	}
+	slices.Sort(d.sizes)
+	d.sizes = slices.Compact(d.sizes)
+	if d.steps < 1 || len(d.sizes) == 0 {
+		return engine.Errorf(engine.KindInput, "%s: offsets do not divide the order into batches", path)
+	}
+	return nil
+}
+
+// checkOrder returns a check of the order's parts: each is a training row.
+func (d *data) checkOrder() func(part []byte) error {
+	at := 0
+	return func(part []byte) error {
+		for ; len(part) > 0; part = part[8:] {
+			if r := int64(binary.LittleEndian.Uint64(part)); r < 0 || r >= int64(d.train.rows) {
+				return engine.Errorf(engine.KindInput, "%s: order[%d] is row %d of %d", d.file.Path, at, r, d.train.rows)
+			}
+			at++
+		}
+		return nil
+	}
+}
+
+// checkOffsets returns a check of the offsets' parts: they divide the order into batches, whose sizes it collects.
+func (d *data) checkOffsets() func(part []byte) error {
+	at, last := 0, int64(0)
+	return func(part []byte) error {
+		for ; len(part) > 0; part = part[8:] {
+			offset := int64(binary.LittleEndian.Uint64(part))
+			rows := offset - last
+			switch {
+			case at == 0 && offset != 0, at == d.steps && offset != int64(d.order.Len()):
+				return engine.Errorf(engine.KindInput, "%s: offsets do not divide the order into batches", d.file.Path)
+			case at > 0 && (offset <= last || rows > int64(d.order.Len())):
+				return engine.Errorf(engine.KindInput, "%s: batch %d is empty or longer than the order", d.file.Path, at-1)
+			case at > 0 && !slices.Contains(d.sizes, int(rows)):
+				d.sizes = append(d.sizes, int(rows))
+			}
+			last = offset
+			at++
+		}
+		return nil
+	}
+}
+
+// countClasses finds the largest target.
+func (s *split) countClasses(part []byte) error {
+	for ; len(part) > 0; part = part[8:] {
+		s.classes = max(s.classes, int64(binary.LittleEndian.Uint64(part))+1)
+	}
+	return nil
+}
+
+func (d *data) vector(name string) (*safetensors.Stored, error) {
+	t := d.file.Tensors[name]
+	if t == nil || t.DType != tensor.Int64 || len(t.Shape) != 1 {
+		return nil, engine.Errorf(engine.KindInput, "%s: %q must be a vector of int64", d.file.Path, name)
+	}
+	return t, nil
+}
+
+func (d *data) findSplit(name string, m *onnx.Model) (*split, error) {
+	file := d.file.Path
+	target := d.file.Tensors[name+"/target"]
+	if target == nil || target.DType != tensor.Int64 || len(target.Shape) == 0 {
 		return nil, engine.Errorf(engine.KindInput, "%s: %q must be int64, one row a sample", file, name+"/target")
 	}
-	s := &split{name: name, rows: target.Shape()[0], target: tensor.View[int64](target)}
-	s.positions = len(s.target) / max(s.rows, 1)
+	s := &split{name: name, rows: target.Shape[0], target: target}
+	s.positions = target.Len() / max(s.rows, 1)
 	for _, in := range m.Graph.Inputs {
-		t := tensors[name+"/"+in.Name]
+		t := d.file.Tensors[name+"/"+in.Name]
 		if t == nil {
 			return nil, engine.Errorf(engine.KindInput, "%s: there is no %q for the model's input %q", file, name+"/"+in.Name, in.Name)
 		}
-		if len(t.Shape()) != len(in.Shape) || t.Shape()[0] != s.rows {
-			return nil, engine.Errorf(engine.KindInput, "%s: %q has shape %v for %d rows of targets and the model's input %v", file, name+"/"+in.Name, t.Shape(), s.rows, in)
+		if len(t.Shape) != len(in.Shape) || t.Shape[0] != s.rows {
+			return nil, engine.Errorf(engine.KindInput, "%s: %q has shape %v for %d rows of targets and the model's input %v", file, name+"/"+in.Name, t.Shape, s.rows, in)
 		}
 		for i, dim := range in.Shape {
-			if i > 0 && dim.Value >= 0 && dim.Value != int64(t.Shape()[i]) {
-				return nil, engine.Errorf(engine.KindInput, "%s: %q has shape %v, the model's input is %v", file, name+"/"+in.Name, t.Shape(), in)
+			if i > 0 && dim.Value >= 0 && dim.Value != int64(t.Shape[i]) {
+				return nil, engine.Errorf(engine.KindInput, "%s: %q has shape %v, the model's input is %v", file, name+"/"+in.Name, t.Shape, in)
 			}
 		}
-		v := input{name: in.Name, width: t.Len() / max(s.rows, 1)}
-		switch t.DType() {
-		case tensor.Float32:
-			v.float = tensor.View[float32](t)
-		case tensor.Int64:
-			v.ints = tensor.View[int64](t)
-		default:
-			return nil, engine.Errorf(engine.KindUnsupported, "%s: %q is %v; inputs are float32 or int64", file, name+"/"+in.Name, t.DType())
+		if t.DType != tensor.Float32 && t.DType != tensor.Int64 {
+			return nil, engine.Errorf(engine.KindUnsupported, "%s: %q is %v; inputs are float32 or int64", file, name+"/"+in.Name, t.DType)
 		}
-		s.inputs = append(s.inputs, v)
+		s.inputs = append(s.inputs, input{name: in.Name, width: t.Len() / max(s.rows, 1), stored: t})
 	}
 	return s, nil
 }
@@ -131,45 +206,39 @@ func (d *data) split(name string) (*split, error) {
 	return nil, engine.Errorf(engine.KindInput, "there is no split %q: it may be \"train\" or \"test\"", name)
 }
 
-// batch returns the rows of a step's batch; after the last step the first one's comes again.
-func (d *data) batch(step int64) []int64 {
-	k := step % int64(len(d.offsets)-1)
-	return d.order[d.offsets[k]:d.offsets[k+1]]
-}
-
-// batchSizes returns the numbers of rows that batches have, each once.
-func (d *data) batchSizes() []int {
-	var sizes []int
-	for i := 1; i < len(d.offsets); i++ {
-		sizes = append(sizes, int(d.offsets[i]-d.offsets[i-1]))
+// batches returns the number of batches of the whole training.
+func (d *data) batches() int {
+	if d.kept != nil {
+		return len(d.kept)
 	}
-	slices.Sort(sizes)
-	return slices.Compact(sizes)
+	return d.steps
 }
 
-// fill copies rows of a split into a batch's memory.
+// batch returns the rows of a step's batch, until it is called again; after the last step the first one's comes again.
+func (d *data) batch(step int64) ([]int64, error) {
+	k := step % int64(d.batches())
+	if d.kept != nil {
+		k = d.kept[k]
+	}
+	return d.rowsOf(k)
+}
+
+// rowsOf returns the rows of a batch of the file.
+func (d *data) rowsOf(batch int64) ([]int64, error) {
+	d.rows = slices.Grow(d.rows[:0], 2)[:2]
+	if err := safetensors.ReadElements(d.offsets, d.rows, int(batch)); err != nil {
+		return nil, err
+	}
+	from, n := int(d.rows[0]), int(d.rows[1]-d.rows[0])
+	d.rows = slices.Grow(d.rows[:0], n)[:n]
+	return d.rows, safetensors.ReadElements(d.order, d.rows, from)
+}
+
+// fill reads rows of a split into a batch's memory.
 func fill[T float32 | float64](d *data, s *split, b *train.Batch[T], rows []int64) error {
 	for i := range s.inputs {
-		in := &s.inputs[i]
-		if in.float != nil {
-			dst := b.Input(in.name)
-			if len(dst) != len(rows)*in.width {
-				return misfit(d, s, in, len(dst), len(rows))
-			}
-			for r, row := range rows {
-				out := dst[r*in.width : (r+1)*in.width]
-				for j, v := range in.float[int(row)*in.width : (int(row)+1)*in.width] {
-					out[j] = T(v)
-				}
-			}
-			continue
-		}
-		dst := b.IntInput(in.name)
-		if len(dst) != len(rows)*in.width {
-			return misfit(d, s, in, len(dst), len(rows))
-		}
-		for r, row := range rows {
-			copy(dst[r*in.width:(r+1)*in.width], in.ints[int(row)*in.width:(int(row)+1)*in.width])
+		if err := fillInput(d, s, &s.inputs[i], b, rows); err != nil {
+			return err
 		}
 	}
 	targets := b.Targets()
@@ -177,14 +246,60 @@ func fill[T float32 | float64](d *data, s *split, b *train.Batch[T], rows []int6
 		return nil
 	}
 	if len(targets) != len(rows)*s.positions {
-		return engine.Errorf(engine.KindInput, "%s: %s/target has %d class numbers a row, the model has scores for %d", d.file, s.name, s.positions, len(targets)/max(len(rows), 1))
+		return engine.Errorf(engine.KindInput, "%s: %s/target has %d class numbers a row, the model has scores for %d", d.file.Path, s.name, s.positions, len(targets)/max(len(rows), 1))
 	}
+	if err := readRows(s.target, targets, s.positions, rows); err != nil {
+		return err
+	}
+	if s.relabel != nil {
+		s.relabel(targets)
+	}
+	return nil
+}
+
+// fillInput reads the rows of one input.
+func fillInput[T float32 | float64](d *data, s *split, in *input, b *train.Batch[T], rows []int64) error {
+	if in.stored.DType == tensor.Int64 {
+		dst := b.IntInput(in.name)
+		if len(dst) != len(rows)*in.width {
+			return misfit(d, s, in, len(dst), len(rows))
+		}
+		return readRows(in.stored, dst, in.width, rows)
+	}
+	dst := b.Input(in.name)
+	if len(dst) != len(rows)*in.width {
+		return misfit(d, s, in, len(dst), len(rows))
+	}
+	if single, ok := any(dst).([]float32); ok {
+		return readRows(in.stored, single, in.width, rows)
+	}
+	in.row = slices.Grow(in.row[:0], in.width)[:in.width]
 	for r, row := range rows {
-		copy(targets[r*s.positions:(r+1)*s.positions], s.target[int(row)*s.positions:(int(row)+1)*s.positions])
+		if err := safetensors.ReadElements(in.stored, in.row, int(row)*in.width); err != nil {
+			return err
+		}
+		for i, x := range in.row {
+			dst[r*in.width+i] = T(x)
+		}
+	}
+	return nil
+}
+
+// readRows reads rows of width elements; those that follow each other in the file are read at once.
+func readRows[E float32 | int64](from *safetensors.Stored, dst []E, width int, rows []int64) error {
+	for r := 0; r < len(rows); {
+		n := 1
+		for r+n < len(rows) && rows[r+n] == rows[r]+int64(n) {
+			n++
+		}
+		if err := safetensors.ReadElements(from, dst[r*width:(r+n)*width], int(rows[r])*width); err != nil {
+			return err
+		}
+		r += n
 	}
 	return nil
 }
 
 func misfit(d *data, s *split, in *input, want, rows int) error {
-	return engine.Errorf(engine.KindInput, "%s: %s/%s has %d elements a row, the model takes %d", d.file, s.name, in.name, in.width, want/max(rows, 1))
+	return engine.Errorf(engine.KindInput, "%s: %s/%s has %d elements a row, the model takes %d", d.file.Path, s.name, in.name, in.width, want/max(rows, 1))
 }

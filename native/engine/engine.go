@@ -94,7 +94,7 @@ func (n *Native) load(p engine.LoadParams) (*engine.Loaded, error) {
 	if n.model, err = onnx.Load(p.Model); err != nil {
 		return nil, err
 	}
-	if n.data, err = readData(p.Data, n.model, e.Data.InputName); err != nil {
+	if n.data, err = openData(p.Data, n.model, e.Data.InputName); err != nil {
 		return nil, err
 	}
 	n.epoch = e.StepsPerEpoch(n.data.train.rows)
@@ -115,7 +115,7 @@ func (n *Native) load(p engine.LoadParams) (*engine.Loaded, error) {
 	if n.trainer, err = train.New[float32](n.model, n.options); err != nil {
 		return nil, err
 	}
-	for _, rows := range n.data.batchSizes() {
+	for _, rows := range n.data.sizes {
 		if _, err := n.trainer.TrainingBatch(rows); err != nil {
 			return nil, err
 		}
@@ -137,7 +137,8 @@ func (n *Native) close() {
 	if n.double != nil {
 		n.double.Close()
 	}
-	n.trainer, n.double = nil, nil
+	n.data.close()
+	n.trainer, n.double, n.data = nil, nil, nil
 }
 
 func tensorInfo(p train.Parameter[float32]) engine.TensorInfo {
@@ -212,7 +213,10 @@ func (n *Native) Grad(_ context.Context, p engine.GradParams) (*engine.GradResul
 }
 
 func gradient[T float32 | float64](n *Native, t *train.Trainer[T], activations bool) (map[string]*tensor.Tensor, float64, error) {
-	rows := n.data.batch(n.mutant.step(n, t.Steps()))
+	rows, err := n.data.batch(n.mutant.step(n, t.Steps()))
+	if err != nil {
+		return nil, 0, err
+	}
 	b, err := t.GradientBatch(len(rows), activations)
 	if err != nil {
 		return nil, 0, err
@@ -315,7 +319,10 @@ func (n *Native) Step(ctx context.Context, count int) (*engine.StepResult, error
 }
 
 func (n *Native) step() (loss float32, seconds float64, err error) {
-	rows := n.data.batch(n.mutant.step(n, n.trainer.Steps()))
+	rows, err := n.data.batch(n.mutant.step(n, n.trainer.Steps()))
+	if err != nil {
+		return 0, 0, err
+	}
 	b, err := n.trainer.TrainingBatch(len(rows))
 	if err != nil {
 		return 0, 0, err

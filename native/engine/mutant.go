@@ -29,7 +29,7 @@ type mutant struct {
 	applies func(n *Native) bool
 
 	// data and model change what was read.
-	data  func(*data)
+	data  func(*data) error
 	model func(*onnx.Model) (*onnx.Model, error)
 	// options changes what the trainer is told, such as the optimizer's rule.
 	options func(*train.Options)
@@ -70,7 +70,9 @@ func (m mutant) plant(n *Native) (err error) {
 		return engine.Errorf(engine.KindUnsupported, "the mutant %q changes nothing about this experiment", m.name)
 	}
 	if m.data != nil {
-		m.data(n.data)
+		if err := m.data(n.data); err != nil {
+			return err
+		}
 	}
 	if m.model != nil {
 		if n.model, err = m.model(n.model); err != nil {
@@ -195,10 +197,10 @@ func drops(n *Native) bool {
 
 func averages(n *Native) bool     { return n.options.Reduction == "mean" }
 func decays(n *Native) bool       { return n.options.Optimizer.WeightDecay > 0 }
-func severalRows(n *Native) bool  { return slices.Max(n.data.batchSizes()) > 1 }
-func shortBatches(n *Native) bool { return len(n.data.batchSizes()) > 1 }
-func secondStep(n *Native) bool   { return len(n.data.offsets) > 2 }
-func secondEpoch(n *Native) bool  { return len(n.data.offsets)-1 > n.epoch }
+func severalRows(n *Native) bool  { return slices.Max(n.data.sizes) > 1 }
+func shortBatches(n *Native) bool { return len(n.data.sizes) > 1 }
+func secondStep(n *Native) bool   { return n.data.batches() > 1 }
+func secondEpoch(n *Native) bool  { return n.data.batches() > n.epoch }
 
 // remembers demands an optimizer that keeps moments.
 func remembers(n *Native) bool {

@@ -3,7 +3,6 @@ package engine
 import (
 	"math"
 	"math/rand/v2"
-	"slices"
 
 	"tandem/onnx"
 	"tandem/onnx/tensor"
@@ -11,23 +10,33 @@ import (
 
 // Mistakes in what is trained on and where training starts.
 
-func shiftLabels(d *data) {
-	classes := slices.Max(d.train.target) + 1
-	for i, c := range d.train.target {
-		d.train.target[i] = (c + 1) % classes
+func shiftLabels(d *data) error {
+	d.train.relabel = func(targets []int64) {
+		for i, c := range targets {
+			targets[i] = (c + 1) % d.train.classes
+		}
 	}
+	return nil
 }
 
 // dropShortBatches leaves out the batches that are shorter than the first.
-func dropShortBatches(d *data) {
-	order, offsets := []int64{}, []int64{0}
-	for i := 1; i < len(d.offsets); i++ {
-		if rows := d.order[d.offsets[i-1]:d.offsets[i]]; int64(len(rows)) == d.offsets[1] {
-			order = append(order, rows...)
-			offsets = append(offsets, int64(len(order)))
+func dropShortBatches(d *data) error {
+	length := 0
+	kept := []int64{}
+	for k := range int64(d.steps) {
+		rows, err := d.rowsOf(k)
+		if err != nil {
+			return err
+		}
+		if k == 0 {
+			length = len(rows)
+		}
+		if len(rows) == length {
+			kept = append(kept, k)
 		}
 	}
-	d.order, d.offsets = order, offsets
+	d.kept = kept
+	return nil
 }
 
 // roundWeights rounds every parameter to half precision, the nearest number with 11 bits or a multiple of 2^-24.

@@ -80,7 +80,7 @@ func repeatOneBatch(n *Native, step int64) int64 {
 	return step
 }
 
-func repeated(n *Native) int { return max(min(n.epoch, len(n.data.offsets)-1)/2, 1) }
+func repeated(n *Native) int { return max(min(n.epoch, n.data.batches())/2, 1) }
 
 // everyGradient replaces the gradients of the parameters that are meant.
 func everyGradient(g *ir.Graph, gradients map[*ir.Value]*ir.Value, change func(p, gradient *ir.Value) (*ir.Value, error)) error {

@@ -6,5 +6,6 @@
 // without gap or overlap, sizes must agree with the shapes, names must be unique, and nothing is allocated that the file's own
 // size does not justify.
 //
-// Lazy loading and memory mapping are not offered: tandem reads whole states.
+// A state is read whole (ReadFile); of a data set, which may be larger than the memory that training should take, parts are read
+// when they are needed (Open). Memory mapping is not offered: mapped pages count as a process's memory as others do.
 package safetensors

@@ -24,28 +24,45 @@ const maxHeader = 100_000_000
 
 // ReadFile reads a whole file. Errors are of type *Error and name the file.
 func ReadFile(path string) (*File, error) {
-	f, err := os.Open(path)
+	f, size, err := openRegular(path)
 	if err != nil {
-		return nil, &Error{File: path, Reason: "cannot be opened", Err: pathCause(err)}
+		return nil, err
 	}
 	defer f.Close() // only read
-	info, err := f.Stat()
+	file, err := decode(f, size)
 	if err != nil {
-		return nil, &Error{File: path, Err: pathCause(err)}
-	}
-	if !info.Mode().IsRegular() {
-		return nil, &Error{File: path, Reason: "is not a regular file"}
-	}
-	file, err := decode(f, info.Size())
-	if err != nil {
-		var e *Error
-		if errors.As(err, &e) {
-			e.File = path
-		}
-		return nil, err
+		return nil, named(err, path)
 	}
 	file.Path = path
 	return file, nil
+}
+
+// openRegular opens a file and returns its size.
+func openRegular(path string) (*os.File, int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, &Error{File: path, Reason: "cannot be opened", Err: pathCause(err)}
+	}
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		err = &Error{File: path, Err: pathCause(err)}
+	case !info.Mode().IsRegular():
+		err = &Error{File: path, Reason: "is not a regular file"}
+	default:
+		return f, info.Size(), nil
+	}
+	f.Close() // only read
+	return nil, 0, err
+}
+
+// named adds the file's name to an error.
+func named(err error, path string) error {
+	var e *Error
+	if errors.As(err, &e) {
+		e.File = path
+	}
+	return err
 }
 
 // Decode reads a file's content from memory. The tensors do not share data's memory.
@@ -55,30 +72,8 @@ func Decode(data []byte) (*File, error) {
 
 // decode reads size bytes from r.
 func decode(r io.Reader, size int64) (*File, error) {
-	var prefix [8]byte
-	if size < int64(len(prefix)) {
-		return nil, &Error{Reason: fmt.Sprintf("%d bytes are too few for a safetensors file: it is empty or truncated", size)}
-	}
-	if _, err := io.ReadFull(r, prefix[:]); err != nil {
-		return nil, &Error{Reason: "cannot be read", Err: pathCause(err)}
-	}
-	n := binary.LittleEndian.Uint64(prefix[:])
-	rest := size - int64(len(prefix))
-	switch {
-	case n > maxHeader:
-		return nil, &Error{Reason: fmt.Sprintf("its header claims %d bytes, more than the format allows (%d): it is not a safetensors file", n, maxHeader)}
-	case int64(n) > rest:
-		return nil, &Error{Reason: fmt.Sprintf("its header claims %d bytes but only %d follow: it is truncated or not a safetensors file", n, rest)}
-	}
-	header := make([]byte, n)
-	if _, err := io.ReadFull(r, header); err != nil {
-		return nil, &Error{Reason: "its header cannot be read", Err: pathCause(err)}
-	}
-	entries, metadata, err := parseHeader(header)
+	entries, metadata, _, err := readHeader(r, size)
 	if err != nil {
-		return nil, err
-	}
-	if err := checkLayout(entries, rest-int64(n)); err != nil {
 		return nil, err
 	}
 	file := &File{Tensors: make(map[string]*tensor.Tensor, len(entries)), Metadata: metadata}
@@ -90,6 +85,36 @@ func decode(r io.Reader, size int64) (*File, error) {
 		file.Tensors[e.name] = t
 	}
 	return file, nil
+}
+
+// readHeader reads the header of size bytes of r. The entries are in the order of their data, which begins at the byte start.
+func readHeader(r io.Reader, size int64) (entries []entry, metadata map[string]string, start int64, err error) {
+	var prefix [8]byte
+	if size < int64(len(prefix)) {
+		return nil, nil, 0, &Error{Reason: fmt.Sprintf("%d bytes are too few for a safetensors file: it is empty or truncated", size)}
+	}
+	if _, err := io.ReadFull(r, prefix[:]); err != nil {
+		return nil, nil, 0, &Error{Reason: "cannot be read", Err: pathCause(err)}
+	}
+	n := binary.LittleEndian.Uint64(prefix[:])
+	rest := size - int64(len(prefix))
+	switch {
+	case n > maxHeader:
+		return nil, nil, 0, &Error{Reason: fmt.Sprintf("its header claims %d bytes, more than the format allows (%d): it is not a safetensors file", n, maxHeader)}
+	case int64(n) > rest:
+		return nil, nil, 0, &Error{Reason: fmt.Sprintf("its header claims %d bytes but only %d follow: it is truncated or not a safetensors file", n, rest)}
+	}
+	header := make([]byte, n)
+	if _, err := io.ReadFull(r, header); err != nil {
+		return nil, nil, 0, &Error{Reason: "its header cannot be read", Err: pathCause(err)}
+	}
+	if entries, metadata, err = parseHeader(header); err != nil {
+		return nil, nil, 0, err
+	}
+	if err := checkLayout(entries, rest-int64(n)); err != nil {
+		return nil, nil, 0, err
+	}
+	return entries, metadata, int64(len(prefix)) + int64(n), nil
 }
 
 // checkLayout sorts the entries by position and demands that they cover the data exactly, each with the bytes of its shape.

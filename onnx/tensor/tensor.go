@@ -44,7 +44,7 @@ func Of[T Element](data []T, shape ...int) (*Tensor, error) {
 	if n != len(data) {
 		return nil, fmt.Errorf("tensor: %d elements do not fill shape %v (%d elements)", len(data), shape, n)
 	}
-	t := New(typeOf[T](), shape...)
+	t := New(TypeOf[T](), shape...)
 	copy(View[T](t), data)
 	return t, nil
 }
@@ -110,8 +110,8 @@ func Elements(shape []int) (int, error) {
 // View returns the elements without copying; writing to them writes to the tensor. It panics when T is not the
 // tensor's type; ask DType first for a tensor that came from outside.
 func View[T Element](t *Tensor) []T {
-	if typeOf[T]() != t.dtype {
-		panic(fmt.Sprintf("tensor: View[%v] of a %v tensor", typeOf[T](), t.dtype))
+	if TypeOf[T]() != t.dtype {
+		panic(fmt.Sprintf("tensor: View[%v] of a %v tensor", TypeOf[T](), t.dtype))
 	}
 	if len(t.raw) == 0 {
 		return nil
@@ -174,7 +174,8 @@ func alignedBytes(n int) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), n)
 }
 
-func typeOf[T Element]() DType {
+// TypeOf returns the element type that the Go type stands for.
+func TypeOf[T Element]() DType {
 	var zero T
 	switch any(zero).(type) {
 	case float32:
