@@ -107,7 +107,11 @@ func (n *Native) load(p engine.LoadParams) (*engine.Loaded, error) {
 		},
 		Schedule: schedule.Config{
 			Kind: e.Schedule.Kind, WarmUp: int64(e.Schedule.WarmUp), Total: int64(e.Schedule.Total), Minimum: e.Schedule.Minimum,
+			Gamma: e.Schedule.Gamma,
 		},
+	}
+	for _, m := range e.Schedule.Milestones {
+		n.options.Schedule.Milestones = append(n.options.Schedule.Milestones, int64(m))
 	}
 	if err := n.mutant.plant(n); err != nil {
 		return nil, err

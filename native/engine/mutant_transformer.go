@@ -116,9 +116,16 @@ func otherEpsilon(g *ir.Graph) error {
 	return nil
 }
 
+// scheduled demands a rate that changes within the training.
 func scheduled(n *Native) bool {
 	s := n.options.Schedule
-	return s.WarmUp > 0 || s.Kind != "" && s.Kind != "constant"
+	s.Peak = n.options.Optimizer.LearningRate
+	for step := range int64(n.data.batches() - 1) {
+		if s.Rate(step) != s.Rate(step+1) {
+			return true
+		}
+	}
+	return false
 }
 
 // stepLate has every step use the rate of the step before it, as a scheduler does that is stepped before the optimizer.

@@ -1,4 +1,6 @@
 package schedule
 
 // The rate stays at its peak.
-func init() { shares["constant"] = nil }
+func init() {
+	kinds["constant"] = kind{rate: func(c Config, _ int64) float64 { return c.Peak }}
+}

@@ -4,10 +4,11 @@
 // Steps are counted from 0, and step k's update uses the rate of step k:
 //
 //	k < warm-up     peak * (k+1) / (warm-up+1)
-//	k >= total      the minimum, unless the kind is constant
-//	otherwise       minimum + (peak - minimum) * share(x), x = (k - warm-up) / (total - warm-up)
+//	constant        peak
+//	linear, cosine  minimum + (peak - minimum) * share(x), x = (k - warm-up) / (total - warm-up); from total on the minimum
+//	step            peak * gamma^n, n the number of milestones that are at most k
 //
-// These are the closed forms of torch.optim.lr_scheduler's LinearLR, CosineAnnealingLR and SequentialLR; the type
+// These are the closed forms of torch.optim.lr_scheduler's LinearLR, CosineAnnealingLR, MultiStepLR and SequentialLR; the type
 // Schedule of fixtures/experiment says with which arguments. Everything is computed in float64, from the step's number alone: there
 // is no state that could be lost.
 //

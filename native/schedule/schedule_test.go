@@ -38,7 +38,7 @@ func TestAgainstTorch(t *testing.T) {
 			}
 		}
 	}
-	if len(kinds) != 3 {
+	if len(kinds) != 4 {
 		t.Errorf("the kinds recorded are %v", kinds)
 	}
 }
@@ -61,14 +61,19 @@ func TestCheckRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*schedule.Config){
-		"unknown kind":     func(c *schedule.Config) { c.Kind = "steps" },
-		"no peak":          func(c *schedule.Config) { c.Peak = math.NaN() },
-		"negative warm-up": func(c *schedule.Config) { c.WarmUp = -1 },
-		"warm-up alone":    func(c *schedule.Config) { c.Total = 2 },
-		"minimum too high": func(c *schedule.Config) { c.Minimum = 1.5 },
-		"minimum no number": func(c *schedule.Config) {
-			c.Minimum = math.NaN()
+		"unknown kind":        func(c *schedule.Config) { c.Kind = "steps" },
+		"no peak":             func(c *schedule.Config) { c.Peak = math.NaN() },
+		"negative warm-up":    func(c *schedule.Config) { c.WarmUp = -1 },
+		"warm-up alone":       func(c *schedule.Config) { c.Total = 2 },
+		"minimum too high":    func(c *schedule.Config) { c.Minimum = 1.5 },
+		"minimum no number":   func(c *schedule.Config) { c.Minimum = math.NaN() },
+		"no milestones":       func(c *schedule.Config) { c.Kind, c.Gamma = "step", 0.1 },
+		"milestone too early": func(c *schedule.Config) { c.Kind, c.Gamma, c.Milestones = "step", 0.1, []int64{2, 4} },
+		"milestones that do not rise": func(c *schedule.Config) {
+			c.Kind, c.Gamma, c.Milestones = "step", 0.1, []int64{4, 4}
 		},
+		"no gamma":        func(c *schedule.Config) { c.Kind, c.Milestones = "step", []int64{4} },
+		"gamma too large": func(c *schedule.Config) { c.Kind, c.Gamma, c.Milestones = "step", 1.5, []int64{4} },
 	} {
 		c := good
 		change(&c)

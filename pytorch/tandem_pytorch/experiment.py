@@ -51,12 +51,15 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Schedule:
-    """``kind`` is "constant", "linear" or "cosine"; ``warm_up`` and ``total`` are steps, ``minimum`` is a rate."""
+    """``kind`` is "constant", "linear", "cosine" or "step"; ``warm_up`` and ``total`` are steps, ``minimum`` is a rate."""
 
     kind: str
     warm_up: int
     total: int
     minimum: float
+    #: Of "step": the steps at which the rate is multiplied by ``gamma``.
+    milestones: tuple[int, ...] = ()
+    gamma: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,13 @@ class _Reader:
             raise InputError(f"experiment {self.path}: {field} is {values!r}, not a list of texts")
         return tuple(values)
 
+    def rising(self, field: str) -> tuple[int, ...]:
+        values: list[Any] = self.get(field, list)
+        whole = all(isinstance(value, int) and not isinstance(value, bool) for value in values)
+        if not whole or not values or any(b <= a for a, b in zip([0, *values], values, strict=False)):
+            raise InputError(f"experiment {self.path}: {field} is {values!r}, not a list of rising steps")
+        return tuple(values)
+
     def choice(self, field: str, choices: tuple[str, ...]) -> str:
         value: str = self.get(field, str)
         if value not in choices:
@@ -163,13 +173,18 @@ class _Reader:
         )
 
     def schedule(self) -> Schedule:
+        kind = self.choice("schedule.kind", ("constant", "linear", "cosine", "step"))
+        by_steps = kind == "step"
         schedule = Schedule(
-            kind=self.choice("schedule.kind", ("constant", "linear", "cosine")),
+            kind=kind,
             warm_up=self.get("schedule.warm_up", int),
             total=self.get("schedule.total", int),
             minimum=self.not_negative("schedule.minimum"),
+            milestones=self.rising("schedule.milestones") if by_steps else (),
+            gamma=self.not_negative("schedule.gamma") if by_steps else 1.0,
         )
-        if schedule.warm_up < 0 or (schedule.kind != "constant" and schedule.total <= schedule.warm_up):
+        declines = kind in ("linear", "cosine")
+        if schedule.warm_up < 0 or (declines and schedule.total <= schedule.warm_up):
             raise InputError(
                 f"experiment {self.path}: schedule.warm_up {schedule.warm_up} and schedule.total {schedule.total} leave "
                 "no step after the warm-up"

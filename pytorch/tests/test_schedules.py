@@ -21,6 +21,9 @@ def torch_rates(schedule: Schedule, steps: int) -> list[float]:
     after: lr_scheduler.LRScheduler
     if schedule.kind == "cosine":
         after = lr_scheduler.CosineAnnealingLR(optimizer, T_max=decline, eta_min=schedule.minimum)
+    elif schedule.kind == "step":
+        milestones = [milestone - schedule.warm_up for milestone in schedule.milestones]
+        after = lr_scheduler.MultiStepLR(optimizer, milestones, schedule.gamma)
     elif schedule.kind == "linear":
         after = lr_scheduler.LinearLR(optimizer, 1.0, schedule.minimum / PEAK, decline)
     else:
@@ -38,9 +41,9 @@ def torch_rates(schedule: Schedule, steps: int) -> list[float]:
 
 class Rates(unittest.TestCase):
     def test_equal_torch(self) -> None:
-        for kind in ("constant", "linear", "cosine"):
+        for kind in ("constant", "linear", "cosine", "step"):
             for warm_up in (0, 1, 7):
-                schedule = Schedule(kind, warm_up, 40, 0.0005)
+                schedule = Schedule(kind, warm_up, 40, 0.0005, (9, 10, 30), 0.1)
                 with self.subTest(kind, warm_up=warm_up), warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # SequentialLR warns about a call of its own
                     for step, expected in enumerate(torch_rates(schedule, 40)):

@@ -90,7 +90,7 @@ func (o *Options) reference(ctx context.Context, adjust func(*trace.ReferenceOpt
 func (o *Options) referenceOptions(name string) trace.ReferenceOptions {
 	return trace.ReferenceOptions{
 		Load: o.load(o.Reference, engine.RandomShared, ""), Experiment: o.Experiment, Steps: o.Data.Record.Steps,
-		JudgedSteps: trace.JudgedSteps(o.Experiment.Parity.JudgedSteps, o.Data.Record.Steps),
+		JudgedSteps: o.Experiment.JudgedSteps(o.Data.Record.Steps),
 		Nudges:      trace.DefaultNudges, Seed: o.Experiment.Seed, Activations: true, WorkDir: o.Folder.Work,
 		Progress: o.namedProgress(name),
 	}

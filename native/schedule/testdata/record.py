@@ -13,9 +13,12 @@ CASES = [
     ("linear", 0.003, 5, 25, 0.0004, 25),
     ("cosine", 0.001, 0, 12, 0.0, 12),
     ("cosine", 0.0006, 20, 200, 0.00006, 200),
+    ("step", 0.1, 0, [3, 7, 8], 0.1, 14),
+    ("step", 0.05, 4, [6, 11], 0.3, 15),
 ]
 
 
+# Of "step", total stands for the milestones and minimum for gamma.
 def rates(kind, peak, warm_up, total, minimum, steps):
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=peak)
     if kind == "cosine":
@@ -24,6 +27,8 @@ def rates(kind, peak, warm_up, total, minimum, steps):
         after = lr_scheduler.LinearLR(
             optimizer, start_factor=1.0, end_factor=minimum / peak, total_iters=total - warm_up
         )
+    elif kind == "step":
+        after = lr_scheduler.MultiStepLR(optimizer, milestones=[m - warm_up for m in total], gamma=minimum)
     else:
         after = lr_scheduler.ConstantLR(optimizer, factor=1.0)
     scheduler = after
@@ -42,7 +47,9 @@ warnings.simplefilter("ignore")
 print(
     json.dumps(
         [
-            {"Kind": k, "Peak": p, "WarmUp": w, "Total": t, "Minimum": m, "Rates": rates(k, p, w, t, m, n)}
+            {"Kind": k, "Peak": p, "WarmUp": w}
+            | ({"Milestones": t, "Gamma": m} if k == "step" else {"Total": t, "Minimum": m})
+            | {"Rates": rates(k, p, w, t, m, n)}
             for k, p, w, t, m, n in CASES
         ],
         indent=1,

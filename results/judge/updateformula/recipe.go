@@ -8,7 +8,8 @@ import (
 )
 
 // Rate returns the learning rate of a step of a training of that many steps. The rate rises linearly over the warm-up's steps; "linear"
-// and "cosine" then let it fall to the minimum (torch.optim.lr_scheduler.LinearLR and CosineAnnealingLR).
+// and "cosine" then let it fall to the minimum, "step" multiplies it by gamma at each milestone (torch.optim.lr_scheduler.LinearLR,
+// CosineAnnealingLR and MultiStepLR).
 func Rate(e *experiment.Experiment, steps int, step int64) float64 {
 	s, peak := e.Schedule, e.Optimizer.LearningRate
 	if step < 0 {
@@ -16,6 +17,14 @@ func Rate(e *experiment.Experiment, steps int, step int64) float64 {
 	}
 	if warm := int64(s.WarmUp); step < warm {
 		return peak * float64(step+1) / float64(warm+1)
+	}
+	if s.Kind == "step" {
+		for _, m := range s.Milestones {
+			if step >= int64(m) {
+				peak *= s.Gamma
+			}
+		}
+		return peak
 	}
 	total := int64(s.Total)
 	if total == 0 {

@@ -108,6 +108,23 @@ func slotsDiffer(a, b updateformula.State) bool {
 	return false
 }
 
+// TestStepSchedule has the example of the documentation of torch.optim.lr_scheduler.MultiStepLR, and a warm-up before the milestones.
+func TestStepSchedule(t *testing.T) {
+	e := &experiment.Experiment{
+		Optimizer: experiment.Optimizer{LearningRate: 0.05},
+		Schedule:  experiment.Schedule{Kind: "step", Milestones: []int{30, 80}, Gamma: 0.1},
+	}
+	for step, want := range map[int64]float64{0: 0.05, 29: 0.05, 30: 0.005, 79: 0.005, 80: 0.0005, 1000: 0.0005} {
+		if got := updateformula.Rate(e, 100, step); !(math.Abs(got-want) <= 1e-15) {
+			t.Errorf("the rate of step %d is %g, PyTorch's %g", step, got, want)
+		}
+	}
+	e.Schedule.WarmUp = 4
+	if got := updateformula.Rate(e, 100, 1); !(math.Abs(got-0.02) <= 1e-15) {
+		t.Errorf("the rate of step 1 of 4 of a warm-up is %g", got)
+	}
+}
+
 // TestRecipeAgainstTorch holds schedule, clipping and weight-decay groups to real PyTorch.
 func TestRecipeAgainstTorch(t *testing.T) {
 	var r struct {
