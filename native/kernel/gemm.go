@@ -35,6 +35,8 @@ type Gemm[T Float] struct {
 	// End, if there is one, is called once for each part of C when its sums are complete and still in a near cache: to add a bias, for an
 	// activation, or to use C where it is not kept.
 	End End[T]
+	// Adam, if there is one, updates with the product, which is not kept: C and End must be nil.
+	Adam *AdamProduct[T]
 
 	pool *Pool
 	body func(worker, lo, hi int)
@@ -49,6 +51,12 @@ type End[T Float] func(worker int, c []T, stride, lo, hi, left, right int)
 // Prepare checks the operands' sizes, allocates scratch and returns the call that computes the product. The operands'
 // elements are read and written when the call runs.
 func (g Gemm[T]) Prepare(pool *Pool) func() {
+	if g.Adam != nil {
+		if g.C != nil || g.Start != nil || g.End != nil {
+			panic("kernel: Gemm: a product that Adam updates with has no C, no start and no end")
+		}
+		g.End = g.Adam.end(g.N)
+	}
 	g.setStride()
 	g.check()
 	if f, ok := any(&g).(*Gemm[float32]); ok {
@@ -94,7 +102,7 @@ func (g Gemm[T]) PrepareBatch(pool *Pool, offsets []Offsets) func() {
 // PrepareEach is PrepareBatch for a caller that shares out the work itself, because it does more with each product: it returns what computes
 // product i on the pool's worker of that number.
 func (g Gemm[T]) PrepareEach(pool *Pool, offsets []Offsets) func(worker, i int) {
-	if g.Start != nil || g.End != nil {
+	if g.Start != nil || g.End != nil || g.Adam != nil {
 		panic("kernel: Gemm: a batch has no start and no end")
 	}
 	g.setStride()

@@ -232,6 +232,126 @@ func strip12x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *flo
 //go:noescape
 func strip12x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
+// stripAdam1x32AVX512 computes tiles of 1 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdam1x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdamDecay1x32AVX512 computes tiles of 1 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdamDecay1x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdam2x32AVX512 computes tiles of 2 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdam2x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdamDecay2x32AVX512 computes tiles of 2 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdamDecay2x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdam3x32AVX512 computes tiles of 3 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdam3x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdamDecay3x32AVX512 computes tiles of 3 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdamDecay3x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdam4x32AVX512 computes tiles of 4 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdam4x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdamDecay4x32AVX512 computes tiles of 4 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdamDecay4x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdam5x32AVX512 computes tiles of 5 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdam5x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdamDecay5x32AVX512 computes tiles of 5 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdamDecay5x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdam6x32AVX512 computes tiles of 6 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdam6x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdamDecay6x32AVX512 computes tiles of 6 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdamDecay6x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdam7x32AVX512 computes tiles of 7 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdam7x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdamDecay7x32AVX512 computes tiles of 7 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdamDecay7x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdam8x32AVX512 computes tiles of 8 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdam8x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdamDecay8x32AVX512 computes tiles of 8 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdamDecay8x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdam9x32AVX512 computes tiles of 9 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdam9x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdamDecay9x32AVX512 computes tiles of 9 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdamDecay9x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdam10x32AVX512 computes tiles of 10 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdam10x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdamDecay10x32AVX512 computes tiles of 10 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdamDecay10x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdam11x32AVX512 computes tiles of 11 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdam11x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdamDecay11x32AVX512 computes tiles of 11 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdamDecay11x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdam12x32AVX512 computes tiles of 12 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdam12x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// stripAdamDecay12x32AVX512 computes tiles of 12 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
+//
+//go:noescape
+func stripAdamDecay12x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
 // reluAVX512 is y[i] = max(x[i], 0), x[i] if that is NaN, for whole vectors.
 //
 //go:noescape

@@ -48,6 +48,16 @@ func vectorPaths() (ps []*path) {
 					strip7x32AVX512, strip8x32AVX512, strip9x32AVX512, strip10x32AVX512, strip11x32AVX512, strip12x32AVX512,
 				},
 			},
+			stripsAdam: [2][]stripAdamFunc{
+				{
+					nil, stripAdam1x32AVX512, stripAdam2x32AVX512, stripAdam3x32AVX512, stripAdam4x32AVX512, stripAdam5x32AVX512, stripAdam6x32AVX512,
+					stripAdam7x32AVX512, stripAdam8x32AVX512, stripAdam9x32AVX512, stripAdam10x32AVX512, stripAdam11x32AVX512, stripAdam12x32AVX512,
+				},
+				{
+					nil, stripAdamDecay1x32AVX512, stripAdamDecay2x32AVX512, stripAdamDecay3x32AVX512, stripAdamDecay4x32AVX512, stripAdamDecay5x32AVX512, stripAdamDecay6x32AVX512,
+					stripAdamDecay7x32AVX512, stripAdamDecay8x32AVX512, stripAdamDecay9x32AVX512, stripAdamDecay10x32AVX512, stripAdamDecay11x32AVX512, stripAdamDecay12x32AVX512,
+				},
+			},
 			transpose8: transpose8AVX2, transposeAdd8: transposeAdd8AVX2, copyRows: copyRowsAVX2,
 			relu:           reluAVX512,
 			reluGradient:   reluGradientAVX512,

@@ -42,6 +42,8 @@ type tiled struct {
 	swapped              bool
 	start                func(lo, hi, left, right int)
 	end                  End[float32]
+	adam                 *AdamProduct[float32]
+	updates              []updating // of each thread, where the update is woven into the product
 
 	packLeft, packRight bool
 	byPanels            bool // a group of rows stays while panels pass, not the columns while rows do
@@ -52,7 +54,7 @@ type tiled struct {
 func newTiled(p *path, g *Gemm[float32]) tiled {
 	t := tiled{
 		path: p, left: g.A, right: g.B, rows: g.M, columns: g.N, depth: g.K,
-		alpha: g.Alpha, c: g.C, width: g.StrideC, start: g.Start, end: g.End,
+		alpha: g.Alpha, c: g.C, width: g.StrideC, start: g.Start, end: g.End, adam: g.Adam,
 	}
 	swapped := t
 	swapped.left, swapped.right = transposed(g.B), transposed(g.A)
@@ -153,7 +155,10 @@ func (t *tiled) scratchSizes() (temp, strip, left, panels, c int) {
 	if t.packRight {
 		panels = t.blockColumns * block
 	}
-	if t.c == nil {
+	switch {
+	case t.weaves():
+		c = gradientTiles * t.path.tileRows * t.panelWidth()
+	case t.c == nil:
 		c = t.groupRows() * t.blockColumns
 	}
 	return temp, strip, left, panels, c
@@ -179,6 +184,9 @@ func (t *tiled) cut(from []float32) (s scratch) {
 func (t *tiled) split(pool *Pool) func() {
 	if t.c == nil && t.chains() > blockChains { // its parts come one block of depth after the other
 		t.c, t.width = make([]float32, t.rows*t.columns), t.columns
+	}
+	if t.weaves() {
+		t.updates = make([]updating, pool.Threads())
 	}
 	pool.reserve(t.scratchSize())
 	width := t.panelWidth()
@@ -234,7 +242,11 @@ func (t *tiled) compute(worker int, memory []float32, lo, hi, left, right int) {
 		for b.chain0 = 0; ; b.chain0 = b.chain1 {
 			b.chain1 = min(b.chain0+blockChains, chains)
 			b.last = b.chain1 == chains
-			b.run()
+			if b.updates != nil {
+				b.update()
+			} else {
+				b.run()
+			}
 			if b.last {
 				break
 			}

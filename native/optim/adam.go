@@ -47,6 +47,9 @@ func adam[T kernel.Float](decoupled bool) func(Config) Update[T] {
 					step.Shrink, step.Decay = T(1-run.LearningRate*c.WeightDecay), 0
 				}
 			},
+			Product: func(p []T, slots [][]T) *kernel.AdamProduct[T] {
+				return &kernel.AdamProduct[T]{P: p, M: slots[0], V: slots[1], Step: &step}
+			},
 			Range: func(p, g []T, slots [][]T, lo, hi int) {
 				kernel.Adam(p[lo:hi], g, slots[0][lo:hi], slots[1][lo:hi], &step)
 			},

@@ -40,11 +40,13 @@ type Rule struct {
 	Float64 func(c Config) Update[float64]
 }
 
-// Update has two parts: Begin computes a step's numbers, once for each parameter and step, and Range is the loop over elements
+// Update has these parts: Begin computes a step's numbers, once for each parameter and step, and Range is the loop over elements
 // lo ... hi of the parameter and its slots. gradient holds those elements alone: its first is that of element lo.
 type Update[T kernel.Float] struct {
 	Begin func(run *op.Run)
 	Range func(parameter, gradient []T, slots [][]T, lo, hi int)
+	// Product, where there is one, is what package kernel weaves into the product that gives the gradient, in the place of Range.
+	Product func(parameter []T, slots [][]T) *kernel.AdamProduct[T]
 }
 
 var rules = map[string]Rule{}

@@ -72,9 +72,13 @@ func bindProduct[T kernel.Float](c *op.Context[T], rule func(Config) Update[T]) 
 	for _, s := range c.In[3:] {
 		slots = append(slots, s.Float)
 	}
-	g.End = op.EndRuns(g.N, func(_ int, gradient []T, first int) {
-		u.Range(parameter, gradient, slots, first, first+len(gradient))
-	})
+	if u.Product != nil {
+		g.Adam = u.Product(parameter, slots)
+	} else {
+		g.End = op.EndRuns(g.N, func(_ int, gradient []T, first int) {
+			u.Range(parameter, gradient, slots, first, first+len(gradient))
+		})
+	}
 	run, call := c.Run, g.Prepare(c.Pool)
 	return func() {
 		u.Begin(run)

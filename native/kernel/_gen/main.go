@@ -19,6 +19,12 @@ var parts = map[string]func(){
 					strip(v, rows, vectors)
 				}
 			}
+			if v.wide() {
+				for rows := 1; rows <= v.tileRows; rows++ {
+					stripAdam(v, rows, false)
+					stripAdam(v, rows, true)
+				}
+			}
 			elements(v)
 			peak(v)
 		}
