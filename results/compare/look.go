@@ -40,6 +40,9 @@ func look(weights, a, b string, x, y map[string]*tensor.Tensor) record.ForwardLo
 		p, q := t.Float64s(), u.Float64s()
 		diff, size := 0.0, 0.0
 		for i := range p {
+			if math.IsInf(p[i], 0) && p[i] == q[i] {
+				continue // masked on both sides
+			}
 			d := math.Abs(p[i] - q[i])
 			if math.IsNaN(d) {
 				d = math.Inf(1)

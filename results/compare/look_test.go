@@ -40,6 +40,15 @@ func TestLook(t *testing.T) {
 			t.Errorf("%s: OK is %t (%g), want %t: %s", tt.name, l.OK, float64(l.MaxDiff), tt.want, tt.reason)
 		}
 	}
+	low := float32(math.Inf(-1))
+	if l := look("initial", "a", "b", outputs(t, "y", 2, low, 1), outputs(t, "y", 2, low, 1)); !l.OK {
+		t.Error("masked on both sides: not OK")
+	}
+	for _, other := range []float32{-low, 0, nan} {
+		if l := look("initial", "a", "b", outputs(t, "y", 2, low, 1), outputs(t, "y", 2, other, 1)); l.OK {
+			t.Errorf("%v agrees with %v", low, other)
+		}
+	}
 	if l := look("initial", "a", "b", nil, nil); l.OK {
 		t.Error("nothing agrees with nothing")
 	}

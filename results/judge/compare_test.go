@@ -97,7 +97,28 @@ func away(p record.Parity, ref *trace.Reference, cand *trace.Candidate, step int
 	set(cand.Steps[step].Float32, name, func(k int, _ float64) float64 { return exact[k] * (1 + rho*floor) })
 }
 
+// masked gives every third element of an activation a value on either side, at each judged step.
+func masked(r *trace.Reference, c *trace.Candidate, reference, candidate float64) {
+	third := func(value float64) func(int, float64) float64 {
+		return func(i int, v float64) float64 {
+			if i%3 == 0 {
+				return value
+			}
+			return v
+		}
+	}
+	for i := range r.Steps {
+		for _, s := range []trace.Set{r.Steps[i].Float64, r.Steps[i].Float32} {
+			set(s, "activations/z1", third(reference))
+		}
+		for _, s := range []trace.Set{c.Steps[i].Float64, c.Steps[i].Float32} {
+			set(s, "activations/z1", third(candidate))
+		}
+	}
+}
+
 func TestCompare(t *testing.T) {
+	low := math.Inf(-1)
 	const w, b = "gradients/fc1.weight", "gradients/fc1.bias"
 	nan := func(int, float64) float64 { return math.NaN() }
 	zero := func(int, float64) float64 { return 0 }
@@ -142,6 +163,18 @@ func TestCompare(t *testing.T) {
 		{"activation of another shape", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) {
 			c.Steps[0].Float32["activations/z1"] = trace.Sampled{Shape: []int{128}, Values: c.Steps[0].Float32["activations/z1"].Values}
 		}, record.Fail, record.StageForward, "shape [128]", ""},
+
+		{"masked on both sides", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) { masked(r, c, low, low) }, record.Pass, "", "", "the same infinity at the same place"},
+		{"masked by the reference alone", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) { masked(r, c, low, 1) }, record.Fail, record.StageForward, "where the reference holds -Inf", ""},
+		{"masked by the candidate alone", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) { masked(r, c, 1, low) }, record.Fail, record.StageForward, "where the reference is finite", ""},
+		{"masked with the other sign", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) { masked(r, c, low, -low) }, record.Fail, record.StageForward, "holds +Inf in float32, where the reference holds -Inf", ""},
+		{"masked, and NaN", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) { masked(r, c, low, math.NaN()) }, record.Fail, record.StageForward, "holds NaN", ""},
+		{"NaN on both sides", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) { masked(r, c, math.NaN(), math.NaN()) }, record.Inconclusive, "", "not finite in float64", "NaN is equal to nothing"},
+		{"gradient infinite at both", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) {
+			for _, s := range []trace.Set{r.Steps[0].Float64, c.Steps[0].Float64, c.Steps[0].Float32} {
+				set(s, b, func(i int, v float64) float64 { return low })
+			}
+		}, record.Inconclusive, "", "not finite in float64", "only values of the forward pass are masked"},
 
 		{"gradient missing", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { delete(c.Steps[2].Float32, b) }, record.Fail, record.StageBackward, `no gradient "gradients/fc1.bias" in float32 at step 20`, ""},
 		{"gradient missing in float64", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { delete(c.Steps[2].Float64, b) }, record.Fail, record.StageBackward, "in float64 at step 20", ""},

@@ -173,7 +173,7 @@ func (d *diagnosis) pair(name string, exact trace.Sampled, single, double, befor
 	k := d.ref.Sample
 	p := fingerprint.Pair{Name: name, Shape: exact.Shape, Entry: entry, Tolerance: roundings * d.limits.PassRho}
 	var err error
-	if p.Exact, err = exact.Float64s(k); err != nil || !trace.Finite(p.Exact) {
+	if p.Exact, err = exact.Float64s(k); err != nil || !trace.Finite(p.Exact) && !(d.parity.Stage == record.StageForward && trace.Finite(trace.WithoutInfinities(p.Exact))) {
 		return p, false
 	}
 	p.Sampled = len(p.Exact) != exact.Len()
@@ -182,7 +182,7 @@ func (d *diagnosis) pair(name string, exact trace.Sampled, single, double, befor
 			return p, false
 		}
 	}
-	p.Size = trace.Norm(minus(p.Exact, p.Before))
+	p.Size = trace.Norm(trace.WithoutInfinities(minus(p.Exact, p.Before)))
 	from := single
 	if entry != nil {
 		p.Tolerance = d.limits.PassRho * float64(entry.Floor)
@@ -209,7 +209,7 @@ func (d *diagnosis) pair(name string, exact trace.Sampled, single, double, befor
 	if p.Got, err = got.Float64s(k); err != nil {
 		return p, false
 	}
-	p.Off = p.Off || !trace.Finite(p.Got)
+	p.Off = p.Off || notFinite(trace.Distance(p.Got, p.Exact))
 	return p, true
 }
 

@@ -55,7 +55,9 @@
 //   - free-running curve: below.
 //
 // Tensors that are missing, surplus, of another shape, or not finite where the reference is finite are FAIL whatever the rest
-// says. Where the reference itself is not finite, or its noise was not measured, and where nothing was compared, the stage is INCONCLUSIVE.
+// says. Outputs and activations may hold infinities, as scores do that a mask hides: an infinity agrees with the same one at the same place, with
+// nothing else, and takes no part in the norms. A NaN agrees with nothing. Where the reference itself is not finite beyond that, or its noise was not
+// measured, and where nothing was compared, the stage is INCONCLUSIVE.
 //
 // # What the floor of an update is
 //

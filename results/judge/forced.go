@@ -46,14 +46,14 @@ func (j *judgement) forced() []record.JudgedStep {
 
 		result.Outputs = j.compare(forward, family{
 			what: "output", prefix: "outputs/", trim: true, step: r.Step, sample: j.ref.Sample,
-			exact: r.Float64, noise: r.Noise, single: c.Float32, double: c.Float64,
+			exact: r.Float64, noise: r.Noise, single: c.Float32, double: c.Float64, masked: true,
 		})
 		if len(result.Outputs) == 0 {
 			forward.doubt("No output was compared at step %d.", r.Step)
 		}
 		result.Outputs = append(result.Outputs, j.compare(forward, family{
 			what: "activation", prefix: "activations/", step: r.Step, sample: j.ref.Sample, optional: true,
-			exact: r.Float64, noise: r.Noise, single: c.Float32, double: c.Float64,
+			exact: r.Float64, noise: r.Noise, single: c.Float32, double: c.Float64, masked: true,
 		})...)
 
 		lossErrors, stepLoss := j.loss(loss, r, c, &result)

@@ -39,8 +39,23 @@ func TestNorm(t *testing.T) {
 	if d := trace.Distance([]float64{5e-324}, []float64{0}); d != 5e-324 {
 		t.Errorf("the smallest distance is %v", d)
 	}
-	if d := trace.Distance([]float64{inf}, []float64{inf}); !math.IsNaN(d) {
-		t.Errorf("infinities have the distance %v", d)
+	for _, test := range []struct {
+		x, o []float64
+		want float64
+	}{
+		{[]float64{-inf, 3, inf}, []float64{-inf, 7, inf}, 4},
+		{[]float64{inf}, []float64{-inf}, inf},
+		{[]float64{-inf}, []float64{-1e308}, inf},
+		{[]float64{1}, []float64{-inf}, inf},
+		{[]float64{nan}, []float64{nan}, nan},
+		{[]float64{nan, -inf}, []float64{-inf, -inf}, nan},
+	} {
+		if d := trace.Distance(test.x, test.o); d != test.want && !(math.IsNaN(d) && math.IsNaN(test.want)) {
+			t.Errorf("Distance(%v, %v) = %v, want %v", test.x, test.o, d, test.want)
+		}
+	}
+	if x := trace.WithoutInfinities([]float64{-inf, 3, 4, inf}); trace.Norm(x) != 5 || !math.IsNaN(trace.Norm(trace.WithoutInfinities([]float64{-inf, nan}))) {
+		t.Errorf("without infinities: %v", x)
 	}
 }
 

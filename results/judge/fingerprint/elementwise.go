@@ -65,7 +65,7 @@ func findNotFinite(l *Look) *Finding {
 		return nil
 	}
 	for i, v := range l.Suspect.Got {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
+		if (math.IsNaN(v) || math.IsInf(v, 0)) && (len(l.Suspect.Exact) != len(l.Suspect.Got) || trace.Finite(l.Suspect.Exact[i:i+1])) {
 			return &Finding{fmt.Sprintf("%s holds %v, first at element %d of those compared, where the reference is finite", l.Suspect.Name, v, i), math.NaN()}
 		}
 	}
