@@ -2,7 +2,6 @@ package engine
 
 import (
 	"errors"
-	"math"
 	"slices"
 	"strings"
 
@@ -36,6 +35,8 @@ type mutant struct {
 	// rewrite changes the forward pass and the loss, gradients what is derived from them.
 	rewrite   func(*ir.Graph) error
 	gradients func(g *ir.Graph, gradients map[*ir.Value]*ir.Value) error
+	// updates changes the optimizer's part of the graph.
+	updates func(*ir.Graph) error
 	// order says which step's batch a step trains on.
 	order func(n *Native, step int64) int64
 	// forgets says before which steps the optimizer's moments are set to zero.
@@ -82,7 +83,7 @@ func (m mutant) plant(n *Native) (err error) {
 	if m.options != nil {
 		m.options(&n.options)
 	}
-	n.options.Rewrite, n.options.RewriteGradients = m.rewrite, m.gradients
+	n.options.Rewrite, n.options.RewriteGradients, n.options.RewriteUpdate = m.rewrite, m.gradients, m.updates
 	return nil
 }
 
@@ -152,29 +153,6 @@ func all(conditions ...func(n *Native) bool) func(n *Native) bool {
 	return func(n *Native) bool {
 		return !slices.ContainsFunc(conditions, func(c func(n *Native) bool) bool { return !c(n) })
 	}
-}
-
-// clips reports whether the gradients of the first batch are clipped: a limit that is never reached changes nothing.
-func clips(n *Native) bool {
-	limit := n.options.Optimizer.ClipNorm
-	if limit == 0 {
-		return false
-	}
-	t, err := train.New[float32](n.model, n.options)
-	if err != nil {
-		return false
-	}
-	defer t.Close()
-	out, _, err := gradient(n, t, false)
-	sum := 0.0
-	for name, g := range out {
-		if strings.HasPrefix(name, "gradients/") {
-			for _, x := range g.Float64s() {
-				sum += x * x
-			}
-		}
-	}
-	return err == nil && math.Sqrt(sum) > 1.01*limit
 }
 
 // excepts demands a parameter that the weight decay leaves out.

@@ -11,14 +11,20 @@ import (
 
 // Mistakes in normalization and convolution.
 
-// unbiasedLayerNorm divides the sum of squares by n-1, which makes the normalized elements smaller by sqrt((n-1)/n), up to epsilon.
+// unbiasedLayerNorm divides the sum of squares by n-1: with f = (n-1)/n, 1/sqrt(variance/f + epsilon) is sqrt(f)/sqrt(variance + f epsilon).
 func unbiasedLayerNorm(g *ir.Graph) error {
 	for _, n := range nodesOf(g, "LayerNormalization") {
 		count := float64(n.Inputs[1].Len())
-		factor, err := scalar(math.Sqrt((count - 1) / count))
+		f := (count - 1) / count
+		factor, err := scalar(math.Sqrt(f))
 		if err != nil {
 			return err
 		}
+		epsilon, err := n.Attributes.Float("epsilon", 1e-5)
+		if err != nil {
+			return err
+		}
+		n.Attributes = n.Attributes.With("epsilon", f*epsilon)
 		if n.Inputs[1], err = insertBefore(g, n, "Mul", nil, n.Inputs[1], factor); err != nil {
 			return err
 		}

@@ -51,6 +51,14 @@ func ClipScale(g *ir.Graph, c Config, gradients []*ir.Value) (*ir.Value, error) 
 	return op.Append(g, clipOperator, map[string]any{"norm": c.ClipNorm}, ir.Origin{Node: "clip"}, ir.Update, gradients...)
 }
 
+// ScaleInput returns which input of an optimizer's node is the scale of its gradient, the input 1; false when it is no such node, or does not clip.
+func ScaleInput(n *ir.Node) (int, bool) {
+	if !isClipped(n) {
+		return 0, false
+	}
+	return len(n.Inputs) - 1, true
+}
+
 // isClipped reports whether the last input of an optimizer's node is the scale of its gradient.
 func isClipped(n *ir.Node) bool { return n.Attributes.Has(clippedKey) }
 

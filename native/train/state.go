@@ -7,7 +7,6 @@ import (
 
 	"tandem/native/ir"
 	"tandem/native/kernel"
-	"tandem/native/pass"
 	"tandem/onnx/tensor"
 )
 
@@ -153,7 +152,7 @@ func (t *Trainer[T]) Updated(gradients map[string]*tensor.Tensor) (map[string]*t
 			}
 		}
 	}
-	if err := pass.Update(g, values, t.options.Optimizer); err != nil {
+	if err := t.options.update(g, values); err != nil {
 		return nil, err
 	}
 	p, err := after.compile(g)

@@ -26,9 +26,10 @@ type Options struct {
 	Threads int
 	// Rewrite, when set, changes each training graph after the forward pass and the loss are built and before anything is derived
 	// from them; RewriteGradients changes it once more, with the gradients by parameter, before the updates are
-	// added. They exist to plant known mistakes.
+	// added, and RewriteUpdate with the updates. They exist to plant known mistakes.
 	Rewrite          func(*ir.Graph) error
 	RewriteGradients func(g *ir.Graph, gradients map[*ir.Value]*ir.Value) error
+	RewriteUpdate    func(*ir.Graph) error
 }
 
 // Trainer holds a model's state and its compiled programs. It serves one goroutine at a time.
@@ -111,10 +112,18 @@ func (t *Trainer[T]) trainingGraph(rows int) (*ir.Graph, map[*ir.Value]*ir.Value
 	if err := pass.Statistics(g); err != nil {
 		return nil, nil, err
 	}
-	if err := pass.Update(g, gradients, t.options.Optimizer); err != nil {
+	if err := t.options.update(g, gradients); err != nil {
 		return nil, nil, err
 	}
 	return g, gradients, pass.Prune(g)
+}
+
+// update adds the optimizer's nodes.
+func (o *Options) update(g *ir.Graph, gradients map[*ir.Value]*ir.Value) error {
+	if err := pass.Update(g, gradients, o.Optimizer); err != nil || o.RewriteUpdate == nil {
+		return err
+	}
+	return o.RewriteUpdate(g)
 }
 
 // gradientGraph builds forward pass, loss and gradients.

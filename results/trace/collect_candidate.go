@@ -68,7 +68,7 @@ func (c *collector) teacherForced(ctx context.Context, ref *ReferenceStep, steps
 	if err := c.setState(ctx, given); err != nil {
 		return nil, err
 	}
-	err := c.measure(ctx, &out.Measured, false, func() (string, error) {
+	err := c.measure(ctx, &out.Measured, whole{outputPrefixes, outputPrefixes}, func() (string, error) {
 		gradients := Tensors{}
 		for name, s := range ref.Float32 {
 			if !strings.HasPrefix(name, "gradients/") {

@@ -86,7 +86,7 @@ func (c *collector) judgedStep(ctx context.Context, s int) (*ReferenceStep, erro
 	}
 	out.Before = SampleAll(only(out.State, "parameters/"), c.sample)
 	own := c.path("grad-" + float32Type)
-	err = c.measure(ctx, &out.Measured, true, func() (string, error) { return own, nil })
+	err = c.measure(ctx, &out.Measured, whole{float32: []string{"gradients/"}}, func() (string, error) { return own, nil })
 	if err != nil {
 		return nil, err
 	}

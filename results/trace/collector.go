@@ -105,21 +105,22 @@ func (c *collector) train(ctx context.Context, losses []float64, until int, what
 }
 
 // measure is what both roles answer at a judged step, all from the present state. The file of the reference's
-// gradients is written by ready, which is called after the engine's own gradients are there.
-func (c *collector) measure(ctx context.Context, m *Measured, whole bool, ready func() (gradients string, err error)) error {
+// gradients is written by ready, which is called after the engine's own gradients are there. The tensors whose names begin with one of whole are
+// kept whole.
+func (c *collector) measure(ctx context.Context, m *Measured, whole whole, ready func() (gradients string, err error)) error {
 	own, loss, err := c.grad(ctx, float32Type, "")
 	if err != nil {
 		return err
 	}
 	m.Loss32 = loss
-	m.Float32 = c.keep(own, whole)
+	m.Float32 = c.keep(own, whole.float32)
 	if c.can(float64Type) {
 		double, loss, err := c.grad(ctx, float64Type, "")
 		if err != nil {
 			return err
 		}
 		m.Loss64 = &loss
-		m.Float64 = SampleAll(double, c.sample)
+		m.Float64 = c.keep(double, whole.float64)
 	}
 	gradients, err := ready()
 	if err != nil {
@@ -141,12 +142,15 @@ func (c *collector) measure(ctx context.Context, m *Measured, whole bool, ready 
 	return nil
 }
 
-// keep samples what need not be whole.
-func (c *collector) keep(ts Tensors, wholeGradients bool) Set {
+// whole are the beginnings of the names of tensors that are kept whole.
+type whole struct{ float32, float64 []string }
+
+// keep samples all but the tensors whose names begin with one of whole.
+func (c *collector) keep(ts Tensors, whole []string) Set {
 	out := make(Set, len(ts))
 	for name, t := range ts {
 		k := c.sample
-		if wholeGradients && strings.HasPrefix(name, "gradients/") {
+		if hasPrefix(name, whole) {
 			k = 0
 		}
 		out[name] = Sample(t, k)

@@ -55,7 +55,7 @@
 // in integer division, and of block j the element at (j * 2654435761 mod 2^32) mod the block's length is kept. The
 // blocks cover the whole tensor; the hashed offset keeps the positions from falling into step with a row length. The values are
 // stored as a vector, and the file's metadata has "shape/<tensor>" with the full shape as a JSON array. Reference gradients and
-// states are always whole, because engines are given them. Norms and errors of a sampled tensor are those of the
+// states are always whole, because engines are given them, and a candidate's outputs, because its loss is computed from them. Norms and errors of a sampled tensor are those of the
 // sample, on both sides alike.
 //
 // # Versions

@@ -18,8 +18,10 @@ type file struct {
 }
 
 var (
-	gradPrefixes  = []string{"gradients/", "outputs/", "activations/"}
-	statePrefixes = []string{"parameters/", "buffers/", "optimizer/"}
+	gradPrefixes = []string{"gradients/", "outputs/", "activations/"}
+	// A candidate's outputs are whole, so that a diagnosis can compute its loss anew.
+	outputPrefixes = []string{"outputs/"}
+	statePrefixes  = []string{"parameters/", "buffers/", "optimizer/"}
 )
 
 func (c *Common) files() []file {

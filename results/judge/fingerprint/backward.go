@@ -36,17 +36,19 @@ func findBatchFactor(l *Look) *Finding {
 	if !ok {
 		return nil
 	}
-	nominal := float64(l.nominal())
+	nominal, targets := float64(l.nominal()), float64(l.targets())
 	for _, f := range []struct {
 		factor float64
 		text   string
 	}{
-		{1 / rows, "1/B: it is divided by the batch twice"},
-		{rows, "B: it is not divided by the batch"},
-		{rows / nominal, "B/nominal batch: a short batch is divided by the full one's size"},
+		{1 / rows, fmt.Sprintf("1/B: it is divided by the batch twice (B = %g)", rows)},
+		{rows, fmt.Sprintf("B: it is not divided by the batch (B = %g)", rows)},
+		{1 / targets, fmt.Sprintf("1/N: it is divided by the number of targets twice (N = %g)", targets)},
+		{targets, fmt.Sprintf("N: it is not divided by the number of targets (N = %g)", targets)},
+		{rows / nominal, fmt.Sprintf("B/nominal batch: a short batch is divided by the full one's size (B = %g)", rows)},
 	} {
 		if f.factor != 1 && math.Abs(c-f.factor) <= 4*l.Suspect.Tolerance*f.factor {
-			return &Finding{fmt.Sprintf("%s is the reference's times %s (B = %g)%s", l.Suspect.Name, f.text, rows, l.others(c)), residual}
+			return &Finding{fmt.Sprintf("%s is the reference's times %s%s", l.Suspect.Name, f.text, l.others(c)), residual}
 		}
 	}
 	return nil

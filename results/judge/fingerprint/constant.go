@@ -3,6 +3,7 @@ package fingerprint
 import (
 	"fmt"
 	"math"
+	"strings"
 )
 
 // constant is a number that a factor may be, with its name.
@@ -23,6 +24,9 @@ func (l *Look) constants() []constant {
 		}
 	}
 	add("B, the batch's rows", rows)
+	if n := l.targets(); n != l.rows() {
+		add("N, the batch's targets", float64(n))
+	}
 	if rows > 0 {
 		add("B/nominal batch", rows/float64(l.nominal()))
 		if rows > 1 {
@@ -93,6 +97,22 @@ func (l *Look) rows() int {
 		return 0
 	}
 	return l.R.Rows
+}
+
+// targets is the number of targets of the step's batch: of its samples, or of all their positions. A loss's mean is over so many.
+func (l *Look) targets() int {
+	if l.R != nil && l.Experiment != nil && l.Experiment.Loss.Kind == "cross_entropy" {
+		outputs, n := 0, 0
+		for name, s := range l.R.Float64 {
+			if strings.HasPrefix(name, "outputs/") && len(s.Shape) > 1 {
+				outputs, n = outputs+1, elements(s.Shape[:len(s.Shape)-1])
+			}
+		}
+		if outputs == 1 {
+			return n
+		}
+	}
+	return l.rows()
 }
 
 // nominal is the number of samples of a full batch.

@@ -12,7 +12,8 @@ import (
 // Data is the data file that both engines read; package results/engine documents it.
 type Data struct {
 	Inputs map[string]*tensor.Tensor // by the model's input names, one sample a row
-	Target []int64
+	Target []int64                   // PerRow of them for each sample
+	PerRow int                       // 1, or the positions of a sequence
 	// Order and Offsets give the samples of each step: Order[Offsets[k]:Offsets[k+1]].
 	Order, Offsets []int64
 	tensors        map[string]*tensor.Tensor
@@ -29,11 +30,15 @@ func ReadData(path string) (*Data, error) {
 
 // NewData makes data of a data file's tensors.
 func NewData(tensors map[string]*tensor.Tensor) (*Data, error) {
-	d := &Data{Inputs: map[string]*tensor.Tensor{}, tensors: tensors}
+	d := &Data{Inputs: map[string]*tensor.Tensor{}, tensors: tensors, PerRow: 1}
 	for name, t := range tensors {
 		switch {
 		case name == "train/target" && t.DType() == tensor.Int64:
 			d.Target = tensor.View[int64](t)
+			if len(t.Shape()) == 0 || t.Shape()[0] == 0 {
+				return nil, fmt.Errorf("train/target is %v: no sample is in it", t)
+			}
+			d.PerRow = max(t.Len()/t.Shape()[0], 1)
 		case name == "order" && t.DType() == tensor.Int64:
 			d.Order = tensor.View[int64](t)
 		case name == "offsets" && t.DType() == tensor.Int64:
@@ -45,13 +50,13 @@ func NewData(tensors map[string]*tensor.Tensor) (*Data, error) {
 	if len(d.Offsets) < 2 || len(d.Target) == 0 {
 		return nil, fmt.Errorf("the data has %d offsets and %d targets: no batch can be made", len(d.Offsets), len(d.Target))
 	}
-	samples := int64(len(d.Target))
+	samples := int64(len(d.Target) / d.PerRow)
 	if d.Offsets[0] < 0 || d.Offsets[len(d.Offsets)-1] > int64(len(d.Order)) || !slices.IsSorted(d.Offsets) ||
 		slices.ContainsFunc(d.Order, func(s int64) bool { return s < 0 || s >= samples }) {
 		return nil, fmt.Errorf("the order of the samples does not fit %d of them", samples)
 	}
 	for name, t := range d.Inputs {
-		if len(t.Shape()) == 0 || t.Shape()[0] != len(d.Target) {
+		if len(t.Shape()) == 0 || int64(t.Shape()[0]) != samples {
 			return nil, fmt.Errorf("train/%s is %v for %d samples", name, t, samples)
 		}
 	}
@@ -67,11 +72,11 @@ func (d *Data) Rows(step int) []int64 {
 	return d.Order[d.Offsets[k]:d.Offsets[k+1]]
 }
 
-// Targets returns the classes of a step's batch.
+// Targets returns the classes of a step's batch, one sample's after the other's.
 func (d *Data) Targets(step int) []int64 {
 	var out []int64
 	for _, r := range d.Rows(step) {
-		out = append(out, d.Target[r])
+		out = append(out, d.Target[int(r)*d.PerRow:(int(r)+1)*d.PerRow]...)
 	}
 	return out
 }

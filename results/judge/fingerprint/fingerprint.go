@@ -54,6 +54,9 @@ type Look struct {
 	Suspect *Pair
 	// Node is where the suspect comes from, nil when it is not known.
 	Node *onnx.Node
+
+	looked bool // nodes was computed
+	nodes  []*onnx.Node
 }
 
 // Pair is a tensor of the reference and the candidate's.
@@ -119,7 +122,8 @@ func (p *Pair) fit(prediction []float64, format string, args ...any) *Finding {
 
 // usable reports whether there is a suspect that can be compared element by element.
 func (l *Look) usable() bool {
-	return l.Suspect != nil && len(l.Suspect.Got) == len(l.Suspect.Exact) && len(l.Suspect.Exact) > 0 && trace.Finite(l.Suspect.Got)
+	p := l.Suspect
+	return p != nil && len(p.Got) == len(p.Exact) && len(p.Exact) > 0 && trace.Finite(p.Got) && trace.Finite(p.Exact)
 }
 
 // whole reports whether, besides, all elements are there.

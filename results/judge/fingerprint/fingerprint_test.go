@@ -203,18 +203,11 @@ func (s scene) updated(r recipe, kind string) {
 		}
 	}
 	compute := func(r recipe, name string) updateformula.State {
-		factor := 1.0
-		if !r.unclipped {
-			factor = s.clipping()
-		}
-		before, gradient, ok := s.before(name, factor)
+		after, ok := s.update(r, name)
 		if !ok {
 			panic("the state before is not known")
 		}
-		if !r.allDecay && !updateformula.Decays(s.Experiment.Optimizer, name) {
-			r.rule = r.rule.Undecayed()
-		}
-		return r.rule.Apply(int64(s.Step), before, gradient)
+		return after
 	}
 	for _, slot := range append(slots, "") {
 		for _, name := range []string{"b", "w"} {
@@ -412,8 +405,30 @@ func TestFingerprints(t *testing.T) {
 		}},
 		{ClippingMissing, record.StageOptimizer, func(s scene) {
 			s.Experiment.Optimizer.ClipNorm = 1
-			s.updated(recipe{rule: updateformula.Right(s.settings(0)), unclipped: true}, "adamw")
+			s.updated(recipe{rule: updateformula.Right(s.settings(0)), clip: unclipped}, "adamw")
 		}},
+		{ClippingEach, record.StageOptimizer, func(s scene) {
+			s.Experiment.Optimizer.ClipNorm = 1
+			s.updated(recipe{rule: updateformula.Right(s.settings(0)), clip: clipEach}, "adamw")
+		}},
+		{ClippingValues, record.StageOptimizer, func(s scene) {
+			s.Experiment.Optimizer.ClipNorm = 1
+			s.updated(recipe{rule: updateformula.Right(s.settings(0)), clip: clipValues}, "adamw")
+		}},
+		{ClippingDecay, record.StageOptimizer, func(s scene) {
+			s.Experiment.Optimizer.ClipNorm, s.Experiment.Optimizer.Kind = 1, "adam"
+			o := s.settings(0)
+			o.WeightDecay = 0
+			s.updated(recipe{rule: updateformula.Right(o), clip: clipAfterDecay}, "adam")
+		}},
+		{Epsilon, record.StageForward, func(s scene) { s.attends("normed", func(a *attention) { a.epsilon = 1e-6 }) }},
+		{Epsilon, record.StageForward, func(s scene) { s.attends("projected", func(a *attention) { a.epsilon = 0 }) }},
+		{NormalizedVar, record.StageForward, func(s scene) { s.attends("normed", func(a *attention) { a.unbiased = true }) }},
+		{AttentionScale, record.StageForward, func(s scene) { s.attends("projected", func(a *attention) { a.scale = 1.0 / headWidth }) }},
+		{AttentionScale, record.StageForward, func(s scene) { s.attends("projected", func(a *attention) { a.scale = 1 }) }},
+		{AttentionMask, record.StageForward, func(s scene) { s.attends("projected", func(a *attention) { a.ahead = 1 }) }},
+		{AttentionMask, record.StageForward, func(s scene) { s.attends("projected", func(a *attention) { a.ahead = length }) }},
+		{DropoutOff, record.StageForward, func(s scene) { s.attends("projected", func(a *attention) { a.eval = true }) }},
 		{DecayGroups, record.StageOptimizer, func(s scene) {
 			s.Experiment.Optimizer.NoDecay = []string{"b"}
 			s.updated(recipe{rule: updateformula.Right(s.settings(0)), allDecay: true}, "adamw")

@@ -3,11 +3,12 @@ package fingerprint
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"tandem/results/trace"
 )
 
-// logits returns the candidate's logits of the step, as (rows, classes), with the loss that it made of them; float64 if it has both.
+// logits returns the candidate's logits of the step, as (rows, classes) with a row for each target, and with the loss that it made of them; float64 if it has both.
 func (l *Look) logits() (x []float64, rows, classes int, loss, tolerance float64, ok bool) {
 	if l.C == nil || l.Experiment == nil || l.Experiment.Loss.Kind != "cross_entropy" {
 		return nil, 0, 0, 0, 0, false
@@ -21,10 +22,11 @@ func (l *Look) logits() (x []float64, rows, classes int, loss, tolerance float64
 		if len(name) > len("outputs/") && name[:len("outputs/")] == "outputs/" {
 			found++
 			v := s.Values.Float64s()
-			if len(s.Shape) != 2 || len(v) != s.Len() || s.Shape[1] < 2 || !trace.Finite(v) {
+			if len(s.Shape) < 2 || len(v) != s.Len() || s.Shape[len(s.Shape)-1] < 2 || !trace.Finite(v) {
 				return nil, 0, 0, 0, 0, false
 			}
-			x, rows, classes = v, s.Shape[0], s.Shape[1]
+			x, classes = v, s.Shape[len(s.Shape)-1]
+			rows = len(v) / classes
 		}
 	}
 	return x, rows, classes, loss, tolerance, found == 1 && !math.IsNaN(loss) && !math.IsInf(loss, 0)
@@ -92,18 +94,23 @@ func (l *Look) recomputed(compute func(x []float64, classes int, target []int64,
 }
 
 func findLossReduction(l *Look) *Finding {
-	rows := float64(l.rows())
-	if !l.usable() || len(l.Suspect.Exact) != 1 || rows < 2 {
+	rows, targets := float64(l.rows()), float64(l.targets())
+	if !l.usable() || len(l.Suspect.Exact) != 1 || targets < 2 {
 		return nil
 	}
 	for _, c := range []struct {
 		factor float64
 		text   string
 	}{
-		{rows, "B times the reference's: it is the sum over the batch where the mean is asked for"},
-		{1 / rows, "1/B of the reference's: it is divided by the batch once more"},
+		{targets, fmt.Sprintf("%g times the reference's: it is the sum over the batch's targets where the mean is asked for", targets)},
+		{targets / rows, fmt.Sprintf("%g times the reference's: it is divided by the %g samples instead of their %g targets", targets/rows, rows, targets)},
+		{1 / targets, fmt.Sprintf("1/%g of the reference's: it is divided by the number of targets once more", targets)},
+		{1 / rows, fmt.Sprintf("1/%g of the reference's: it is divided by the number of samples once more", rows)},
 	} {
-		if f := l.Suspect.fit([]float64{c.factor * l.Suspect.Exact[0]}, "the loss is %s (B = %g)", c.text, rows); f != nil {
+		if c.factor == 1 {
+			continue
+		}
+		if f := l.Suspect.fit([]float64{c.factor * l.Suspect.Exact[0]}, "the loss is %s", c.text); f != nil {
 			return f
 		}
 	}
@@ -132,17 +139,25 @@ func findLabelsShifted(l *Look) *Finding {
 	if l.Step < 0 {
 		return l.digestLabels()
 	}
-	for by := int64(1); by < 3; by++ {
-		for _, sign := range []int64{1, -1} {
+	if l.Data == nil {
+		return nil
+	}
+	named := slices.Max(l.Data.Target) + 1 // a model may have more classes than the data names
+	for _, by := range []int64{1, -1, 2, -2} {
+		for _, all := range []bool{true, false} {
 			residual, ok := l.recomputed(func(x []float64, classes int, target []int64, mean bool) float64 {
+				n := named
+				if all {
+					n = int64(classes)
+				}
 				other := make([]int64, len(target))
 				for i, t := range target {
-					other[i] = (t + sign*by + int64(classes)) % int64(classes)
+					other[i] = (t + by + n) % n
 				}
 				return crossEntropy(x, classes, other, mean)
 			})
 			if ok {
-				return &Finding{fmt.Sprintf("the loss is what the candidate's own outputs give with every label moved by %+d", sign*by), residual}
+				return &Finding{fmt.Sprintf("the loss is what the candidate's own outputs give with every label moved by %+d", by), residual}
 			}
 		}
 	}

@@ -39,6 +39,8 @@ const (
 	DropoutMask     = "dropout-mask"
 	Identity        = "identity"
 	AttentionScale  = "attention-scale"
+	AttentionMask   = "attention-mask"
+	Epsilon         = "normalization-epsilon"
 	NormalizedVar   = "unbiased-variance"
 	GeluForm        = "gelu-form"
 	ProductOfOther  = "weight-used-transposed"
@@ -75,6 +77,9 @@ const (
 	LearningRate       = "learning-rate"
 	ScheduleOffByOne   = "schedule-off-by-one"
 	ClippingMissing    = "clipping-missing"
+	ClippingEach       = "clipping-per-tensor"
+	ClippingValues     = "clipping-by-value"
+	ClippingDecay      = "clipping-after-decay"
 	DecayGroups        = "weight-decay-groups"
 	CounterStill       = "step-counter"
 

@@ -26,34 +26,16 @@ func (l *Look) settings(later int64) experiment.Optimizer {
 	return o
 }
 
-// clipping is what the reference's gradients are multiplied by before the update. They are whole in every trace.
-func (l *Look) clipping() float64 {
-	if l.Experiment.Optimizer.ClipNorm <= 0 {
-		return 1
-	}
-	var norms []float64
-	for name, g := range l.R.Float32 {
-		if strings.HasPrefix(name, "gradients/") {
-			norms = append(norms, trace.Norm(g.Values.Float64s()))
-		}
-	}
-	return updateformula.ClipScale(l.Experiment.Optimizer, trace.Norm(norms))
-}
-
-// before returns the state of a parameter before the step, and its gradient, multiplied by a factor; ok is false where something is missing.
-func (l *Look) before(parameter string, factor float64) (s updateformula.State, gradient []float64, ok bool) {
+// before returns the state of a parameter before the step, and its gradient; ok is false where something is missing.
+func (l *Look) before(parameter string) (s updateformula.State, gradient []float64, ok bool) {
 	k := l.Ref.Sample
 	g, ok := l.R.Float32["gradients/"+parameter]
 	if !ok {
 		return s, nil, false
 	}
-	values, err := g.Float64s(k)
+	gradient, err := g.Float64s(k)
 	if err != nil {
 		return s, nil, false
-	}
-	gradient = make([]float64, len(values))
-	for i, v := range values {
-		gradient[i] = v * factor
 	}
 	s = updateformula.State{Weight: l.stateValues("parameters/"+parameter, g), Slots: map[string][]float64{}}
 	if len(s.Weight) != len(gradient) {
@@ -80,31 +62,49 @@ func after(s updateformula.State, slot string) []float64 {
 
 // recipe is a rule with what stands around it.
 type recipe struct {
-	rule      updateformula.Rule
-	allDecay  bool // the weight decay applies to every parameter
-	unclipped bool
+	rule     updateformula.Rule
+	allDecay bool // the weight decay applies to every parameter
+	clip     clip // nil multiplies with the one scale of all gradients
+}
+
+// clip returns what the optimizer reads in the place of a parameter's gradient; w are the weights.
+type clip func(l *Look, parameter string, w, gradient []float64) []float64
+
+// rule is the recipe's for one parameter.
+func (r recipe) of(o experiment.Optimizer, parameter string) updateformula.Rule {
+	if r.allDecay || updateformula.Decays(o, parameter) {
+		return r.rule
+	}
+	return r.rule.Undecayed()
+}
+
+// update returns a parameter's state after the update by a recipe.
+func (l *Look) update(r recipe, parameter string) (updateformula.State, bool) {
+	before, gradient, ok := l.before(parameter)
+	if !ok {
+		return before, false
+	}
+	if r.clip != nil {
+		gradient = r.clip(l, parameter, before.Weight, gradient)
+	} else {
+		gradient = multiplied(gradient, l.clipping())
+	}
+	if gradient == nil {
+		return before, false
+	}
+	return r.of(l.Experiment.Optimizer, parameter).Apply(int64(l.Step), before, gradient), true
 }
 
 // ruled reports whether the recipe gives every tensor that the candidate updated.
 func (l *Look) ruled(r recipe) (residual float64, ok bool) {
-	factor := 1.0
-	if !r.unclipped {
-		factor = l.clipping()
-	}
 	done := map[string]updateformula.State{}
 	one := func(p *Pair) (float64, bool) {
 		parameter, slot := parameterOf(p.Name)
 		s, ok := done[parameter]
 		if !ok {
-			before, gradient, found := l.before(parameter, factor)
-			if !found {
+			if s, ok = l.update(r, parameter); !ok {
 				return 0, false
 			}
-			rule := r.rule
-			if !r.allDecay && !updateformula.Decays(l.Experiment.Optimizer, parameter) {
-				rule = rule.Undecayed()
-			}
-			s = rule.Apply(int64(l.Step), before, gradient)
 			done[parameter] = s
 		}
 		prediction := after(s, slot)
@@ -165,17 +165,6 @@ func findSchedule(l *Look) *Finding {
 	return nil
 }
 
-func findNoClipping(l *Look) *Finding {
-	if !l.usable() || l.Experiment == nil || l.clipping() == 1 {
-		return nil
-	}
-	residual, ok := l.ruled(recipe{rule: updateformula.Right(l.settings(0)), unclipped: true})
-	if !ok {
-		return nil
-	}
-	return &Finding{fmt.Sprintf("the gradients are not clipped to the norm %g: they should be multiplied by %.6g", l.Experiment.Optimizer.ClipNorm, l.clipping()), residual}
-}
-
 func findDecayGroups(l *Look) *Finding {
 	if !l.usable() || l.Experiment == nil || len(l.Experiment.Optimizer.NoDecay) == 0 {
 		return nil
@@ -200,10 +189,11 @@ func findOtherDecay(l *Look) *Finding {
 		if !p.Off || slot != where || len(p.Got) != len(p.Exact) || !updateformula.Decays(o, parameter) {
 			continue
 		}
-		before, gradient, ok := l.before(parameter, l.clipping())
+		before, gradient, ok := l.before(parameter)
 		if !ok {
 			return nil
 		}
+		gradient = multiplied(gradient, l.clipping())
 		x0 := after(updateformula.WithDecay(o, 0).Apply(int64(l.Step), before, gradient), slot)
 		x1 := after(updateformula.WithDecay(o, 1).Apply(int64(l.Step), before, gradient), slot)
 		num, den := 0.0, 0.0
