@@ -341,6 +341,9 @@ var elsewhere = map[string]string{
 	"Depthwise, DepthwiseData, DepthwiseWeights": "the operator Conv's cases: generic alone",
 	"MaxPool, MaxPoolGradient":                   "the operator's cases: generic alone",
 	"AveragePool, AveragePoolGradient":           "the operator's cases: generic alone",
+	"NewPicking, Pick, PickGradient":             "the operators Pad's and Tile's cases: copies, and Accumulate of rows",
+	"Interpolate":                                "the operator Resize's cases: generic alone",
+	"RMSNorm, RMSNormGradient":                   "the operator RMSNormalization's cases: generic alone, but for the sum of squares",
 }
 
 // TestEveryKernelConforms reads the package's own source: an exported function is in the suite, or elsewhere says where else it is tested.

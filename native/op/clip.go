@@ -24,7 +24,7 @@ func init() {
 		return inferSame(n)
 	}
 	Register(Def{
-		Name: "Clip", Since: 11, MinInputs: 1, MaxInputs: 3, Infer: scalars,
+		Name: "Clip", Since: 11, MinInputs: 1, MaxInputs: 3, Settings: []int{1, 2}, Infer: scalars,
 		Float32: bindClip[float32], Float64: bindClip[float64],
 		Gradient: func(g *Gradient) error {
 			if g.Needs(0) {

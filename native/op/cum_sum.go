@@ -15,7 +15,7 @@ func init() {
 		return CaseInput{Type: ir.Int64, Int: []int64{axis}, Const: true, NoGrad: true}
 	}
 	Register(Def{
-		Name: "CumSum", Since: 11, MinInputs: 2, MaxInputs: 2,
+		Name: "CumSum", Since: 11, MinInputs: 2, MaxInputs: 2, Settings: []int{1},
 		Infer: func(n *ir.Node) error {
 			if _, err := readCumSum(n); err != nil {
 				return err

@@ -20,8 +20,10 @@ type Def struct {
 	Since int64
 	// MinInputs and MaxInputs bound the number of inputs; MaxInputs -1 means any number, none omitted.
 	MinInputs, MaxInputs int
-	// Saves is the number of outputs that the node has in training even where the ONNX file names fewer: the gradient
-	// is computed from them. 0 means 1.
+	// Settings are the inputs that are known when the graph is built, such as shapes, axes and bounds, and never parameters.
+	Settings []int
+	// Saves is the number of outputs that the node has in training even where the ONNX file names fewer or omits some: the
+	// gradient is computed from them. 0 means 1.
 	Saves int
 	// Infer sets Type and Shape of each output of a node whose inputs are known, and refuses attributes that are not
 	// implemented. Its error need not name the node.

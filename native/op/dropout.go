@@ -15,7 +15,7 @@ import (
 // manifest). Without training_mode it is the identity, as ONNX says.
 func init() {
 	Register(Def{
-		Name: "Dropout", Since: 12, MinInputs: 1, MaxInputs: 3, Saves: 2,
+		Name: "Dropout", Since: 12, MinInputs: 1, MaxInputs: 3, Settings: []int{1, 2}, Saves: 2,
 		Infer:   inferDropout,
 		Float32: bindDropout[float32], Float64: bindDropout[float64],
 		Gradient: func(g *Gradient) error {

@@ -11,7 +11,7 @@ func init() {
 		return CaseInput{Type: ir.Int64, Shape: []int{len(v)}, Int: v, Const: true, NoGrad: true}
 	}
 	Register(Def{
-		Name: "Expand", Since: 8, MinInputs: 2, MaxInputs: 2,
+		Name: "Expand", Since: 8, MinInputs: 2, MaxInputs: 2, Settings: []int{1},
 		Infer: func(n *ir.Node) error {
 			want, err := constantInts(n, 1)
 			if err != nil {

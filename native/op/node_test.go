@@ -26,13 +26,6 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/operators.txt and testdata/unsupported.txt")
 
-// constantInputs are the inputs that must be known when the graph is built. The node tests feed them at run time, so they are made
-// initializers first.
-var constantInputs = map[string][]int{
-	"CumSum": {1}, "Dropout": {1, 2}, "Expand": {1}, "Range": {0, 1, 2}, "ReduceMean": {1}, "ReduceSum": {1}, "Reshape": {1}, "Slice": {1, 2, 3, 4},
-	"Split": {1}, "Squeeze": {1}, "Trilu": {1}, "Unsqueeze": {1},
-}
-
 // excluded are node tests of supported operators that cannot agree, each with the reason.
 var excluded = map[string]string{
 	"test_training_dropout":              "the mask is drawn by NumPy's generator, tandem's by Philox",
@@ -190,9 +183,11 @@ func readNodeTest(archive *zip.ReadCloser, name string) (*nodeTest, error) {
 	constant := map[string]bool{}
 	for _, n := range p.Graph.Node {
 		c.operators = append(c.operators, n.GetOpType())
-		for _, i := range constantInputs[n.GetOpType()] {
-			if i < len(n.Input) {
-				constant[n.Input[i]] = true
+		if d := op.Lookup(n.GetOpType()); d != nil {
+			for _, i := range d.Settings { // the node tests feed them at run time
+				if i < len(n.Input) {
+					constant[n.Input[i]] = true
+				}
 			}
 		}
 	}

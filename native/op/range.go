@@ -12,7 +12,7 @@ import (
 // are folded at import.
 func init() {
 	Register(Def{
-		Name: "Range", Since: 11, MinInputs: 3, MaxInputs: 3,
+		Name: "Range", Since: 11, MinInputs: 3, MaxInputs: 3, Settings: []int{0, 1, 2},
 		Infer: func(n *ir.Node) error {
 			count, _, _, err := countSteps(n)
 			if err != nil {

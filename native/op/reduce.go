@@ -25,7 +25,7 @@ func init() {
 	}
 	reduce := func(name string, float32s Bind[float32], float64s Bind[float64], factor func(in, out int) float64) {
 		Register(Def{
-			Name: name, Since: 1, MinInputs: 1, MaxInputs: 2,
+			Name: name, Since: 1, MinInputs: 1, MaxInputs: 2, Settings: []int{1},
 			Infer: func(n *ir.Node) error {
 				if err := wantFloat(n, 0); err != nil {
 					return err

@@ -21,7 +21,7 @@ func init() {
 	}
 	view := func(name string, since int64, maxInputs int, infer func(n *ir.Node) ([]int, error), cases ...Case) {
 		Register(Def{
-			Name: name, Since: since, MinInputs: 1, MaxInputs: maxInputs, View: true,
+			Name: name, Since: since, MinInputs: 1, MaxInputs: maxInputs, Settings: []int{1}, View: true,
 			Infer: func(n *ir.Node) error {
 				shape, err := infer(n)
 				if err != nil {

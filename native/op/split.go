@@ -16,7 +16,7 @@ func init() {
 		return CaseInput{Type: ir.Int64, Shape: []int{len(v)}, Int: v, Const: true, NoGrad: true}
 	}
 	Register(Def{
-		Name: "Split", Since: 13, MinInputs: 1, MaxInputs: 2,
+		Name: "Split", Since: 13, MinInputs: 1, MaxInputs: 2, Settings: []int{1},
 		Infer: func(n *ir.Node) error {
 			at, parts, err := splitLengths(n)
 			if err != nil {

@@ -11,7 +11,7 @@ import (
 // constant, moves the diagonal, which is part of both, that many columns to the right.
 func init() {
 	Register(Def{
-		Name: "Trilu", Since: 14, MinInputs: 1, MaxInputs: 2,
+		Name: "Trilu", Since: 14, MinInputs: 1, MaxInputs: 2, Settings: []int{1},
 		Infer: func(n *ir.Node) error {
 			if rank := len(n.Inputs[0].Shape); rank < 2 {
 				return fmt.Errorf("shape %v has no last two dimensions", n.Inputs[0].Shape)

@@ -93,8 +93,8 @@ func (im *importer) initializers() error {
 	return nil
 }
 
-// guessParameters finds the trained initializers of a model that does not say: those of floating-point type, but for
-// the ratio of a Dropout and the running statistics of a BatchNormalization.
+// guessParameters finds the trained initializers of a model that does not say: those of floating-point type, but for what an
+// operator takes as a setting, and the running statistics of a BatchNormalization.
 func guessParameters(g *onnx.Graph) map[string]ir.Role {
 	roles := map[string]ir.Role{}
 	for _, init := range g.Initializers {
@@ -103,10 +103,12 @@ func guessParameters(g *onnx.Graph) map[string]ir.Role {
 		}
 	}
 	for _, n := range g.Nodes {
-		switch n.OpType {
-		case "Dropout":
-			delete(roles, n.Input(1))
-		case "BatchNormalization":
+		if d := op.Lookup(n.OpType); d != nil && n.Domain == "" {
+			for _, i := range d.Settings {
+				delete(roles, n.Input(i))
+			}
+		}
+		if n.OpType == "BatchNormalization" {
 			for _, i := range []int{3, 4} {
 				if _, ok := roles[n.Input(i)]; ok {
 					roles[n.Input(i)] = ir.Buffer
@@ -186,8 +188,13 @@ func (im *importer) node(n *onnx.Node) error {
 		im.output(node, out)
 	}
 	if d := op.Lookup(name); d != nil {
-		for len(node.Outputs) < d.Saves {
-			im.output(node, n.Name+".saved")
+		for i := range d.Saves {
+			if i == len(node.Outputs) {
+				node.Outputs = append(node.Outputs, nil)
+			}
+			if node.Outputs[i] == nil {
+				node.Outputs[i] = &ir.Value{Name: im.graph.UniqueName(n.Name + ".saved"), Role: ir.Intermediate, Producer: node}
+			}
 		}
 	}
 	if n.OpType == "Dropout" {
