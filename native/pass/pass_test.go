@@ -418,7 +418,8 @@ func TestDifferentiateRefusesWhatHasNoGradient(t *testing.T) {
 	m := build(t, onnx.NewBuilder("m", 20).Input("x", tensor.Float32, -1, 2).
 		Initializer("w", of(t, []float32{1, 2}, 2)).Initializer("low", of(t, []float32{0})).
 		Node("Mul", []string{"x", "w"}, []string{"h"}, nil).
-		Node("Clip", []string{"x", "low"}, []string{"c"}, nil).
+		Node("Neg", []string{"low"}, []string{"bound"}, nil).
+		Node("Clip", []string{"x", "bound"}, []string{"c"}, nil).
 		Node("Add", []string{"h", "c"}, []string{"y"}, nil).
 		Output("y", tensor.Float32, -1, 2))
 	g, err := pass.Import(m, map[string]int{"batch": 2})
@@ -429,7 +430,7 @@ func TestDifferentiateRefusesWhatHasNoGradient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Without a manifest the bound counts as a trained parameter, and Clip has no gradient for it.
+	// Without a manifest what the bound is computed from counts as a trained parameter, and Clip has no gradient for the bound.
 	_, err = pass.Differentiate(g, loss)
 	if !errors.Is(err, op.ErrUnsupported) || !strings.Contains(err.Error(), "operator Clip") || !strings.Contains(err.Error(), "input 1") {
 		t.Errorf("the error is %v", err)

@@ -15,24 +15,37 @@ import (
 	"tandem/onnx/tensor"
 )
 
-// likely are inputs and attributes that fit together, of operators that random ones seldom fit.
-var likely = map[string]struct {
-	inputs     []string
-	attributes map[string]any
-}{
-	"AveragePool":        {[]string{"image"}, map[string]any{"kernel_shape": []int64{2, 3}}},
-	"BatchNormalization": {[]string{"image", "channels", "channels", "channels", "channels"}, nil},
-	"Concat":             {[]string{"x", "w"}, map[string]any{"axis": int64(0)}},
-	"Conv":               {[]string{"image", "filter"}, nil},
-	"CumSum":             {[]string{"x", "ints0"}, nil},
-	"GlobalAveragePool":  {[]string{"image"}, nil},
-	"MaxPool":            {[]string{"image"}, map[string]any{"kernel_shape": []int64{2, 3}}},
-	"Where":              {[]string{"t", "x", "w"}, nil},
+// fitting returns inputs and attributes of an operator that fit together, one of its cases, with the inputs as initializers.
+func fitting(t *testing.T, rng *rand.Rand, b *onnx.Builder, prefix string, c op.Case) (inputs []string) {
+	for i, in := range c.Inputs {
+		if in.Omitted {
+			inputs = append(inputs, "")
+			continue
+		}
+		name := fmt.Sprintf("%s.%d", prefix, i)
+		switch in.Type {
+		case ir.Int64:
+			b.Initializer(name, of(t, in.Int, in.Shape...))
+		case ir.Bool:
+			b.Initializer(name, of(t, in.Bool, in.Shape...))
+		default:
+			data := make([]float32, tensor.New(tensor.Float32, in.Shape...).Len())
+			for k := range data {
+				data[k] = float32(rng.NormFloat64())
+				if k < len(in.Float) {
+					data[k] = float32(in.Float[k])
+				}
+			}
+			b.Initializer(name, of(t, data, in.Shape...))
+		}
+		inputs = append(inputs, name)
+	}
+	return inputs
 }
 
 // randomModel is a few nodes of any operators with any inputs and attributes: most are refused, some are sound.
 func randomModel(t *testing.T, rng *rand.Rand) *onnx.Model {
-	b := onnx.NewBuilder("random", 20).
+	b := onnx.NewBuilder("random", 24).
 		Input("image", tensor.Float32, -1, 2, 3, 4).Initializer("filter", of(t, []float32{1, 2, 3, 4, 5, 6, 7, 8}, 1, 2, 2, 2)).
 		Initializer("channels", of(t, []float32{1, 2}, 2)).
 		Input("x", tensor.Float32, -1, 3).Input("i", tensor.Int64, 2).Input("t", tensor.Bool, 2, 1).
@@ -54,9 +67,10 @@ func randomModel(t *testing.T, rng *rand.Rand) *onnx.Model {
 			count = d.MinInputs + rng.IntN(max(d.MaxInputs, d.MinInputs+1)-d.MinInputs+1)
 		}
 		attributes := map[string]any{}
-		if fit, ok := likely[operator]; ok && rng.IntN(3) > 0 {
-			inputs, count = slices.Clone(fit.inputs), 0
-			maps.Copy(attributes, fit.attributes)
+		if d := op.Lookup(operator); d != nil && len(d.Cases) > 0 && rng.IntN(2) > 0 {
+			c := d.Cases[rng.IntN(len(d.Cases))]
+			inputs, count = fitting(t, rng, b, fmt.Sprintf("case%d", n), c), 0
+			maps.Copy(attributes, c.Attributes)
 		}
 		for range count {
 			from := names
