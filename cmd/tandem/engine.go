@@ -2,12 +2,18 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
 	native "tandem/native/engine"
 	"tandem/results/engine"
 )
+
+// garbage is the share of the live memory, in percent, that may be garbage. A step makes none: what is there is of load and of the judge's
+// commands, and collecting it often costs less than the memory would.
+const garbage = 20
 
 func (a *app) engineCommand() *cobra.Command {
 	return &cobra.Command{
@@ -23,6 +29,9 @@ writes another engine can talk to it by hand. The protocol is documented in the 
 			return nil
 		},
 		RunE: func(c *cobra.Command, _ []string) error {
+			if os.Getenv("GOGC") == "" {
+				debug.SetGCPercent(garbage)
+			}
 			return engine.Serve(c.Context(), a.stdin, a.stdout, native.New(version()))
 		},
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -119,7 +120,9 @@ func (n *Native) load(p engine.LoadParams) (*engine.Loaded, error) {
 	if n.trainer, err = train.New[float32](n.model, n.options); err != nil {
 		return nil, err
 	}
-	for _, rows := range n.data.sizes {
+	n.model = n.trainer.Model()                          // with the trainer's own parameters: the initial ones need no memory any more
+	debug.FreeOSMemory()                                 // nor does what the file was read into, which may be as much as the whole state
+	for _, rows := range slices.Backward(n.data.sizes) { // the largest batch's memory serves the others
 		if _, err := n.trainer.TrainingBatch(rows); err != nil {
 			return nil, err
 		}
@@ -131,6 +134,7 @@ func (n *Native) load(p engine.LoadParams) (*engine.Loaded, error) {
 	for _, t := range n.trainer.Buffers() {
 		loaded.Buffers = append(loaded.Buffers, tensorInfo(t))
 	}
+	debug.FreeOSMemory()
 	return loaded, nil
 }
 

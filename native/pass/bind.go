@@ -24,15 +24,42 @@ type Program[T kernel.Float] struct {
 	bools     []bool
 }
 
+// Arena is the memory of the values of programs that run one after the other: each takes it from the start. What a program left there
+// is gone when another one, or whoever fills another one's inputs, has written to it.
+type Arena[T kernel.Float] struct {
+	floats []T
+	ints   []int64
+	bools  []bool
+}
+
+// hold makes the arena long enough for a plan. Programs that have the shorter one keep it: bind the largest first.
+func (a *Arena[T]) hold(plan *Plan) {
+	if n := plan.Length[ir.Float]; n > len(a.floats) {
+		a.floats = alignedSlice[T](n)
+	}
+	if n := plan.Length[ir.Int64]; n > len(a.ints) {
+		a.ints = make([]int64, n)
+	}
+	if n := plan.Length[ir.Bool]; n > len(a.bools) {
+		a.bools = make([]bool, n)
+	}
+}
+
 // Bind gives a planned graph its memory and turns its nodes into calls. state returns the elements of a persistent value; they
 // must stay where they are as long as the program is used.
 func Bind[T kernel.Float](g *ir.Graph, plan *Plan, run *op.Run, pool *kernel.Pool, state func(*ir.Value) []T) (*Program[T], error) {
+	return BindIn(new(Arena[T]), g, plan, run, pool, state)
+}
+
+// BindIn is Bind with the memory of an arena, which other programs may share.
+func BindIn[T kernel.Float](a *Arena[T], g *ir.Graph, plan *Plan, run *op.Run, pool *kernel.Pool, state func(*ir.Value) []T) (*Program[T], error) {
+	a.hold(plan)
 	p := &Program[T]{
 		Graph: g, Plan: plan, state: state,
 		constants: map[*ir.Value]op.Buffer[T]{},
-		floats:    alignedSlice[T](plan.Length[ir.Float]),
-		ints:      make([]int64, plan.Length[ir.Int64]),
-		bools:     make([]bool, plan.Length[ir.Bool]),
+		floats:    a.floats[:plan.Length[ir.Float]],
+		ints:      a.ints[:plan.Length[ir.Int64]],
+		bools:     a.bools[:plan.Length[ir.Bool]],
 	}
 	for _, n := range g.Nodes {
 		def := op.Lookup(n.Op)
@@ -133,7 +160,7 @@ func (p *Program[T]) Buffer(v *ir.Value) (op.Buffer[T], error) {
 	return b, nil
 }
 
-// Bytes returns the size of the program's arenas.
+// Bytes returns the size of the memory that the program's values take in its arena.
 func (p *Program[T]) Bytes() int {
 	var zero T
 	return len(p.floats)*int(unsafe.Sizeof(zero)) + len(p.ints)*8 + len(p.bools)

@@ -23,7 +23,9 @@ type programKey struct {
 	rows int
 }
 
-// Batch is a compiled program for one number of rows, with the memory that a batch is written into.
+// Batch is a compiled program for one number of rows, with the memory that a batch is written into. All batches of a trainer share
+// this memory: fill one, run it and read its results before the next one is filled. It is as large as the largest takes, if that was compiled
+// first.
 type Batch[T kernel.Float] struct {
 	// Rows is the number of samples.
 	Rows int
@@ -147,7 +149,7 @@ func (b *Batch[T]) compileForward() error {
 	if err := pass.Prune(g); err != nil {
 		return err
 	}
-	if b.forward, err = b.owner.compile(g); err != nil {
+	if b.forward, err = b.owner.compile(g, new(pass.Arena[T])); err != nil { // the batch's program runs before it, and is read after it
 		return err
 	}
 	for _, n := range g.Nodes {
@@ -205,7 +207,7 @@ func (b *Batch[T]) compileEvaluation() error {
 
 // bind gives the graph memory and finds the loss and the targets in it.
 func (b *Batch[T]) bind(g *ir.Graph, loss *ir.Value) (err error) {
-	if b.program, err = b.owner.compile(g); err != nil || loss == nil {
+	if b.program, err = b.owner.compile(g, &b.owner.arena); err != nil || loss == nil {
 		return err
 	}
 	buffer, err := b.program.Buffer(loss)

@@ -32,12 +32,42 @@ func stateName(v *ir.Value) string {
 func (t *Trainer[T]) addState(v *ir.Value) {
 	s := &stateTensor[T]{key: stateName(v), value: v, data: make([]T, v.Len())}
 	if v.Const != nil {
-		for i, x := range v.Const.Float64s() {
-			s.data[i] = T(x)
-		}
+		assign(s.data, v.Const)
 	}
 	t.state = append(t.state, s)
 	t.byValue[stateKey{v.Role, v.Name}] = s
+}
+
+// assign copies a tensor's elements, rounded where T is narrower.
+func assign[T kernel.Float](dst []T, t *tensor.Tensor) {
+	if t.DType() == tensor.TypeOf[T]() {
+		copy(dst, tensor.View[T](t))
+		return
+	}
+	for i, x := range t.Float64s() {
+		dst[i] = T(x)
+	}
+}
+
+// releaseInitial lets the trainer's model have the present state in the place of the initial one, where its element type allows it: they
+// share the memory, and the initial weights need none of their own.
+func (t *Trainer[T]) releaseInitial() error {
+	shared := map[string]*tensor.Tensor{}
+	for _, s := range t.state {
+		if init := t.model.Graph.Initializer(s.value.Name); init != nil && init.DType() == tensor.TypeOf[T]() {
+			own, err := tensor.Wrap(s.data, s.value.Shape...)
+			if err != nil {
+				return err
+			}
+			shared[s.value.Name] = own
+			s.value.Const = own
+		}
+	}
+	m, err := t.model.WithInitializers(shared)
+	if err == nil {
+		t.model = m
+	}
+	return err
 }
 
 // elements returns the memory of a persistent value of any of the trainer's graphs.
@@ -107,9 +137,7 @@ func (t *Trainer[T]) SetState(state map[string]*tensor.Tensor) error {
 		}
 	}
 	for _, s := range t.state {
-		for i, x := range state[s.key].Float64s() {
-			s.data[i] = T(x)
-		}
+		assign(s.data, state[s.key])
 	}
 	t.step = tensor.View[int64](counter)[0]
 	return nil
@@ -155,7 +183,7 @@ func (t *Trainer[T]) Updated(gradients map[string]*tensor.Tensor) (map[string]*t
 	if err := t.options.update(g, values); err != nil {
 		return nil, err
 	}
-	p, err := after.compile(g)
+	p, err := after.compile(g, &after.arena)
 	if err != nil {
 		return nil, err
 	}
@@ -164,9 +192,7 @@ func (t *Trainer[T]) Updated(gradients map[string]*tensor.Tensor) (map[string]*t
 		if err != nil {
 			return nil, err
 		}
-		for i, x := range gradients[parameter.Name].Float64s() {
-			b.Float[i] = T(x)
-		}
+		assign(b.Float, gradients[parameter.Name])
 	}
 	for _, call := range p.Calls {
 		call()

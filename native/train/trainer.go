@@ -42,6 +42,8 @@ type Trainer[T kernel.Float] struct {
 	state    []*stateTensor[T]
 	byValue  map[stateKey]*stateTensor[T]
 	programs map[programKey]*Batch[T]
+	// arena is the memory of all programs' values.
+	arena pass.Arena[T]
 	// unfused leaves each node to its own kernel, for tests to compare with.
 	unfused bool
 }
@@ -74,12 +76,20 @@ func New[T kernel.Float](m *onnx.Model, o Options) (*Trainer[T], error) {
 			names = append(names, v.Name)
 		}
 	}
-	if err := o.Optimizer.CheckNames(names); err != nil {
+	err = o.Optimizer.CheckNames(names)
+	if err == nil {
+		err = t.releaseInitial()
+	}
+	if err != nil {
 		t.pool.Close()
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	return t, nil
 }
+
+// Model returns the model that the trainer was made from. Its parameters and buffers may be the trainer's own memory and so change with
+// every step: another trainer that is made from it starts from the present ones. Use Trained for a copy.
+func (t *Trainer[T]) Model() *onnx.Model { return t.model }
 
 // Close ends the trainer's threads.
 func (t *Trainer[T]) Close() { t.pool.Close() }
@@ -163,8 +173,8 @@ func (t *Trainer[T]) forwardGraph(rows int) (g *ir.Graph, loss *ir.Value, err er
 	return g, loss, nil
 }
 
-// compile fuses, plans and binds a graph.
-func (t *Trainer[T]) compile(g *ir.Graph) (*pass.Program[T], error) {
+// compile fuses, plans and binds a graph. Its values get the memory of the arena.
+func (t *Trainer[T]) compile(g *ir.Graph, a *pass.Arena[T]) (*pass.Program[T], error) {
 	if !t.unfused {
 		if err := pass.Fuse(g); err != nil {
 			return nil, err
@@ -174,7 +184,7 @@ func (t *Trainer[T]) compile(g *ir.Graph) (*pass.Program[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	return pass.Bind(g, plan, &t.run, t.pool, t.elements)
+	return pass.BindIn(a, g, plan, &t.run, t.pool, t.elements)
 }
 
 // Step trains on one batch and returns the loss before the update. The batch must be filled and come from TrainingBatch.

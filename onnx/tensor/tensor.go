@@ -22,7 +22,7 @@ type Element interface {
 type Tensor struct {
 	dtype DType
 	shape []int
-	raw   []byte // little-endian, aligned to 8 bytes
+	raw   []byte // little-endian, aligned to 8 bytes or to an element's size
 }
 
 // New returns a tensor of zeros. It panics on an invalid type or a negative dimension: those are the caller's bugs;
@@ -46,6 +46,23 @@ func Of[T Element](data []T, shape ...int) (*Tensor, error) {
 	}
 	t := New(TypeOf[T](), shape...)
 	copy(View[T](t), data)
+	return t, nil
+}
+
+// Wrap makes a tensor of data that shares its memory: whatever changes the one changes the other. The number of elements must be that
+// of the shape.
+func Wrap[T Element](data []T, shape ...int) (*Tensor, error) {
+	n, err := Elements(shape)
+	if err != nil {
+		return nil, err
+	}
+	if n != len(data) {
+		return nil, fmt.Errorf("tensor: %d elements do not fill shape %v (%d elements)", len(data), shape, n)
+	}
+	t := &Tensor{dtype: TypeOf[T](), shape: slices.Clone(shape)}
+	if n > 0 {
+		t.raw = unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(data))), n*t.dtype.Size())
+	}
 	return t, nil
 }
 
