@@ -37,6 +37,8 @@ class Data:
         values = {name: file.read(name) for name in file.names}
         #: SHA-256 of each tensor's little-endian bytes.
         self.digests = {name: digest(value) for name, value in values.items()}
+        #: Bytes of all tensors.
+        self.size = sum(value.nbytes for value in values.values())
         wanted = [*input_names, "target"]
         for name in [f"{split}/{part}" for split in SPLITS for part in wanted] + ["order", "offsets"]:
             if name not in values:

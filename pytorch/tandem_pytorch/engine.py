@@ -268,7 +268,8 @@ class Engine:
     def memory(self, params: dict[str, Any]) -> dict[str, Any]:
         """Report resident memory."""
         current, peak = memory.resident()
-        return {"baseline_bytes": self._baseline, "current_bytes": current, "peak_bytes": peak}
+        held = self._loaded.data.size if self._loaded else 0
+        return {"baseline_bytes": self._baseline, "current_bytes": current, "peak_bytes": peak, "data_bytes": held}
 
 
 def _dtype(params: dict[str, Any]) -> torch.dtype:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -49,28 +52,48 @@ def write_tensors(path: str | os.PathLike[str], tensors: dict[str, np.ndarray]) 
     write_atomically(path, write)
 
 
+#: The element types of safetensors that tandem's files have.
+DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}
+
+
 class TensorFile:
-    """A safetensors file opened for reading, one tensor at a time."""
+    """A safetensors file, read one tensor at a time.
+
+    The library checks the file. The tensors are read with plain reads, not from the library's memory mapping, whose pages
+    would count as this process's memory a second time while a tensor is copied.
+    """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         try:
-            self._file = safetensors.safe_open(str(path), framework="numpy")
+            safetensors.safe_open(str(path), framework="numpy")
+            with open(path, "rb") as file:
+                size = int.from_bytes(file.read(8), "little")
+                header: dict[str, Any] = json.loads(file.read(size))
         except FileNotFoundError as error:
             raise InputError(f"no such file: {path}") from error
-        except (OSError, safetensors.SafetensorError) as error:
+        except (OSError, ValueError, safetensors.SafetensorError) as error:
             raise InputError(f"{path} is not a readable safetensors file: {error}") from error
-        self.names: list[str] = list(self._file.keys())  # type: ignore[no-untyped-call]
+        self._start = 8 + size
+        self._entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        self.names: list[str] = list(self._entries)
 
     def read(self, name: str) -> np.ndarray:
         """Return a tensor's values; an InputError names what is missing."""
-        if name not in self.names:
+        if name not in self._entries:
             raise InputError(f'{self.path}: no tensor "{name}"; it has {listing(self.names)}')
+        entry = self._entries[name]
+        if entry["dtype"] not in DTYPES:
+            raise InputError(f'{self.path}: tensor "{name}" is {entry["dtype"]}, none of {", ".join(DTYPES)}')
+        shape, (begin, end) = entry["shape"], entry["data_offsets"]
+        dtype = np.dtype(DTYPES[entry["dtype"]])
         try:
-            value: np.ndarray = self._file.get_tensor(name)  # type: ignore[no-untyped-call]
-        except (safetensors.SafetensorError, TypeError, ValueError) as error:
+            value = np.fromfile(self.path, dtype, math.prod(shape), offset=self._start + begin)
+        except OSError as error:
             raise InputError(f'{self.path}: tensor "{name}" cannot be read: {error}') from error
-        return value
+        if value.nbytes != end - begin:
+            raise InputError(f'{self.path}: tensor "{name}" ends early: the file was cut off')
+        return value.reshape(shape)
 
     def read_all(self, prefix: str = "") -> dict[str, np.ndarray]:
         """Return the tensors whose names begin with ``prefix``, without it."""

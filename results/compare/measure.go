@@ -227,7 +227,7 @@ func (o *Options) memory(ctx context.Context, r *record.Run, contenders []timing
 		if err != nil {
 			return err
 		}
-		r.Memory[role] = record.MemoryUse{BaselineBytes: m.BaselineBytes, PeakBytes: m.PeakBytes}
+		r.Memory[role] = record.MemoryUse{BaselineBytes: m.BaselineBytes, PeakBytes: m.PeakBytes, DataBytes: m.DataBytes}
 	}
 	return nil
 }

@@ -141,4 +141,7 @@ type Memory struct {
 	BaselineBytes int64 `json:"baseline_bytes"`
 	CurrentBytes  int64 `json:"current_bytes"`
 	PeakBytes     int64 `json:"peak_bytes"`
+	// DataBytes is how much of it are samples of the data set: all of them, where the engine keeps the data set in memory as its users
+	// would, and about nothing where it reads them batch by batch.
+	DataBytes int64 `json:"data_bytes,omitempty"`
 }

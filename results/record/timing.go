@@ -95,4 +95,6 @@ type Speedup struct {
 type MemoryUse struct {
 	BaselineBytes int64 `json:"baseline_bytes"` // after start-up and imports
 	PeakBytes     int64 `json:"peak_bytes"`
+	// DataBytes is how much of the peak is the data set, where the engine keeps it in memory.
+	DataBytes int64 `json:"data_bytes,omitempty"`
 }

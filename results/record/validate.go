@@ -319,6 +319,7 @@ func (v *validator) memory(r *Run) {
 	for _, role := range slices.Sorted(maps.Keys(r.Memory)) {
 		m := r.Memory[role]
 		v.require(role == Reference || role == Candidate, "memory has the role %q", role)
+		v.require(m.DataBytes >= 0 && m.DataBytes <= m.PeakBytes, "memory.%s: %d bytes of data in a peak of %d", role, m.DataBytes, m.PeakBytes)
 		v.require(m.BaselineBytes >= 0 && m.PeakBytes >= m.BaselineBytes, "memory.%s: the peak %d is below the baseline %d",
 			role, m.PeakBytes, m.BaselineBytes)
 	}

@@ -533,7 +533,11 @@ func (s *summary) memory() {
 	var parts []string
 	for _, role := range []record.Role{record.Reference, record.Candidate} {
 		if m, ok := s.r.Memory[role]; ok {
-			parts = append(parts, fmt.Sprintf("%s %s (%s)", side(s.r, role), mebibytes(m.PeakBytes), mebibytes(m.PeakBytes-m.BaselineBytes)))
+			data := ""
+			if m.DataBytes > 0 {
+				data = ", " + mebibytes(m.DataBytes) + " of it data"
+			}
+			parts = append(parts, fmt.Sprintf("%s %s (%s%s)", side(s.r, role), mebibytes(m.PeakBytes), mebibytes(m.PeakBytes-m.BaselineBytes), data))
 		}
 	}
 	s.wrap(plain, "  peak memory (by training): ", strings.Join(parts, ", "))
