@@ -75,6 +75,9 @@ func (n *Native) load(p engine.LoadParams) (*engine.Loaded, error) {
 	if err := kernel.UseVariable(); err != nil {
 		return nil, engine.Errorf(engine.KindInput, "%v", err)
 	}
+	if err := op.CheckConvVariable(); err != nil {
+		return nil, engine.Errorf(engine.KindInput, "%v", err)
+	}
 	text, err := os.ReadFile(p.Experiment)
 	if err != nil {
 		return nil, engine.Errorf(engine.KindInput, "%v", err)

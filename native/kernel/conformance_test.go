@@ -338,6 +338,10 @@ var elsewhere = map[string]string{
 	"Path, Paths, Use, UseVariable": "path_test.go",
 
 	"Unfold, Fold": "the operator Conv's cases: copies, and Accumulate of rows",
+	"UnfoldRows, FoldRows, WeightsToRows, RowsToWeights": "TestConvNHWC in package op: copies, transposes, and Accumulate of rows",
+	"PrepareWinograd, PrepareWinogradWeights":            "TestWinograd: against the direct sums in float64",
+	"MaxPoolRows":      "TestChannelsLast in package pass: generic alone",
+	"NewBatchNormRows": "TestBatchNormRows: against BatchNorm in float64",
 	"Depthwise, DepthwiseData, DepthwiseWeights": "the operator Conv's cases: generic alone",
 	"MaxPool, MaxPoolGradient":                   "the operator's cases: generic alone",
 	"AveragePool, AveragePoolGradient":           "the operator's cases: generic alone",

@@ -28,6 +28,12 @@
 // The assembly is generated: after a change in _gen, which is a module of its own, run "go generate ./native/kernel". The
 // tests run every path that the processor has; TANDEM_REQUIRE=avx512 makes its absence a failure.
 //
+// # Convolutions
+//
+// Images of convolutions lie with their channels last: a vector's lanes are channels, whatever the image's size, a tile's pixels are rows of the products and the
+// channels' sums of batch normalization need no shuffles. With 3 x 3 windows one pixel apart and channels in sixteens, Winograd's algorithm computes
+// them (type Winograd), in the output, the gradient of the input and that of the weights; others are products of unfolded rows, some images at a time.
+//
 // # What was tried
 //
 // Measured with "go test -run '^$' -bench . ./native/kernel" on a shared Zen 4, one thread, fastest call, beside the peak measured in the

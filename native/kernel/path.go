@@ -33,6 +33,7 @@ type path struct {
 	approximations
 	arithmetic
 	rowPasses
+	channelPasses
 	// peak does 12 vectors of multiply-adds in each of the loops, for the benchmarks to compare with.
 	peak func(loops int)
 }

@@ -11,6 +11,8 @@ import (
 //go:generate go -C _gen run . -part kernel -out ../kernel_amd64.s -stubs ../kernel_amd64.go -pkg kernel
 //go:generate go -C _gen run . -part philox -out ../philox_amd64.s -stubs ../philox_amd64.go -pkg kernel
 //go:generate go -C _gen run . -part math -out ../math_amd64.s -stubs ../math_amd64.go -pkg kernel
+//go:generate go -C _gen run . -part channels -out ../channels_amd64.s -stubs ../channels_amd64.go -pkg kernel
+//go:generate go -C _gen run . -part winograd -out ../winograd_amd64.s -stubs ../winograd_amd64.go -pkg kernel
 
 // vectorPaths returns the paths for which the processor has the instructions and the operating system saves the registers.
 func vectorPaths() (ps []*path) {
@@ -33,7 +35,7 @@ func vectorPaths() (ps []*path) {
 		sgdMomentum:    sgdMomentumAVX2,
 		sgdNesterov:    sgdNesterovAVX2,
 		peak:           peakAVX2,
-		approximations: approximationsAVX2, arithmetic: arithmeticAVX2, rowPasses: rowPassesAVX2,
+		approximations: approximationsAVX2, arithmetic: arithmeticAVX2, rowPasses: rowPassesAVX2, channelPasses: channelPassesAVX2,
 	})
 	if cpu.X86.HasAVX512F {
 		ps = append(ps, &path{
@@ -68,7 +70,7 @@ func vectorPaths() (ps []*path) {
 			sgdMomentum:    sgdMomentumAVX512,
 			sgdNesterov:    sgdNesterovAVX512,
 			peak:           peakAVX512,
-			approximations: approximationsAVX512, arithmetic: arithmeticAVX512, rowPasses: rowPassesAVX512,
+			approximations: approximationsAVX512, arithmetic: arithmeticAVX512, rowPasses: rowPassesAVX512, channelPasses: channelPassesAVX512,
 		})
 	}
 	return ps

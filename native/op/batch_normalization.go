@@ -127,52 +127,78 @@ func bindBatchNormalization[T kernel.Float](c *Context[T]) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	momentum, err := c.Node.Attributes.Float("momentum", 0.9)
+	statistics, err := newRunningStatistics(c, float64(b.Images*b.Size))
 	if err != nil {
 		return nil, err
+	}
+	x, scale, shift, y := c.In[0].Float, c.In[1].Float, c.In[2].Float, c.Out[0].Float
+	return batchNormLoop(c.Pool, &b, func(ch int) {
+		var mean, variance float64
+		if training {
+			mean, variance = b.Statistics(x, ch)
+		}
+		mean, variance = statistics.next(ch, training, mean, variance)
+		inverse := b.InverseDeviation(variance)
+		statistics.save(ch, mean, inverse)
+		b.Apply(y, x, ch, T(mean), T(inverse), scale[ch], shift[ch])
+	}), nil
+}
+
+// runningStatistics are the inputs and outputs of a BatchNormalization that have one number for each channel, scale and shift aside.
+type runningStatistics[T kernel.Float] struct {
+	mean, variance       []T
+	newMean, newVariance []T // nil where they are not wanted, as what follows
+	savedMean, inverse   []T
+	fresh                float64 // the share of the batch in the new statistics
+	correction           float64 // of the batch's variance in them
+}
+
+// newRunningStatistics reads the attributes; count is the number of elements of a channel.
+func newRunningStatistics[T kernel.Float](c *Context[T], count float64) (s runningStatistics[T], err error) {
+	momentum, err := c.Node.Attributes.Float("momentum", 0.9)
+	if err != nil {
+		return s, err
 	}
 	fresh, err := c.Node.Attributes.Float("tandem_momentum", 1-momentum)
 	if err != nil {
-		return nil, err
+		return s, err
 	}
 	unbiased, err := c.Node.Attributes.Int("tandem_unbiased", 0)
 	if err != nil {
-		return nil, err
+		return s, err
 	}
-	x, scale, shift, runningMean, runningVariance := c.In[0].Float, c.In[1].Float, c.In[2].Float, c.In[3].Float, c.In[4].Float
-	out := func(i int) []T {
-		if i < len(c.Out) {
-			return c.Out[i].Float
-		}
-		return nil
+	s = runningStatistics[T]{
+		c.In[3].Float, c.In[4].Float, optionalOutput(c, 1), optionalOutput(c, 2), optionalOutput(c, 3), optionalOutput(c, 4), fresh, 1,
 	}
-	y, newMean, newVariance, savedMean, savedInverse := c.Out[0].Float, out(1), out(2), out(3), out(4)
-	set := func(s []T, i int, v float64) {
-		if s != nil {
-			s[i] = T(v)
-		}
-	}
-	count := float64(b.Images * b.Size)
-	correction := 1.0
 	if unbiased != 0 && count > 1 {
-		correction = count / (count - 1)
+		s.correction = count / (count - 1)
 	}
-	return batchNormLoop(c.Pool, &b, func(ch int) {
-		mean, variance := float64(runningMean[ch]), float64(runningVariance[ch])
-		if training {
-			oldMean, oldVariance := mean, variance
-			mean, variance = b.Statistics(x, ch)
-			set(newMean, ch, (1-fresh)*oldMean+fresh*mean)
-			set(newVariance, ch, (1-fresh)*oldVariance+fresh*variance*correction)
-		} else {
-			set(newMean, ch, mean)
-			set(newVariance, ch, variance)
-		}
-		inverse := b.InverseDeviation(variance)
-		set(savedMean, ch, mean)
-		set(savedInverse, ch, inverse)
-		b.Apply(y, x, ch, T(mean), T(inverse), scale[ch], shift[ch])
-	}), nil
+	return s, nil
+}
+
+// next sets the new running statistics of a channel and returns what it is normalized by: in training its own mean and variance, else the running ones.
+func (s *runningStatistics[T]) next(ch int, training bool, mean, variance float64) (usedMean, usedVariance float64) {
+	oldMean, oldVariance := float64(s.mean[ch]), float64(s.variance[ch])
+	if !training {
+		set(s.newMean, ch, oldMean)
+		set(s.newVariance, ch, oldVariance)
+		return oldMean, oldVariance
+	}
+	set(s.newMean, ch, (1-s.fresh)*oldMean+s.fresh*mean)
+	set(s.newVariance, ch, (1-s.fresh)*oldVariance+s.fresh*variance*s.correction)
+	return mean, variance
+}
+
+// save keeps what the gradient needs.
+func (s *runningStatistics[T]) save(ch int, mean, inverse float64) {
+	set(s.savedMean, ch, mean)
+	set(s.inverse, ch, inverse)
+}
+
+func set[T kernel.Float](s []T, i int, v float64) {
+	if s != nil {
+		s[i] = T(v)
+	}
 }
 
 func bindBatchNormalizationGradient[T kernel.Float](c *Context[T]) (func(), error) {

@@ -67,6 +67,8 @@ type example struct {
 	def      *op.Def
 	elements [][]float64 // by input
 	upstream []float64
+	// after, if not nil, is a pass over the graph before it runs.
+	after func(*ir.Graph) error
 }
 
 func (c *example) draw() {
@@ -167,6 +169,11 @@ func run[T kernel.Float](c *example, threads int) [][]float64 {
 	g, _ := c.graph()
 	if err := pass.Prune(g); err != nil {
 		c.t.Fatal(err)
+	}
+	if c.after != nil {
+		if err := c.after(g); err != nil {
+			c.t.Fatal(err)
+		}
 	}
 	plan, err := pass.NewPlan(g)
 	if err != nil {

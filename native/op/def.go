@@ -33,6 +33,8 @@ type Def struct {
 	// Float32 and Float64 make the call that computes the node; nil when View is true.
 	Float32 Bind[float32]
 	Float64 Bind[float64]
+	// Algorithm names how a node is computed, for elements of float64 or of float32, where there is a choice; it may be nil.
+	Algorithm func(n *ir.Node, double bool) string
 	// Gradient adds the nodes that compute the gradients of the inputs. Nil needs a reason in NoGradient.
 	Gradient   func(g *Gradient) error
 	NoGradient string
@@ -131,6 +133,14 @@ func All() []*Def {
 		all = append(all, registry[n])
 	}
 	return all
+}
+
+// Algorithm names how a node is computed, in float64 if double is set; it is empty where there is no choice.
+func Algorithm(n *ir.Node, double bool) string {
+	if d := registry[n.Op]; d != nil && d.Algorithm != nil {
+		return d.Algorithm(n, double)
+	}
+	return ""
 }
 
 // NodeError says which node an error is about.

@@ -101,6 +101,21 @@ func reduction(n *ir.Node) (kept, shape []int, err error) {
 	return kept, shape, nil
 }
 
+// ReducedAxes returns the dimensions that a ReduceSum or ReduceMean sums over, in their order.
+func ReducedAxes(n *ir.Node) ([]int, error) {
+	kept, _, err := reduction(n)
+	if err != nil {
+		return nil, err
+	}
+	var axes []int
+	for d, size := range n.Inputs[0].Shape {
+		if kept[d] != size {
+			axes = append(axes, d)
+		}
+	}
+	return axes, nil
+}
+
 func bindReduce[T kernel.Float](factor func(in, out int) float64) Bind[T] {
 	return func(c *Context[T]) (func(), error) {
 		kept, _, err := reduction(c.Node)

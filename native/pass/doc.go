@@ -8,8 +8,9 @@
 //	Update         (training only) the optimizer's nodes are added
 //	Prune          what nothing needs is taken away
 //	Fuse           nodes that one kernel can compute are put together: a list of rules
+//	ChannelsLast   images near convolutions get their channels last
 //	Plan           each value gets its place in memory
 //	Bind           each node becomes a call
 //
-// Each takes a graph that ir.Graph.Verify accepts and leaves one. Layout passes belong between Fuse and Plan.
+// Each takes a graph that ir.Graph.Verify accepts and leaves one.
 package pass

@@ -45,6 +45,18 @@ var parts = map[string]func(){
 		}
 		writeNumbers()
 	},
+	"channels": func() {
+		for _, v := range []vector{ymm, zmm} {
+			channels(v)
+		}
+	},
+	"winograd": func() {
+		for _, v := range []vector{ymm, zmm} {
+			winograd(v)
+		}
+		writeNumbers()
+		writeDoubles()
+	},
 }
 
 func main() {

@@ -1,0 +1,74 @@
+package op
+
+import (
+	"fmt"
+	"os"
+	"unsafe"
+
+	"tandem/native/kernel"
+)
+
+// ConvVariable is the environment variable that forces the algorithm of convolutions: direct, or winograd wherever it is possible (in float64 as well). Unset or empty, Winograd's
+// is chosen in float32 where it is possible.
+const ConvVariable = "TANDEM_CONV"
+
+// CheckConvVariable reports a value of TANDEM_CONV that is none.
+func CheckConvVariable() error {
+	switch v := os.Getenv(ConvVariable); v {
+	case "", "direct", "winograd":
+		return nil
+	default:
+		return fmt.Errorf(`environment variable %s: %q is none of "direct" and "winograd"`, ConvVariable, v)
+	}
+}
+
+// fitsWinograd reports whether Winograd's algorithm can compute the convolution.
+func (c *convolution) fitsWinograd() bool {
+	w := &c.window
+	return c.rank == 2 && c.groups == 1 && w.Kernel == [3]int{1, 3, 3} && w.Stride == [3]int{1, 1, 1} && w.Dilation == [3]int{1, 1, 1} &&
+		w.Pad[1] <= 2 && w.Pad[2] <= 2 && c.inputs > 0 && c.inputs%kernel.WinogradChannels == 0 && c.outputs > 0 && c.outputs%kernel.WinogradChannels == 0 &&
+		c.images > 0
+}
+
+// usesWinograd reports whether it does for elements of so many bytes.
+func (c *convolution) usesWinograd(elementBytes uintptr) bool {
+	if !c.fitsWinograd() {
+		return false
+	}
+	switch os.Getenv(ConvVariable) {
+	case "direct":
+		return false
+	case "winograd":
+		return true
+	}
+	return elementBytes == unsafe.Sizeof(float32(0))
+}
+
+// winograd is the convolution as Winograd's algorithm takes it.
+func (c *convolution) winograd() kernel.Winograd {
+	w := &c.window
+	return kernel.Winograd{
+		Images: c.images, InHeight: w.In[1], InWidth: w.In[2], OutHeight: w.Out[1], OutWidth: w.Out[2], PadTop: w.Pad[1], PadLeft: w.Pad[2], In: c.inputs, Out: c.outputs,
+	}
+}
+
+// winogradBack is the convolution of the output's gradient that gives the input's.
+func (c *convolution) winogradBack() kernel.Winograd {
+	w := c.winograd()
+	w.InHeight, w.InWidth, w.OutHeight, w.OutWidth = w.OutHeight, w.OutWidth, w.InHeight, w.InWidth
+	w.In, w.Out, w.PadTop, w.PadLeft = w.Out, w.In, 2-w.PadTop, 2-w.PadLeft
+	return w
+}
+
+// algorithm names what computes the convolution.
+func (c *convolution) algorithm(elementBytes uintptr) string {
+	switch {
+	case c.usesWinograd(elementBytes):
+		return "winograd F(4x4)"
+	case c.depthwise():
+		return "depthwise"
+	case c.window.KernelLen() == 1:
+		return "product of a 1x1 window"
+	}
+	return "product of unfolded images"
+}

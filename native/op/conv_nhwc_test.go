@@ -1,0 +1,94 @@
+package op_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"tandem/native/ir"
+	"tandem/native/kernel"
+	"tandem/native/op"
+	"tandem/native/pass"
+)
+
+// winogradCases are convolutions that Winograd's algorithm computes.
+var winogradCases = []op.Case{
+	{Name: "3x3 of 16 channels", Inputs: []op.CaseInput{{Shape: []int{2, 16, 6, 5}}, {Shape: []int{32, 16, 3, 3}}, {Shape: []int{32}}}, Attributes: map[string]any{"pads": []int64{1, 1, 1, 1}}},
+	{Name: "3x3 of 32 channels, pads that differ", Inputs: []op.CaseInput{{Shape: []int{1, 32, 4, 7}}, {Shape: []int{16, 32, 3, 3}}}, Attributes: map[string]any{"pads": []int64{0, 1, 2, 1}}},
+}
+
+// TestConvNHWC compares the convolutions with channels last, by each algorithm and with each number of threads, with those of the model's layout in float64; gradients as well.
+func TestConvNHWC(t *testing.T) {
+	def := op.Lookup("Conv")
+	before := kernel.Path()
+	t.Cleanup(func() {
+		if err := kernel.Use(before); err != nil {
+			t.Error(err)
+		}
+	})
+	tested := map[string]int{}
+	for i, one := range slices.Concat(def.Cases, winogradCases) {
+		c := &example{t: t, def: def, Case: &one}
+		c.draw()
+		want := run[float64](c, 1)
+		c.after = pass.ChannelsLast
+		t.Run(fmt.Sprintf("%d %s", i, one.Name), func(t *testing.T) {
+			c.t = t
+			g, _ := c.graph()
+			if err := pass.ChannelsLast(g); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(g.Nodes, func(n *ir.Node) bool { return n.Op == "tandem.ConvNHWC" }) {
+				if len(one.Inputs[0].Shape) == 4 && one.Attributes["group"] == nil {
+					t.Error("the convolution keeps the model's layout")
+				}
+				return
+			}
+			for _, algorithm := range []string{"direct", "winograd"} {
+				t.Setenv(op.ConvVariable, algorithm)
+				for _, n := range g.Nodes {
+					if n.Op == "tandem.ConvNHWC" {
+						tested[op.Algorithm(n, false)]++
+					}
+				}
+				for k, x := range run[float64](c, 2) {
+					close(t, fmt.Sprintf("%s, float64 result %d", algorithm, k), x, want[k], 1e-14)
+				}
+				for _, path := range kernel.Paths() {
+					if err := kernel.Use(path); err != nil {
+						t.Fatal(err)
+					}
+					got := run[float32](c, 1)
+					for k, x := range got {
+						close(t, fmt.Sprintf("%s on %s, result %d", algorithm, path, k), x, want[k], 2e-6)
+					}
+					for threads := 2; threads <= 3; threads++ {
+						for k, x := range run[float32](c, threads) {
+							if !slices.Equal(x, got[k]) {
+								t.Errorf("%s on %s, %d threads: result %d has other bits than with one", algorithm, path, threads, k)
+							}
+						}
+					}
+				}
+			}
+		})
+	}
+	for _, algorithm := range []string{"winograd F(4x4)", "product of unfolded images", "product of a 1x1 window"} {
+		if tested[algorithm] == 0 {
+			t.Errorf("no case is computed by %q: %v", algorithm, tested)
+		}
+	}
+}
+
+func TestConvVariable(t *testing.T) {
+	t.Setenv(op.ConvVariable, "fft")
+	if err := op.CheckConvVariable(); err == nil {
+		t.Error("TANDEM_CONV=fft is accepted")
+	}
+	for _, v := range []string{"", "direct", "winograd"} {
+		t.Setenv(op.ConvVariable, v)
+		if err := op.CheckConvVariable(); err != nil {
+			t.Error(err)
+		}
+	}
+}
