@@ -84,8 +84,9 @@ func describe(e *experiment.Experiment) listed {
 func trainRows(d experiment.Data) int {
 	all := map[string]int{
 		"fashion-mnist-slice": fashionmnist.Train, "fashion-mnist": 60_000, "mnist": 60_000, "synthetic": experiment.DefaultSyntheticTrain,
+		"cifar10": 50_000, "fashion-mnist-rgb": fashionmnist.Train, "synthetic-rgb": experiment.DefaultSyntheticTrain,
 	}[d.Source]
-	if d.Train > 0 && (all == 0 || d.Train < all || d.Source == "synthetic") {
+	if d.Train > 0 && (all == 0 || d.Train < all || strings.HasPrefix(d.Source, "synthetic")) {
 		return d.Train
 	}
 	return all

@@ -25,7 +25,11 @@ func prepareData(ctx context.Context, o *compare.Options, p *progress) error {
 	if err != nil {
 		return inputError{err}
 	}
-	order, offsets, err := dataset.Order(o.Experiment, d.TrainRows())
+	if d.Instead != "" {
+		p.line(d.Instead + ". In its place: " + d.Description)
+		o.Experiment.Data.Source, o.Experiment.Data.Substitute, o.Experiment.Data.Dir = d.Source, "", ""
+	}
+	batches, err := d.Draw(o.Experiment)
 	if err != nil {
 		return inputError{err}
 	}
@@ -35,16 +39,16 @@ func prepareData(ctx context.Context, o *compare.Options, p *progress) error {
 	reordered := func(seed uint64) (string, error) {
 		e := *o.Experiment
 		e.Seed = seed
-		order, offsets, err := dataset.Order(&e, d.TrainRows())
+		batches, err := d.Draw(&e)
 		if err != nil {
 			return "", err
 		}
 		file := o.Folder.WorkFile("reordered.safetensors")
-		_, err = dataset.WriteFile(file, d, order, offsets)
+		_, err = dataset.WriteFile(file, d, batches)
 		return file, err
 	}
 	file := o.Folder.WorkFile("data.safetensors")
-	digests, err := dataset.WriteFile(file, d, order, offsets)
+	digests, err := dataset.WriteFile(file, d, batches)
 	if err != nil {
 		return err
 	}
@@ -52,7 +56,7 @@ func prepareData(ctx context.Context, o *compare.Options, p *progress) error {
 		File: file,
 		Record: record.Data{
 			Source: d.Source, Description: d.Description, License: d.License,
-			TrainRows: d.TrainRows(), TestRows: d.TestRows(), Steps: len(offsets) - 1, SHA256: digests,
+			TrainRows: d.TrainRows(), TestRows: d.TestRows(), Steps: len(batches.Offsets) - 1, SHA256: digests,
 		},
 		Test:        map[string]*tensor.Tensor{d.InputName: d.TestInput},
 		TestTargets: tensor.View[int64](d.TestTarget),

@@ -26,8 +26,20 @@ type data struct {
 	sizes   []int // the numbers of rows that batches have, each once
 	// kept, where a mutant leaves batches out, are those that it keeps.
 	kept []int64
-	// rows are those of the present batch.
-	rows []int64
+	// augment has three numbers for each position of the order, fill one for each channel; nil where images stay as they are.
+	augment *safetensors.Stored
+	fill    []float32
+	// distort, where a mutant is planted, changes what was drawn.
+	distort func(engine.Change) engine.Change
+	// rows and changes are those of the present batch.
+	rows    []int64
+	changes []int8
+}
+
+// samples are rows of a split, and how their images are changed: three numbers each, or none.
+type samples struct {
+	rows    []int64
+	changes []int8
 }
 
 // split is the training or the test rows.
@@ -49,7 +61,9 @@ type input struct {
 	name   string
 	width  int // elements a row
 	stored *safetensors.Stored
-	row    []float32 // where a row waits for being converted to float64
+	row    []float32 // where a row waits for being augmented or converted to float64
+	// augmented says that it is images, (rows, channels, height, width), that the data file says how to change.
+	augmented bool
 }
 
 // openData opens a data file, reads it once to compute its digests, and checks it against the model's inputs; nothing in it is trusted to fit.
@@ -89,6 +103,9 @@ func (d *data) check(m *onnx.Model, inputName string) (err error) {
 	if len(m.Graph.Inputs) == 1 && m.Graph.Inputs[0].Name != inputName {
 		return engine.Errorf(engine.KindInput, "the model's input is %q, the experiment's data.input_name %q", m.Graph.Inputs[0].Name, inputName)
 	}
+	if err := d.findAugmentation(); err != nil {
+		return err
+	}
 	d.steps = d.offsets.Len() - 1
 	for _, name := range slices.Sorted(maps.Keys(d.file.Tensors)) {
 		t := d.file.Tensors[name]
@@ -98,6 +115,8 @@ func (d *data) check(m *onnx.Model, inputName string) (err error) {
 			each = d.checkOrder()
 		case d.offsets:
 			each = d.checkOffsets()
+		case d.augment:
+			each = d.checkAugmentation()
 		case d.train.target:
 			each = d.train.countClasses
 		case d.test.target:
@@ -145,6 +164,45 @@ func (d *data) checkOffsets() func(part []byte) error {
 				d.sizes = append(d.sizes, int(rows))
 			}
 			last = offset
+			at++
+		}
+		return nil
+	}
+}
+
+// findAugmentation finds out whether and which training images are changed.
+func (d *data) findAugmentation() error {
+	t, fill := d.file.Tensors["augment"], d.file.Tensors["fill"]
+	if t == nil && fill == nil {
+		return nil
+	}
+	if t == nil || t.DType != tensor.Int8 || !slices.Equal(t.Shape, []int{d.order.Len(), 3}) || fill == nil || fill.DType != tensor.Float32 || len(fill.Shape) != 1 {
+		return engine.Errorf(engine.KindInput, "%s: \"augment\" must be int8 of shape [%d 3], three numbers for each position of the order, and \"fill\" a vector of float32", d.file.Path, d.order.Len())
+	}
+	d.augment, d.fill = t, make([]float32, fill.Len())
+	if err := safetensors.ReadElements(fill, d.fill, 0); err != nil {
+		return err
+	}
+	found := false
+	for i := range d.train.inputs {
+		in := &d.train.inputs[i]
+		in.augmented = in.stored.DType == tensor.Float32 && len(in.stored.Shape) == 4 && in.stored.Shape[1] == len(d.fill)
+		found = found || in.augmented
+	}
+	if !found {
+		return engine.Errorf(engine.KindInput, "%s: \"augment\" is for images of shape (rows, %d, height, width), and no input of the model is that", d.file.Path, len(d.fill))
+	}
+	return nil
+}
+
+// checkAugmentation returns a check of the parts of "augment": an image is mirrored or not.
+func (d *data) checkAugmentation() func(part []byte) error {
+	at := 0
+	return func(part []byte) error {
+		for _, b := range part {
+			if at%3 == 2 && b > 1 {
+				return engine.Errorf(engine.KindInput, "%s: augment[%d] says %d of mirroring, which is neither 0 nor 1", d.file.Path, at/3, int8(b))
+			}
 			at++
 		}
 		return nil
@@ -214,30 +272,38 @@ func (d *data) batches() int {
 	return d.steps
 }
 
-// batch returns the rows of a step's batch, until it is called again; after the last step the first one's comes again.
-func (d *data) batch(step int64) ([]int64, error) {
+// batch returns the samples of a step's batch, until it is called again; after the last step the first one's comes again.
+func (d *data) batch(step int64) (samples, error) {
 	k := step % int64(d.batches())
 	if d.kept != nil {
 		k = d.kept[k]
 	}
-	return d.rowsOf(k)
+	return d.samplesOf(k)
 }
 
-// rowsOf returns the rows of a batch of the file.
-func (d *data) rowsOf(batch int64) ([]int64, error) {
+// samplesOf returns the samples of a batch of the file.
+func (d *data) samplesOf(batch int64) (samples, error) {
 	d.rows = slices.Grow(d.rows[:0], 2)[:2]
 	if err := safetensors.ReadElements(d.offsets, d.rows, int(batch)); err != nil {
-		return nil, err
+		return samples{}, err
 	}
 	from, n := int(d.rows[0]), int(d.rows[1]-d.rows[0])
 	d.rows = slices.Grow(d.rows[:0], n)[:n]
-	return d.rows, safetensors.ReadElements(d.order, d.rows, from)
+	if err := safetensors.ReadElements(d.order, d.rows, from); err != nil {
+		return samples{}, err
+	}
+	if d.augment == nil {
+		return samples{rows: d.rows}, nil
+	}
+	d.changes = slices.Grow(d.changes[:0], 3*n)[:3*n]
+	return samples{d.rows, d.changes}, safetensors.ReadElements(d.augment, d.changes, 3*from)
 }
 
-// fill reads rows of a split into a batch's memory.
-func fill[T float32 | float64](d *data, s *split, b *train.Batch[T], rows []int64) error {
+// fill reads samples of a split into a batch's memory.
+func fill[T float32 | float64](d *data, s *split, b *train.Batch[T], of samples) error {
+	rows := of.rows
 	for i := range s.inputs {
-		if err := fillInput(d, s, &s.inputs[i], b, rows); err != nil {
+		if err := fillInput(d, s, &s.inputs[i], b, of); err != nil {
 			return err
 		}
 	}
@@ -258,7 +324,8 @@ func fill[T float32 | float64](d *data, s *split, b *train.Batch[T], rows []int6
 }
 
 // fillInput reads the rows of one input.
-func fillInput[T float32 | float64](d *data, s *split, in *input, b *train.Batch[T], rows []int64) error {
+func fillInput[T float32 | float64](d *data, s *split, in *input, b *train.Batch[T], of samples) error {
+	rows, augmented := of.rows, in.augmented && of.changes != nil
 	if in.stored.DType == tensor.Int64 {
 		dst := b.IntInput(in.name)
 		if len(dst) != len(rows)*in.width {
@@ -270,7 +337,7 @@ func fillInput[T float32 | float64](d *data, s *split, in *input, b *train.Batch
 	if len(dst) != len(rows)*in.width {
 		return misfit(d, s, in, len(dst), len(rows))
 	}
-	if single, ok := any(dst).([]float32); ok {
+	if single, ok := any(dst).([]float32); ok && !augmented {
 		return readRows(in.stored, single, in.width, rows)
 	}
 	in.row = slices.Grow(in.row[:0], in.width)[:in.width]
@@ -278,8 +345,17 @@ func fillInput[T float32 | float64](d *data, s *split, in *input, b *train.Batch
 		if err := safetensors.ReadElements(in.stored, in.row, int(row)*in.width); err != nil {
 			return err
 		}
+		out := dst[r*in.width : (r+1)*in.width]
+		if augmented {
+			change := engine.Change{DY: int(of.changes[3*r]), DX: int(of.changes[3*r+1]), Flip: of.changes[3*r+2] != 0}
+			if d.distort != nil {
+				change = d.distort(change)
+			}
+			engine.Augmented(out, in.row, in.stored.Shape[1:], d.fill, change)
+			continue
+		}
 		for i, x := range in.row {
-			dst[r*in.width+i] = T(x)
+			out[i] = T(x)
 		}
 	}
 	return nil

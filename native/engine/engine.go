@@ -224,15 +224,15 @@ func (n *Native) Grad(_ context.Context, p engine.GradParams) (*engine.GradResul
 }
 
 func gradient[T float32 | float64](n *Native, t *train.Trainer[T], activations bool) (map[string]*tensor.Tensor, float64, error) {
-	rows, err := n.data.batch(n.mutant.step(n, t.Steps()))
+	of, err := n.data.batch(n.mutant.step(n, t.Steps()))
 	if err != nil {
 		return nil, 0, err
 	}
-	b, err := t.GradientBatch(len(rows), activations)
+	b, err := t.GradientBatch(len(of.rows), activations)
 	if err != nil {
 		return nil, 0, err
 	}
-	if err := fill(n.data, n.data.train, b, rows); err != nil {
+	if err := fill(n.data, n.data.train, b, of); err != nil {
 		return nil, 0, err
 	}
 	loss, err := t.Gradient(b)
@@ -330,15 +330,15 @@ func (n *Native) Step(ctx context.Context, count int) (*engine.StepResult, error
 }
 
 func (n *Native) step() (loss float32, seconds float64, err error) {
-	rows, err := n.data.batch(n.mutant.step(n, n.trainer.Steps()))
+	of, err := n.data.batch(n.mutant.step(n, n.trainer.Steps()))
 	if err != nil {
 		return 0, 0, err
 	}
-	b, err := n.trainer.TrainingBatch(len(rows))
+	b, err := n.trainer.TrainingBatch(len(of.rows))
 	if err != nil {
 		return 0, 0, err
 	}
-	if err := fill(n.data, n.data.train, b, rows); err != nil {
+	if err := fill(n.data, n.data.train, b, of); err != nil {
 		return 0, 0, err
 	}
 	if _, err := n.mutant.forget(n); err != nil {
@@ -398,7 +398,7 @@ func forward[T float32 | float64](d *data, s *split, t *train.Trainer[T]) (map[s
 		if err != nil {
 			return nil, err
 		}
-		if err := fill(d, s, b, rows); err != nil {
+		if err := fill(d, s, b, samples{rows: rows}); err != nil {
 			return nil, err
 		}
 		if err := t.Forward(b); err != nil {

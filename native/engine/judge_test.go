@@ -404,7 +404,7 @@ func newSetting(t testing.TB, net network, changes ...experiment.Setting) *setti
 	if net.words {
 		err = writeWords(s.load.Data, d.TrainRows(), d.TestRows(), order, offsets)
 	} else {
-		_, err = dataset.WriteFile(s.load.Data, d, order, offsets)
+		_, err = dataset.WriteFile(s.load.Data, d, &dataset.Batches{Order: order, Offsets: offsets})
 	}
 	if err != nil {
 		t.Fatal(err)

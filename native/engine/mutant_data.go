@@ -24,14 +24,14 @@ func dropShortBatches(d *data) error {
 	length := 0
 	kept := []int64{}
 	for k := range int64(d.steps) {
-		rows, err := d.rowsOf(k)
+		batch, err := d.samplesOf(k)
 		if err != nil {
 			return err
 		}
 		if k == 0 {
-			length = len(rows)
+			length = len(batch.rows)
 		}
-		if len(rows) == length {
+		if len(batch.rows) == length {
 			kept = append(kept, k)
 		}
 	}

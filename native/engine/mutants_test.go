@@ -220,11 +220,11 @@ func recordedLoad(t *testing.T, recording fs.FS, ref *trace.Reference) engine.Lo
 	if err != nil {
 		t.Fatal(err)
 	}
-	order, offsets, err := dataset.Order(ref.Experiment, d.TrainRows())
+	batches, err := d.Draw(ref.Experiment)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := dataset.WriteFile(load.Data, d, order, offsets); err != nil {
+	if _, err := dataset.WriteFile(load.Data, d, batches); err != nil {
 		t.Fatal(err)
 	}
 	return load

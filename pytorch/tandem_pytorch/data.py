@@ -52,6 +52,7 @@ class Data:
         self._targets = {split: torch.from_numpy(values[f"{split}/target"]) for split in SPLITS}
         for split in SPLITS:
             self._check_split(split, input_names)
+        self._augmentation = self._find_augmentation(values)
         self._order = torch.from_numpy(values["order"])
         self._offsets: list[int] = values["offsets"].tolist()
         self._check_order(values["order"], values["offsets"])
@@ -68,15 +69,45 @@ class Data:
     def batch(self, step: int) -> Batch:
         """Return a copy of step ``step``'s batch; steps beyond the last begin again."""
         step %= self.steps
-        index = self._order[self._offsets[step] : self._offsets[step + 1]]
-        return Batch(
-            tuple(value.index_select(0, index) for value in self._inputs["train"]),
-            self._targets["train"].index_select(0, index),
-        )
+        positions = slice(self._offsets[step], self._offsets[step + 1])
+        index = self._order[positions]
+        inputs = tuple(value.index_select(0, index) for value in self._inputs["train"])
+        if self._augmentation is not None:
+            changes, fill = self._augmentation
+            inputs = tuple(
+                augmented(value, changes[positions], fill) if _is_images(value, fill) else value for value in inputs
+            )
+        return Batch(inputs, self._targets["train"].index_select(0, index))
 
     def inputs(self, split: str, start: int, end: int) -> tuple[torch.Tensor, ...]:
         """Return the inputs of a split's rows start ... end-1, not copied."""
         return tuple(value[start:end] for value in self._inputs[split])
+
+    def _find_augmentation(self, values: dict[str, np.ndarray]) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Return the changes of each position, [positions, 3] int64, and black in each channel; None where images stay."""
+        changes, fill = values.get("augment"), values.get("fill")
+        if changes is None and fill is None:
+            return None
+        if (
+            changes is None
+            or fill is None
+            or changes.dtype != np.int8
+            or changes.shape != (len(values["order"]), 3)
+            or fill.dtype != np.float32
+            or fill.ndim != 1
+            or bool(((changes[:, 2] != 0) & (changes[:, 2] != 1)).any())
+        ):
+            raise InputError(
+                f"data file {self.path}: augment must be int8 of shape [{len(values['order'])}, 3], dy, dx and 0 or 1 for each "
+                "position of the order, and fill a row of float32"
+            )
+        black = torch.from_numpy(fill)
+        if not any(_is_images(value, black) for value in self._inputs["train"]):
+            raise InputError(
+                f"data file {self.path}: augment is for images of shape [samples, {len(fill)}, height, width], "
+                "and no input is that"
+            )
+        return torch.from_numpy(changes.astype(np.int64)), black
 
     def _check_split(self, split: str, names: list[str]) -> None:
         target = self._targets[split]
@@ -110,6 +141,33 @@ class Data:
                 f"data file {self.path}: order names samples {used.min()} to {used.max()}, "
                 f"but there are {rows} training samples"
             )
+
+
+def _is_images(value: torch.Tensor, fill: torch.Tensor) -> bool:
+    return value.dtype == torch.float32 and value.dim() == 4 and value.shape[1] == len(fill)
+
+
+def augmented(images: torch.Tensor, changes: torch.Tensor, fill: torch.Tensor) -> torch.Tensor:
+    """Move and mirror images (B, channels, height, width) as changes (B, 3) say: dy, dx, flip.
+
+    The pixel (y, x) of the result is the image's at (y+dy, x+dx) or, mirrored, at (y+dy, width-1-x+dx), and ``fill`` of its
+    channel where the image has none.
+    """
+    batch, channels, height, width = images.shape
+    dy, dx, flip = (changes[:, k].reshape(batch, 1) for k in range(3))
+    column = torch.arange(width).expand(batch, width)
+    rows = torch.arange(height) + dy
+    columns = torch.where(flip != 0, width - 1 - column, column) + dx
+    inside = ((rows >= 0) & (rows < height)).reshape(batch, 1, height, 1) & (
+        (columns >= 0) & (columns < width)
+    ).reshape(batch, 1, 1, width)
+    found = images[
+        torch.arange(batch).reshape(batch, 1, 1, 1),
+        torch.arange(channels).reshape(1, channels, 1, 1),
+        rows.clamp(0, height - 1).reshape(batch, 1, height, 1),
+        columns.clamp(0, width - 1).reshape(batch, 1, 1, width),
+    ]
+    return torch.where(inside, found, fill.reshape(1, channels, 1, 1)).contiguous()
 
 
 def digest(value: np.ndarray) -> str:

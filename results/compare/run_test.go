@@ -87,12 +87,12 @@ func options(t *testing.T) compare.Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	order, offsets, err := dataset.Order(e, d.TrainRows())
+	batches, err := d.Draw(e)
 	if err != nil {
 		t.Fatal(err)
 	}
 	file := folder.WorkFile("data.safetensors")
-	digests, err := dataset.WriteFile(file, d, order, offsets)
+	digests, err := dataset.WriteFile(file, d, batches)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func options(t *testing.T) compare.Options {
 		ModelFile: folder.File("model.onnx"), Model: record.Model{File: "model.onnx", Exporter: "the test", DropoutSites: 1},
 		Data: compare.Data{
 			File: file, Test: map[string]*tensor.Tensor{d.InputName: d.TestInput}, TestTargets: tensor.View[int64](d.TestTarget),
-			Record: record.Data{Source: d.Source, Description: d.Description, TrainRows: d.TrainRows(), TestRows: d.TestRows(), Steps: len(offsets) - 1, SHA256: digests},
+			Record: record.Data{Source: d.Source, Description: d.Description, TrainRows: d.TrainRows(), TestRows: d.TestRows(), Steps: len(batches.Offsets) - 1, SHA256: digests},
 		},
 		Third: compare.Looker{Name: "third", Missing: "the test has none"},
 	}

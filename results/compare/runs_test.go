@@ -36,12 +36,12 @@ func severally(t *testing.T, o *compare.Options, runs int) {
 	o.Data.Reordered = func(seed uint64) (string, error) {
 		e := *o.Experiment
 		e.Seed = seed
-		order, offsets, err := dataset.Order(&e, d.TrainRows())
+		batches, err := d.Draw(&e)
 		if err != nil {
 			return "", err
 		}
 		file := o.Folder.WorkFile("reordered.safetensors")
-		_, err = dataset.WriteFile(file, d, order, offsets)
+		_, err = dataset.WriteFile(file, d, batches)
 		return file, err
 	}
 }

@@ -48,6 +48,12 @@
 // training, epoch after epoch) and "offsets" (int64, steps+1 numbers: step k's batch is order[offsets[k]:offsets[k+1]]).
 // Step numbers beyond the last begin again with batch k mod steps.
 //
+// Where the experiment crops and mirrors images at random, the data file has what was drawn: "augment" (int8, for each position of the order the
+// three numbers dy, dx and flip) and "fill" (float32, one number a channel, what a black pixel is). A training batch then has, of each float32 input
+// of shape (rows, channels, height, width) with as many channels, at (y, x) the sample's pixel (y+dy, x+dx) or, where flip is 1,
+// (y+dy, width-1-x+dx), and fill of the channel where the sample has no such pixel. No number is computed, so that all engines make the same
+// bits; [Augmented] does it in Go. What forward computes is not augmented. An engine that does not do this refuses a data file that has "augment".
+//
 // A state file: "parameters/<name>", "buffers/<name>", "optimizer/<slot>/<name>" (the optimizer's slots under
 // PyTorch's names: exp_avg, exp_avg_sq, momentum_buffer), all float32, and "step", an int64 scalar: the number of
 // steps taken. It decides the next batch, the dropout masks and Adam's bias correction. An optimizer slot that does

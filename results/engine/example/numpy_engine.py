@@ -128,6 +128,8 @@ class Engine:
         self.own_random = np.random.default_rng(self.seed)
         self.read_model(params["model"])
         self.data = read_tensors(params["data"])
+        if "augment" in self.data:
+            raise Refusal("unsupported", "this engine takes images as they are: it does not crop or mirror them")
         self.moments = {slot: {n: np.zeros_like(p) for n, p in self.parameters.items()} for slot in ("exp_avg", "exp_avg_sq")}
         self.step_number, self.loaded = 0, True
         return {
