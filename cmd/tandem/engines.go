@@ -13,8 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"tandem/fixtures/experiment"
-	"tandem/native/optim"
+	native "tandem/native/engine"
 	"tandem/native/train"
 	"tandem/onnx"
 	"tandem/pytorch"
@@ -67,23 +66,12 @@ func (f *engineFlags) refuse(o *compare.Options) error {
 	if err != nil {
 		return inputError{err}
 	}
-	t, err := train.New[float32](m, trainOptions(o.Experiment))
+	t, err := train.New[float32](m, native.TrainOptions(o.Experiment))
 	if err != nil {
 		return inputError{err}
 	}
 	t.Close()
 	return nil
-}
-
-// trainOptions are what an experiment says to the native trainer.
-func trainOptions(e *experiment.Experiment) train.Options {
-	return train.Options{
-		Loss: e.Loss.Kind, Reduction: e.Loss.Reduction, Seed: e.Seed,
-		Optimizer: optim.Config{
-			Kind: e.Optimizer.Kind, LearningRate: e.Optimizer.LearningRate, Betas: e.Optimizer.Betas, Eps: e.Optimizer.Eps,
-			WeightDecay: e.Optimizer.WeightDecay, Momentum: e.Optimizer.Momentum, Dampening: e.Optimizer.Dampening, Nesterov: e.Optimizer.Nesterov,
-		},
-	}
 }
 
 // side returns what a comparison starts for an engine's name. The environment is needed for PyTorch alone.

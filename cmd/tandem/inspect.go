@@ -15,7 +15,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"tandem/fixtures/experiment"
+	native "tandem/native/engine"
 	"tandem/native/op"
+	"tandem/native/schedule"
 	"tandem/onnx"
 	"tandem/pytorch"
 	"tandem/results/compare"
@@ -72,7 +74,9 @@ func (a *app) inspect(ctx context.Context, name string, f inspectFlags) error {
 	if batch == 0 {
 		batch = e.Train.Batch
 	}
-	s := inspectModel(name, m, trainOptions(e), batch)
+	o := native.TrainOptions(e)
+	o.Schedule = schedule.Config{} // its length depends on the data
+	s := inspectModel(name, m, o, batch)
 	if a.json {
 		if err := a.printJSON(s); err != nil {
 			return err

@@ -16,7 +16,6 @@ import (
 	"tandem/native/kernel"
 	"tandem/native/op"
 	"tandem/native/optim"
-	"tandem/native/schedule"
 	"tandem/native/train"
 	"tandem/onnx"
 	"tandem/onnx/safetensors"
@@ -102,21 +101,8 @@ func (n *Native) load(p engine.LoadParams) (*engine.Loaded, error) {
 		return nil, err
 	}
 	n.epoch = e.StepsPerEpoch(n.data.train.rows)
-	n.options = train.Options{
-		Loss: e.Loss.Kind, Reduction: e.Loss.Reduction, Seed: e.Seed, Threads: p.Threads,
-		Optimizer: optim.Config{
-			Kind: e.Optimizer.Kind, LearningRate: e.Optimizer.LearningRate, Betas: e.Optimizer.Betas, Eps: e.Optimizer.Eps,
-			WeightDecay: e.Optimizer.WeightDecay, Momentum: e.Optimizer.Momentum, Dampening: e.Optimizer.Dampening, Nesterov: e.Optimizer.Nesterov,
-			NoDecay: e.Optimizer.NoDecay, ClipNorm: e.Optimizer.ClipNorm,
-		},
-		Schedule: schedule.Config{
-			Kind: e.Schedule.Kind, WarmUp: int64(e.Schedule.WarmUp), Total: int64(e.Schedule.Total), Minimum: e.Schedule.Minimum,
-			Gamma: e.Schedule.Gamma,
-		},
-	}
-	for _, m := range e.Schedule.Milestones {
-		n.options.Schedule.Milestones = append(n.options.Schedule.Milestones, int64(m))
-	}
+	n.options = TrainOptions(e)
+	n.options.Threads = p.Threads
 	if err := n.mutant.plant(n); err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ type mutant struct {
 	updates func(*ir.Graph) error
 	// order says which step's batch a step trains on.
 	order func(n *Native, step int64) int64
-	// forgets says before which steps the optimizer's moments are set to zero.
+	// forgets says before which steps the optimizer's moments are set to what they begin with.
 	forgets func(n *Native, step int64) bool
 	// hides names an optimizer slot that no state file shows: what a training loop carries from step to step unseen.
 	hides string
@@ -95,7 +95,7 @@ func (m mutant) step(n *Native, step int64) int64 {
 	return step
 }
 
-// forget sets the optimizer's moments to zero where the mistake does, and returns a call that undoes it.
+// forget sets the optimizer's moments to what they begin with where the mistake does, and returns a call that undoes it.
 func (m mutant) forget(n *Native) (undo func() error, err error) {
 	if m.forgets == nil || !m.forgets(n, n.trainer.Steps()) {
 		return func() error { return nil }, nil
@@ -106,6 +106,10 @@ func (m mutant) forget(n *Native) (undo func() error, err error) {
 		after[name] = t
 		if strings.HasPrefix(name, "optimizer/") {
 			after[name] = tensor.New(t.DType(), t.Shape()...)
+			slot, _, _ := strings.Cut(strings.TrimPrefix(name, "optimizer/"), "/")
+			for i := range tensor.View[float32](after[name]) {
+				tensor.View[float32](after[name])[i] = float32(optim.Initial(n.options.Optimizer, slot))
+			}
 		}
 	}
 	return func() error { return n.trainer.SetState(before) }, n.trainer.SetState(after)

@@ -25,6 +25,63 @@ func isNesterov(n *Native) bool {
 	return n.options.Optimizer.Kind == "sgd" && n.options.Optimizer.Nesterov
 }
 
+func ratesDecay(n *Native) bool { return n.options.Optimizer.LRDecay > 0 }
+
+// otherAlpha is PyTorch's default, or that of Keras where the experiment has PyTorch's.
+func otherAlpha(o *train.Options) {
+	if o.Optimizer.Alpha != 0.99 {
+		o.Optimizer.Alpha = 0.99
+	} else {
+		o.Optimizer.Alpha = 0.9
+	}
+}
+
+func exchangeBetas(o *train.Options) {
+	o.Optimizer.Betas[0], o.Optimizer.Betas[1] = o.Optimizer.Betas[1], o.Optimizer.Betas[0]
+}
+
+// plainAdam is NAdam without what it adds to Adam.
+func plainAdam(o *train.Options) {
+	o.Optimizer.Kind = "adam"
+	if o.Optimizer.DecoupledDecay {
+		o.Optimizer.Kind = "adamw"
+	}
+}
+
+// rmspropEpsInside is TensorFlow's form of RMSprop.
+var rmspropEpsInside = replaceRule(map[string]string{"rmsprop": func() string {
+	r, _ := optim.Lookup("rmsprop")
+	r.Kind = "eps-inside-root.rmsprop"
+	r.Float32, r.Float64 = insideRMSprop[float32], insideRMSprop[float64]
+	return optim.Mistaken(r)
+}()})
+
+func insideRMSprop[T kernel.Float](c optim.Config) optim.Update[T] {
+	var rate float64
+	return optim.Update[T]{
+		Begin: func(run *op.Run) { rate = run.LearningRate },
+		Range: func(p, g []T, slots [][]T, lo, hi int) {
+			for i := lo; i < hi; i++ {
+				d := g[i-lo] + T(c.WeightDecay)*p[i]
+				square := slots[0]
+				square[i] = T(c.Alpha)*square[i] + T(1-c.Alpha)*d*d
+				spread := square[i]
+				if c.Centered {
+					slots[1][i] += T(1-c.Alpha) * (d - slots[1][i])
+					spread -= slots[1][i] * slots[1][i]
+				}
+				change := d / T(math.Sqrt(float64(spread)+c.Eps))
+				if c.Momentum > 0 {
+					buffer := slots[len(slots)-1]
+					buffer[i] = T(c.Momentum)*buffer[i] + change
+					change = buffer[i]
+				}
+				p[i] -= T(rate) * change
+			}
+		},
+	}
+}
+
 // replaceRule trains by a mistaken rule: wrong has its kind by the right one's.
 func replaceRule(wrong map[string]string) func(*train.Options) {
 	return func(o *train.Options) { o.Optimizer.Kind = wrong[o.Optimizer.Kind] }

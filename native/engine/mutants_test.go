@@ -113,6 +113,10 @@ func TestMutants(t *testing.T) {
 		{"adamw with a recipe", pixels, set("optimizer.kind", "adamw", "optimizer.weight_decay", "0.05", "optimizer.no_decay", `["*.bias"]`, "optimizer.clip_norm", "0.1",
 			"schedule.kind", "cosine", "schedule.warm_up", "3", "schedule.total", "100", "schedule.minimum", "0.0001")},
 		{"sgd with momentum, convolution", network{first: first, second: second, activation: "Relu", convolution: true}, set("optimizer.kind", "sgd", "optimizer.learning_rate", "0.05", "optimizer.momentum", "0.9", "optimizer.weight_decay", "0.001")},
+		{"rmsprop", pixels, set("optimizer.kind", "rmsprop", "optimizer.learning_rate", "0.001", "optimizer.centered", "true", "optimizer.momentum", "0.5", "optimizer.weight_decay", "0.001")},
+		{"adagrad", pixels, set("optimizer.kind", "adagrad", "optimizer.learning_rate", "0.05", "optimizer.lr_decay", "0.05", "optimizer.initial_accumulator_value", "0.1")},
+		{"nadam", pixels, set("optimizer.kind", "nadam", "optimizer.clip_norm", "0.1", "optimizer.weight_decay", "0.01", "optimizer.decoupled_weight_decay", "true")},
+		{"lion", pixels, set("optimizer.kind", "lion", "optimizer.learning_rate", "0.0003", "optimizer.weight_decay", "0.1")},
 		{"sgd with nesterov", network{first: first, second: second, activation: "Gelu", words: true}, set("optimizer.kind", "sgd", "optimizer.learning_rate", "0.05", "optimizer.momentum", "0.9", "optimizer.nesterov", "true")},
 	} {
 		t.Run(s.name, func(t *testing.T) {

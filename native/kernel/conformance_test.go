@@ -166,6 +166,10 @@ func ofLayerNormGradient(o, _ *operands[float64]) func(s, i int) float64 {
 func conforming[T Float]() []conformance[T] {
 	adam := AdamStep[T]{Shrink: 0.999, Decay: 0.01, Fresh1: 0.1, Beta2: 0.999, Fresh2: 0.001, Size: 0.01, Scale: 5, Eps: 1e-8}
 	sgd := SGDStep[T]{Rate: 0.1, Decay: 0.01, Momentum: 0.9, Fresh: 0.75}
+	rmsprop := RMSpropStep[T]{Rate: 0.01, Decay: 0.01, Alpha: 0.99, Fresh: 0.01, Momentum: 0.9, Eps: 1e-8}
+	adagrad := AdagradStep[T]{Rate: 0.1, Decay: 0.01, Eps: 1e-10}
+	nadam := NAdamStep[T]{Shrink: 0.999, Decay: 0.01, Fresh1: 0.1, Beta2: 0.999, Fresh2: 0.001, Now: 0.01, Size: 0.05, Scale: 5, Eps: 1e-8}
+	lion := LionStep[T]{Shrink: 0.999, Rate: 0.01, Beta1: 0.9, Fresh1: 0.1, Beta2: 0.99, Fresh2: 0.01}
 	// The second moment is not negative.
 	moments := func(rng *rand.Rand, s int) float64 {
 		if s == 3 {
@@ -188,6 +192,13 @@ func conforming[T Float]() []conformance[T] {
 		{name: "Where", sizes: wholes(3), writes: 1, run: func(o in) { Where(o.x[0], o.keep, o.x[1], o.x[2], [3]int{1, 1, 1}) }},
 		{name: "Convert", sizes: wholes(2), writes: 1, run: func(o in) { Convert(o.x[0], o.x[1], func(x T) T { return -x }) }},
 		{name: "Adam", sizes: wholes(4), writes: 4, fill: moments, run: func(o in) { Adam(o.x[0], o.x[1], o.x[2], o.x[3], &adam) }},
+		{name: "RMSprop", sizes: wholes(4), writes: 4, fill: moments, run: func(o in) { RMSprop(o.x[0], o.x[1], o.x[3], nil, nil, &rmsprop) }},
+		{name: "RMSprop, centered, momentum", sizes: wholes(5), writes: 5, fill: moments, run: func(o in) {
+			RMSprop(o.x[0], o.x[1], o.x[3], o.x[2], o.x[4], &rmsprop)
+		}},
+		{name: "Adagrad", sizes: wholes(4), writes: 4, fill: moments, run: func(o in) { Adagrad(o.x[0], o.x[1], o.x[3], &adagrad) }},
+		{name: "NAdam", sizes: wholes(4), writes: 4, fill: moments, run: func(o in) { NAdam(o.x[0], o.x[1], o.x[2], o.x[3], &nadam) }},
+		{name: "Lion", sizes: wholes(3), writes: 3, run: func(o in) { Lion(o.x[0], o.x[1], o.x[2], &lion) }},
 		{name: "SGD", sizes: wholes(2), writes: 1, run: func(o in) { SGD(o.x[0], o.x[1], &sgd) }},
 		{name: "SGDMomentum", sizes: wholes(3), writes: 3, run: func(o in) { SGDMomentum(o.x[0], o.x[2], o.x[1], &sgd, false, false) }},
 		{name: "SGDMomentum, first", sizes: wholes(3), writes: 3, run: func(o in) { SGDMomentum(o.x[0], o.x[2], o.x[1], &sgd, true, false) }},

@@ -18,20 +18,26 @@ import (
 //
 // eps is added after the bias correction; ONNX's own Adam operator adds it before, which is another optimizer.
 func init() {
-	check := func(c Config) error {
-		for _, b := range c.Betas {
-			if !(b >= 0 && b < 1) {
-				return errors.New("the betas must be at least 0 and below 1")
-			}
-		}
-		if !(c.Eps >= 0) {
-			return errors.New("eps must not be negative")
-		}
-		return nil
-	}
 	slots := func(Config) []string { return []string{"exp_avg", "exp_avg_sq"} }
-	register(Rule{Kind: "adam", Slots: slots, Check: check, Float32: adam[float32](false), Float64: adam[float64](false)})
-	register(Rule{Kind: "adamw", Slots: slots, Check: check, Float32: adam[float32](true), Float64: adam[float64](true)})
+	register(Rule{Kind: "adam", Slots: slots, Check: checkAdam, Float32: adam[float32](false), Float64: adam[float64](false)})
+	register(Rule{Kind: "adamw", Slots: slots, Check: checkAdam, Float32: adam[float32](true), Float64: adam[float64](true)})
+}
+
+// checkAdam refuses numbers that make no sense for Adam and its kin.
+func checkAdam(c Config) error {
+	if !(c.Eps >= 0) {
+		return errors.New("eps must not be negative")
+	}
+	return checkBetas(c)
+}
+
+func checkBetas(c Config) error {
+	for _, b := range c.Betas {
+		if !(b >= 0 && b < 1) {
+			return errors.New("the betas must be at least 0 and below 1")
+		}
+	}
+	return nil
 }
 
 func adam[T kernel.Float](decoupled bool) func(Config) Update[T] {

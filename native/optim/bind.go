@@ -6,35 +6,49 @@ import (
 	"tandem/onnx"
 )
 
-// attributes stores a configuration in a node.
-func attributes(c Config) onnx.Attributes {
-	nesterov := int64(0)
-	if c.Nesterov {
-		nesterov = 1
+// numbers and switches are the fields of a configuration that a node's attributes hold; the learning rate is not among them. RMSprop's
+// alpha has another name there, since the twins that compute a product (product.go) have Gemm's.
+func (c *Config) numbers() map[string]*float64 {
+	return map[string]*float64{
+		"beta1": &c.Betas[0], "beta2": &c.Betas[1], "smoothing": &c.Alpha, "eps": &c.Eps, "weight_decay": &c.WeightDecay,
+		"momentum": &c.Momentum, "dampening": &c.Dampening, "lr_decay": &c.LRDecay, "momentum_decay": &c.MomentumDecay,
 	}
-	return onnx.NewAttributes(map[string]any{
-		"kind": c.Kind, "beta1": c.Betas[0], "beta2": c.Betas[1], "eps": c.Eps, "weight_decay": c.WeightDecay,
-		"momentum": c.Momentum, "dampening": c.Dampening, "nesterov": nesterov,
-	})
 }
 
-// config is the inverse of attributes; the learning rate is not among them.
-func config(a onnx.Attributes) (c Config, err error) {
-	number := func(name string) float64 {
-		v, e := a.Float(name, 0)
-		if e != nil && err == nil {
-			err = e
+func (c *Config) switches() map[string]*bool {
+	return map[string]*bool{"nesterov": &c.Nesterov, "centered": &c.Centered, "decoupled_weight_decay": &c.DecoupledDecay}
+}
+
+// attributes stores a configuration in a node.
+func attributes(c Config) onnx.Attributes {
+	values := map[string]any{"kind": c.Kind}
+	for name, v := range c.numbers() {
+		values[name] = *v
+	}
+	for name, v := range c.switches() {
+		values[name] = int64(0)
+		if *v {
+			values[name] = int64(1)
 		}
-		return v
 	}
-	c.Betas = [2]float64{number("beta1"), number("beta2")}
-	c.Eps, c.WeightDecay, c.Momentum, c.Dampening = number("eps"), number("weight_decay"), number("momentum"), number("dampening")
-	nesterov, e := a.Int("nesterov", 0)
-	if e != nil {
-		return c, e
+	return onnx.NewAttributes(values)
+}
+
+// config is the inverse of attributes.
+func config(a onnx.Attributes) (c Config, err error) {
+	for name, v := range c.numbers() {
+		if *v, err = a.Float(name, 0); err != nil {
+			return c, err
+		}
 	}
-	c.Nesterov = nesterov != 0
-	return c, err
+	for name, v := range c.switches() {
+		on, err := a.Int(name, 0)
+		if err != nil {
+			return c, err
+		}
+		*v = on != 0
+	}
+	return c, nil
 }
 
 // updateGrain is the number of elements below which another thread costs more than it saves.

@@ -13,14 +13,21 @@ import (
 
 // Config is an optimizer and its numbers. Fields that the kind does not use are ignored.
 type Config struct {
-	Kind         string // "sgd", "adam", "adamw"
+	Kind         string // "sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "lion"
 	LearningRate float64
 	Betas        [2]float64
+	Alpha        float64
 	Eps          float64
 	WeightDecay  float64
 	Momentum     float64
 	Dampening    float64
 	Nesterov     bool
+	Centered     bool
+	LRDecay      float64
+	// InitialAccumulator is what Adagrad's sums of squares begin with.
+	InitialAccumulator float64
+	MomentumDecay      float64
+	DecoupledDecay     bool
 	// NoDecay are patterns of the names of parameters that get no weight decay; "*" stands for any text.
 	NoDecay []string
 	// ClipNorm is the largest norm that all gradients together may have (clip.go); 0 does not clip.
@@ -33,6 +40,8 @@ type Rule struct {
 	Kind string
 	// Slots returns the names of the moments kept for each parameter, PyTorch's names.
 	Slots func(c Config) []string
+	// Initial returns what a moment's elements are before the first step; nil means zero.
+	Initial func(c Config, slot string) float64
 	// Check refuses numbers that make no sense.
 	Check func(c Config) error
 	// Float32 and Float64 make the update of one parameter.
@@ -124,6 +133,14 @@ func Slots(c Config) ([]string, error) {
 		return nil, fmt.Errorf("optim: %s: %w", c.Kind, err)
 	}
 	return r.Slots(c), nil
+}
+
+// Initial returns what the elements of a moment are before the first step.
+func Initial(c Config, slot string) float64 {
+	if r := rules[c.Kind]; r.Initial != nil {
+		return r.Initial(c, slot)
+	}
+	return 0
 }
 
 // Node returns the node that updates a parameter with its gradient, multiplied by scale unless that is nil. The learning rate is

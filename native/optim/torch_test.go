@@ -23,10 +23,14 @@ type recording struct {
 		Name, Kind       string
 		Float64, Float32 states
 		Options          struct {
-			LR, Eps, Momentum, Dampening float64
-			Betas                        [2]float64
-			WeightDecay                  float64 `json:"weight_decay"`
-			Nesterov                     bool
+			LR, Alpha, Eps, Momentum, Dampening float64
+			Betas                               [2]float64
+			WeightDecay                         float64 `json:"weight_decay"`
+			Nesterov, Centered                  bool
+			LRDecay                             float64 `json:"lr_decay"`
+			InitialAccumulator                  float64 `json:"initial_accumulator_value"`
+			MomentumDecay                       float64 `json:"momentum_decay"`
+			DecoupledDecay                      bool    `json:"decoupled_weight_decay"`
 		}
 	}
 }
@@ -52,15 +56,16 @@ func TestAgainstTorch(t *testing.T) {
 		kinds[c.Kind]++
 		o := c.Options
 		config := optim.Config{
-			Kind: c.Kind, LearningRate: o.LR, Betas: o.Betas, Eps: o.Eps, WeightDecay: o.WeightDecay,
-			Momentum: o.Momentum, Dampening: o.Dampening, Nesterov: o.Nesterov,
+			Kind: c.Kind, LearningRate: o.LR, Betas: o.Betas, Alpha: o.Alpha, Eps: o.Eps, WeightDecay: o.WeightDecay,
+			Momentum: o.Momentum, Dampening: o.Dampening, Nesterov: o.Nesterov, Centered: o.Centered, LRDecay: o.LRDecay,
+			InitialAccumulator: o.InitialAccumulator, MomentumDecay: o.MomentumDecay, DecoupledDecay: o.DecoupledDecay,
 		}
 		// Both sides do the same operations; PyTorch fuses some multiplications with the addition after them, so each of an
 		// update's operations may be off by a rounding.
 		t.Run(c.Name+"/float64", func(t *testing.T) { replay[float64](t, config, r, c.Float64, 0x1p-53) })
 		t.Run(c.Name+"/float32", func(t *testing.T) { replay[float32](t, config, r, c.Float32, 0x1p-24) })
 	}
-	for _, kind := range []string{"sgd", "adam", "adamw"} {
+	for _, kind := range optim.Kinds() {
 		if kinds[kind] == 0 {
 			t.Errorf("no case of %s was recorded", kind)
 		}
@@ -82,6 +87,13 @@ func replay[T kernel.Float](t *testing.T, c optim.Config, r recording, want stat
 	}
 	for i, x := range r.Start {
 		state[parameter][i] = T(x)
+	}
+	for v, data := range state {
+		if v.Role == ir.Slot {
+			for i := range data {
+				data[i] = T(optim.Initial(c, v.Name[:len(v.Name)-len("/p")]))
+			}
+		}
 	}
 	plan, err := pass.NewPlan(g)
 	if err != nil {
@@ -164,13 +176,19 @@ func TestRefusedConfigurations(t *testing.T) {
 		name   string
 		change func(c *optim.Config)
 	}{
-		{"unknown kind", func(c *optim.Config) { c.Kind = "adagrad" }},
+		{"unknown kind", func(c *optim.Config) { c.Kind = "adadelta" }},
 		{"negative learning rate", func(c *optim.Config) { c.LearningRate = -1 }},
 		{"learning rate not a number", func(c *optim.Config) { c.LearningRate = math.NaN() }},
 		{"negative weight decay", func(c *optim.Config) { c.WeightDecay = -1 }},
 		{"beta of 1", func(c *optim.Config) { c.Betas[1] = 1 }},
 		{"negative beta", func(c *optim.Config) { c.Betas[0] = -0.1 }},
 		{"negative eps", func(c *optim.Config) { c.Eps = -1 }},
+		{"alpha of 1", func(c *optim.Config) { *c = optim.Config{Kind: "rmsprop", Alpha: 1} }},
+		{"negative alpha", func(c *optim.Config) { *c = optim.Config{Kind: "rmsprop", Alpha: -0.1} }},
+		{"negative accumulator", func(c *optim.Config) { *c = optim.Config{Kind: "adagrad", InitialAccumulator: -1} }},
+		{"negative decay of the rate", func(c *optim.Config) { *c = optim.Config{Kind: "adagrad", LRDecay: -1} }},
+		{"negative decay of the momentum", func(c *optim.Config) { c.Kind, c.MomentumDecay = "nadam", -1 }},
+		{"beta of 1 in lion", func(c *optim.Config) { c.Kind, c.Betas[0] = "lion", 1 }},
 		{"negative momentum", func(c *optim.Config) { *c = optim.Config{Kind: "sgd", Momentum: -0.5} }},
 		{"nesterov without momentum", func(c *optim.Config) { *c = optim.Config{Kind: "sgd", Nesterov: true} }},
 		{"nesterov with dampening", func(c *optim.Config) {

@@ -18,6 +18,10 @@ func TestFusionKeepsTheBits(t *testing.T) {
 		{Kind: "sgd", LearningRate: 0.1},
 		{Kind: "sgd", LearningRate: 0.1, Momentum: 0.9, Nesterov: true, WeightDecay: 0.01},
 		{Kind: "adam", LearningRate: 1e-3, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8, ClipNorm: 0.5},
+		{Kind: "rmsprop", LearningRate: 1e-3, Alpha: 0.9, Eps: 1e-6, Momentum: 0.5, Centered: true, WeightDecay: 0.1},
+		{Kind: "adagrad", LearningRate: 1e-2, Eps: 1e-8, LRDecay: 0.1, InitialAccumulator: 0.1},
+		{Kind: "nadam", LearningRate: 1e-3, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8, MomentumDecay: 4e-3, DecoupledDecay: true, WeightDecay: 0.1},
+		{Kind: "lion", LearningRate: 1e-3, Betas: [2]float64{0.9, 0.99}, WeightDecay: 0.1},
 	}
 	before := kernel.Path()
 	defer func() {

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"tandem/native/ir"
 	"tandem/native/kernel"
+	"tandem/native/optim"
 	"tandem/onnx/tensor"
 )
 
@@ -33,6 +35,13 @@ func (t *Trainer[T]) addState(v *ir.Value) {
 	s := &stateTensor[T]{key: stateName(v), value: v, data: make([]T, v.Len())}
 	if v.Const != nil {
 		assign(s.data, v.Const)
+	}
+	if v.Role == ir.Slot {
+		slot, _, _ := strings.Cut(v.Name, "/")
+		initial := T(optim.Initial(t.options.Optimizer, slot))
+		for i := range s.data {
+			s.data[i] = initial
+		}
 	}
 	t.state = append(t.state, s)
 	t.byValue[stateKey{v.Role, v.Name}] = s

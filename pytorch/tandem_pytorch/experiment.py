@@ -14,6 +14,18 @@ from typing import Any
 from .errors import InputError, UnsupportedError
 
 
+#: The kinds of optimizers, with the keys that only some of them use.
+OPTIMIZERS: dict[str, tuple[str, ...]] = {
+    "sgd": ("momentum", "dampening", "nesterov"),
+    "adam": ("betas", "eps"),
+    "adamw": ("betas", "eps"),
+    "rmsprop": ("alpha", "eps", "momentum", "centered"),
+    "adagrad": ("lr_decay", "initial_accumulator_value", "eps"),
+    "nadam": ("betas", "eps", "momentum_decay", "decoupled_weight_decay"),
+    "lion": ("betas",),
+}
+
+
 @dataclass(frozen=True)
 class Model:
     """``source`` is "module:callable" or "file.py:callable"; ``args`` are the callable's keyword arguments."""
@@ -33,16 +45,22 @@ class Loss:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """``kind`` is "sgd", "adam" or "adamw"; values that a kind does not use are ignored."""
+    """``kind`` is one of OPTIMIZERS, which says what each kind uses; other values are zero."""
 
     kind: str
     learning_rate: float
-    betas: tuple[float, float]
-    eps: float
     weight_decay: float
+    betas: tuple[float, float]
+    alpha: float
+    eps: float
     momentum: float
     dampening: float
     nesterov: bool
+    centered: bool
+    lr_decay: float
+    initial_accumulator_value: float
+    momentum_decay: float
+    decoupled_weight_decay: bool
     #: Patterns of the names of parameters without weight decay; "*" stands for any text.
     no_decay: tuple[str, ...]
     #: The largest norm that all gradients together may have; 0 does not clip.
@@ -135,14 +153,6 @@ class _Reader:
         return value
 
     def experiment(self) -> Experiment:
-        kind = self.choice("optimizer.kind", ("sgd", "adam", "adamw"))
-        sgd = kind == "sgd"
-        betas = (0.0, 0.0)
-        if not sgd:
-            given = self.get("optimizer.betas", list)
-            if len(given) != 2 or not all(isinstance(beta, (int, float)) for beta in given):
-                raise InputError(f"experiment {self.path}: optimizer.betas is {given!r}, not two numbers")
-            betas = (float(given[0]), float(given[1]))
         batch = self.get("train.batch", int)
         if batch < 1:
             raise InputError(f"experiment {self.path}: train.batch is {batch}; it must be at least 1")
@@ -157,19 +167,43 @@ class _Reader:
             batch=batch,
             model=Model(self.get("model.source", str), dict(args or {}), self.get("model.opset", int)),
             loss=Loss(self.choice("loss.kind", ("cross_entropy",)), self.choice("loss.reduction", ("mean", "sum"))),
-            optimizer=Optimizer(
-                kind=kind,
-                learning_rate=self.number("optimizer.learning_rate"),
-                betas=betas,
-                eps=0.0 if sgd else self.number("optimizer.eps"),
-                weight_decay=self.number("optimizer.weight_decay"),
-                momentum=self.number("optimizer.momentum") if sgd else 0.0,
-                dampening=self.number("optimizer.dampening") if sgd else 0.0,
-                nesterov=self.get("optimizer.nesterov", bool) if sgd else False,
-                no_decay=self.texts("optimizer.no_decay"),
-                clip_norm=self.not_negative("optimizer.clip_norm"),
-            ),
+            optimizer=self.optimizer(),
             schedule=self.schedule(),
+        )
+
+    def optimizer(self) -> Optimizer:
+        kind = self.choice("optimizer.kind", tuple(OPTIMIZERS))
+        used = OPTIMIZERS[kind]
+
+        def number(key: str) -> float:
+            return self.number(f"optimizer.{key}") if key in used else 0.0
+
+        def switch(key: str) -> bool:
+            return bool(self.get(f"optimizer.{key}", bool)) if key in used else False
+
+        betas = (0.0, 0.0)
+        if "betas" in used:
+            given = self.get("optimizer.betas", list)
+            if len(given) != 2 or not all(isinstance(beta, (int, float)) for beta in given):
+                raise InputError(f"experiment {self.path}: optimizer.betas is {given!r}, not two numbers")
+            betas = (float(given[0]), float(given[1]))
+        return Optimizer(
+            kind=kind,
+            learning_rate=self.number("optimizer.learning_rate"),
+            weight_decay=self.number("optimizer.weight_decay"),
+            betas=betas,
+            alpha=number("alpha"),
+            eps=number("eps"),
+            momentum=number("momentum"),
+            dampening=number("dampening"),
+            nesterov=switch("nesterov"),
+            centered=switch("centered"),
+            lr_decay=number("lr_decay"),
+            initial_accumulator_value=number("initial_accumulator_value"),
+            momentum_decay=number("momentum_decay"),
+            decoupled_weight_decay=switch("decoupled_weight_decay"),
+            no_decay=self.texts("optimizer.no_decay"),
+            clip_norm=self.not_negative("optimizer.clip_norm"),
         )
 
     def schedule(self) -> Schedule:

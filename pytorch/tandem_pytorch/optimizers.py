@@ -5,16 +5,51 @@ The whole recipe of an update is here: weight-decay groups, clipping by the glob
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
 from . import schedules
-from .errors import InputError
-from .experiment import Optimizer, Schedule
+from .errors import InputError, UnsupportedError
+from .experiment import OPTIMIZERS, Optimizer, Schedule
+from .lion import Lion
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One of torch's optimizers."""
+
+    optimizer: Callable[..., torch.optim.Optimizer]
+    #: The names of the tensors that it keeps for each parameter, as PyTorch calls them.
+    slots: Callable[[Optimizer], tuple[str, ...]]
+    #: Its keyword arguments for other implementations than a loop over the parameters.
+    implementations: tuple[str, ...] = ("foreach", "fused")
+    #: It counts its steps in its state.
+    counts: bool = True
+    #: It makes its state before the first step.
+    early: bool = False
+
+
+def _rmsprop_slots(settings: Optimizer) -> tuple[str, ...]:
+    centered = ("grad_avg",) if settings.centered else ()
+    return ("square_avg", *centered, *(("momentum_buffer",) if settings.momentum > 0 else ()))
+
+
+#: The optimizers by the experiment's names for them. To add one, add a line here and one in experiment.OPTIMIZERS.
+KINDS: dict[str, Kind] = {
+    "sgd": Kind(torch.optim.SGD, lambda s: ("momentum_buffer",) if s.momentum != 0 else (), counts=False),
+    "adam": Kind(torch.optim.Adam, lambda _: ("exp_avg", "exp_avg_sq")),
+    "adamw": Kind(torch.optim.AdamW, lambda _: ("exp_avg", "exp_avg_sq")),
+    "rmsprop": Kind(torch.optim.RMSprop, _rmsprop_slots, ("foreach",)),
+    "adagrad": Kind(torch.optim.Adagrad, lambda _: ("sum",), early=True),
+    "nadam": Kind(torch.optim.NAdam, lambda _: ("exp_avg", "exp_avg_sq"), ("foreach",)),
+    "lion": Kind(Lion, lambda _: ("exp_avg",), ("foreach",), counts=False),
+}
 
 
 def build(settings: Optimizer, parameters: Mapping[str, nn.Parameter], implementation: str) -> torch.optim.Optimizer:
@@ -22,27 +57,15 @@ def build(settings: Optimizer, parameters: Mapping[str, nn.Parameter], implement
 
     ``implementation`` chooses one of torch's, "foreach" or "fused"; with "" torch's own default stands.
     """
-    trained = _groups(settings, parameters)
-    extra: dict[str, Any] = {implementation: True} if implementation else {}
+    kind = KINDS[settings.kind]
+    values: dict[str, Any] = {key: getattr(settings, key) for key in OPTIMIZERS[settings.kind]}
+    if implementation:
+        if implementation not in kind.implementations:
+            raise UnsupportedError(f'PyTorch\'s optimizer "{settings.kind}" has no implementation "{implementation}"')
+        values[implementation] = True
     try:
-        if settings.kind == "sgd":
-            return torch.optim.SGD(
-                trained,
-                lr=settings.learning_rate,
-                momentum=settings.momentum,
-                dampening=settings.dampening,
-                weight_decay=settings.weight_decay,
-                nesterov=settings.nesterov,
-                **extra,
-            )
-        kind: type[torch.optim.Adam] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[settings.kind]
-        return kind(
-            trained,
-            lr=settings.learning_rate,
-            betas=settings.betas,
-            eps=settings.eps,
-            weight_decay=settings.weight_decay,
-            **extra,
+        return kind.optimizer(
+            _groups(settings, parameters), lr=settings.learning_rate, weight_decay=settings.weight_decay, **values
         )
     except ValueError as error:
         raise InputError(f"optimizer {settings.kind}: torch refuses its values: {error}") from error
@@ -90,9 +113,7 @@ def update(
 
 def slots(settings: Optimizer) -> tuple[str, ...]:
     """The names of the tensors that the optimizer keeps for each parameter, as PyTorch calls them."""
-    if settings.kind == "sgd":
-        return ("momentum_buffer",) if settings.momentum != 0 else ()
-    return ("exp_avg", "exp_avg_sq")
+    return KINDS[settings.kind].slots(settings)
 
 
 def read_slot(optimizer: torch.optim.Optimizer, parameter: nn.Parameter, slot: str) -> torch.Tensor:
@@ -112,13 +133,20 @@ def restore(
     At step 0 with every moment zero nothing is created, as before a first step. That is not the same as zeros: SGD's
     first momentum is the gradient itself, without dampening.
     """
+    kind = KINDS[settings.kind]
     optimizer.state.clear()
-    if step == 0 and not any(bool(value.any()) for slot in moments.values() for value in slot.values()):
+    if not kind.early and step == 0 and not any(bool(value.any()) for slot in moments.values() for value in slot.values()):
         return
     for parameter, values in moments.items():
         state = optimizer.state[parameter]
-        if settings.kind != "sgd":
-            # torch counts in float32, in every implementation of Adam.
+        if kind.counts:
+            # torch counts in float32, in every implementation.
             state["step"] = torch.tensor(float(step), dtype=torch.float32)
+        if settings.kind == "nadam":
+            # A function of the step, which torch keeps as a float32 number; a float64 update should not inherit its rounding.
+            product = math.prod(
+                settings.betas[0] * (1.0 - 0.5 * 0.96 ** (t * settings.momentum_decay)) for t in range(1, step + 1)
+            )
+            state["mu_product"] = torch.tensor(product, dtype=parameter.dtype)
         for slot, value in values.items():
             state[slot] = value.to(parameter.dtype).clone(memory_format=torch.preserve_format)

@@ -41,6 +41,12 @@ EXPERIMENT: dict[str, Any] = {
         "momentum": 0,
         "dampening": 0,
         "nesterov": False,
+        "alpha": 0.99,
+        "centered": False,
+        "lr_decay": 0,
+        "initial_accumulator_value": 0,
+        "momentum_decay": 0.004,
+        "decoupled_weight_decay": False,
         "no_decay": [],
         "clip_norm": 0,
     },
@@ -63,6 +69,17 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "sgd with groups and clipping": {"kind": "sgd", "weight_decay": 0.3, "no_decay": ["*"], "clip_norm": 0.05},
     "sgd with dampened momentum": {"kind": "sgd", "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.01},
     "sgd with Nesterov momentum": {"kind": "sgd", "momentum": 0.9, "nesterov": True},
+    "rmsprop": {"kind": "rmsprop", "weight_decay": 0.01},
+    "rmsprop, centered, with momentum": {"kind": "rmsprop", "alpha": 0.9, "centered": True, "momentum": 0.8},
+    "adagrad": {"kind": "adagrad", "eps": 1e-6, "lr_decay": 0.1, "initial_accumulator_value": 0.2, "weight_decay": 0.01},
+    "nadam": {"kind": "nadam", "weight_decay": 0.01},
+    "nadam with groups and decoupled decay": {
+        "kind": "nadam",
+        "weight_decay": 0.3,
+        "decoupled_weight_decay": True,
+        "no_decay": ["*.bias", "fc3*"],
+    },
+    "lion": {"kind": "lion", "betas": [0.9, 0.99], "weight_decay": 0.1},
 }
 
 

@@ -55,9 +55,10 @@
 // bits; [Augmented] does it in Go. What forward computes is not augmented. An engine that does not do this refuses a data file that has "augment".
 //
 // A state file: "parameters/<name>", "buffers/<name>", "optimizer/<slot>/<name>" (the optimizer's slots under
-// PyTorch's names: exp_avg, exp_avg_sq, momentum_buffer), all float32, and "step", an int64 scalar: the number of
-// steps taken. It decides the next batch, the dropout masks and Adam's bias correction. An optimizer slot that does
-// not exist yet (PyTorch creates them at the first step) is written as zeros.
+// PyTorch's names: exp_avg, exp_avg_sq, momentum_buffer, square_avg, grad_avg, sum), all float32, and "step", an int64 scalar: the
+// number of steps taken. It decides the next batch, the dropout masks, Adam's bias correction, NAdam's momentum and Adagrad's rate. An
+// optimizer slot that does not exist yet (PyTorch creates most at the first step) is written as what it begins with: zeros, or Adagrad's
+// initial_accumulator_value.
 //
 // A gradient file, as grad writes it: "loss" (scalar), "gradients/<name>", "outputs/<name>" and, when asked,
 // "activations/<ONNX value name>", all in the requested element type. update reads its "gradients/" and writes a state

@@ -68,7 +68,10 @@ func (w *writing) optimizer() (bool, error) {
 				return false, err
 			}
 		} else {
-			before[slot] = tensor.New(tensor.Float64, gradient.Len()) // of the initial state
+			initial := slices.Repeat([]float64{updateformula.Initial(o, slot)}, gradient.Len())
+			if before[slot], err = tensor.Of(initial, gradient.Len()); err != nil {
+				return false, err
+			}
 		}
 	}
 	for _, name := range names {

@@ -120,15 +120,37 @@ def update(o, step, weight, gradient, slots):
             after["momentum_buffer"] = b
             g = g + o["momentum"] * b if o["nesterov"] else b
         return weight - lr * g, after
+    if o["kind"] == "rmsprop":
+        g = gradient + decay * weight
+        after["square_avg"] = spread = o["alpha"] * slots["square_avg"] + (1 - o["alpha"]) * g * g
+        if o["centered"]:
+            after["grad_avg"] = slots["grad_avg"] + (1 - o["alpha"]) * (g - slots["grad_avg"])
+            spread = spread - after["grad_avg"] ** 2
+        change = g / (np.sqrt(spread) + o["eps"])
+        if o["momentum"]:
+            after["momentum_buffer"] = change = o["momentum"] * slots["momentum_buffer"] + change
+        return weight - lr * change, after
+    if o["kind"] == "adagrad":
+        g = gradient + decay * weight
+        after["sum"] = slots["sum"] + g * g
+        return weight - lr / (1 + step * o["lr_decay"]) * g / (np.sqrt(after["sum"]) + o["eps"]), after
     b1, b2 = o["betas"]
+    if o["kind"] == "lion":
+        after["exp_avg"] = b2 * slots["exp_avg"] + (1 - b2) * gradient
+        return weight * (1 - lr * decay) - lr * np.sign(b1 * slots["exp_avg"] + (1 - b1) * gradient), after
     t = step + 1
-    if o["kind"] == "adamw":
+    if o["kind"] == "adamw" or o.get("decoupled_weight_decay"):
         weight, g = weight * (1 - lr * decay), gradient
     else:
         g = gradient + decay * weight
     m = slots["exp_avg"] + (1 - b1) * (g - slots["exp_avg"])
     v = b2 * slots["exp_avg_sq"] + (1 - b2) * g * g
     after["exp_avg"], after["exp_avg_sq"] = m, v
+    if o["kind"] == "nadam":
+        mu = [b1 * (1 - 0.5 * 0.96 ** (k * o["momentum_decay"])) for k in range(1, t + 2)]
+        root = np.sqrt(v / (1 - b2**t)) + o["eps"]
+        now, following = (1 - mu[-2]) / (1 - np.prod(mu[:-1])), mu[-1] / (1 - np.prod(mu))
+        return weight - lr * now * g / root - lr * following * m / root, after
     return weight - lr / (1 - b1**t) * m / (np.sqrt(v) / np.sqrt(1 - b2**t) + o["eps"]), after
 
 

@@ -7,6 +7,7 @@ import (
 
 	"tandem/onnx"
 	"tandem/results/judge/fingerprint"
+	"tandem/results/judge/updateformula"
 	"tandem/results/record"
 )
 
@@ -72,12 +73,10 @@ func (g *graph) place(stage record.Stage, tensor string) (*onnx.Node, int) {
 	return nil, math.MaxInt32
 }
 
-// slotPlace orders an optimizer's slots as they are computed: the first moment before the second.
+// slotPlace orders an optimizer's slots as they are computed: the first moment before the second, RMSprop's momentum last.
 func slotPlace(tensor string) int {
-	if strings.HasPrefix(tensor, "optimizer/exp_avg_sq/") {
-		return 1
-	}
-	return 0
+	slot, _, _ := strings.Cut(strings.TrimPrefix(tensor, "optimizer/"), "/")
+	return map[string]int{updateformula.SecondMoment: 1, updateformula.GradientAverage: 1, updateformula.Momentum: 2}[slot]
 }
 
 // upstream lists the other nodes that lead to n from values that were compared and are right, or from the graph's beginning.

@@ -492,10 +492,24 @@ func shape(dims []int) string {
 func optimizerSentence(r *record.Run) string {
 	o := r.Experiment.Optimizer
 	words := fmt.Sprintf("%s, learning rate %s", o.Kind, number(o.LearningRate))
-	if o.Kind == "sgd" {
-		words += fmt.Sprintf(", momentum %s, dampening %s, Nesterov %t", number(o.Momentum), number(o.Dampening), o.Nesterov)
-	} else {
-		words += fmt.Sprintf(", betas %s and %s, eps %s", number(o.Betas[0]), number(o.Betas[1]), number(o.Eps))
+	for _, v := range []struct {
+		key, text string
+	}{
+		{"betas", "betas " + number(o.Betas[0]) + " and " + number(o.Betas[1])},
+		{"alpha", "alpha " + number(o.Alpha)},
+		{"eps", "eps " + number(o.Eps)},
+		{"momentum", "momentum " + number(o.Momentum)},
+		{"dampening", "dampening " + number(o.Dampening)},
+		{"nesterov", fmt.Sprintf("Nesterov %t", o.Nesterov)},
+		{"centered", fmt.Sprintf("centered %t", o.Centered)},
+		{"lr_decay", "decay of the rate " + number(o.LRDecay)},
+		{"initial_accumulator_value", "initial accumulator " + number(o.InitialAccumulator)},
+		{"momentum_decay", "momentum decay " + number(o.MomentumDecay)},
+		{"decoupled_weight_decay", fmt.Sprintf("decoupled weight decay %t", o.DecoupledDecay)},
+	} {
+		if o.Uses(v.key) {
+			words += ", " + v.text
+		}
 	}
 	return words + ", weight decay " + number(o.WeightDecay)
 }

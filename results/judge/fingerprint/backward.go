@@ -80,8 +80,12 @@ func (l *Look) implied(p *Pair) (parameter string, gradient []float64) {
 	}
 	keep, add := 0.0, 0.0
 	switch {
-	case strings.HasPrefix(p.Name, "optimizer/exp_avg/") && o.Kind != "sgd":
+	case strings.HasPrefix(p.Name, "optimizer/exp_avg/") && o.Kind == "lion":
+		keep, add = o.Betas[1], 1-o.Betas[1]
+	case strings.HasPrefix(p.Name, "optimizer/exp_avg/"):
 		keep, add = o.Betas[0], 1-o.Betas[0]
+	case strings.HasPrefix(p.Name, "optimizer/grad_avg/"):
+		keep, add = o.Alpha, 1-o.Alpha
 	case strings.HasPrefix(p.Name, "optimizer/momentum_buffer/") && o.Kind == "sgd":
 		keep, add = o.Momentum, 1-o.Dampening
 		if l.Step == 0 {

@@ -97,7 +97,7 @@ func findClipping(other clip, says string) func(l *Look) *Finding {
 
 // findClippingDecay looks for gradients that were clipped with the weight decay in them, which only decay of that kind can be.
 func findClippingDecay(l *Look) *Finding {
-	if !l.usable() || l.Experiment == nil || l.Experiment.Optimizer.Kind == "adamw" || l.Experiment.Optimizer.WeightDecay == 0 || l.Experiment.Optimizer.ClipNorm <= 0 {
+	if !l.usable() || l.Experiment == nil || updateformula.Decoupled(l.Experiment.Optimizer) || l.Experiment.Optimizer.WeightDecay == 0 || l.Experiment.Optimizer.ClipNorm <= 0 {
 		return nil
 	}
 	o := l.settings(0)

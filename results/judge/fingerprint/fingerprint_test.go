@@ -53,11 +53,16 @@ func singles(x []float64, shape ...int) *tensor.Tensor {
 	return must(must(tensor.Of(x, shape...)).Convert(tensor.Float32))
 }
 
+// slots are those of all optimizers.
+var slots = []string{
+	updateformula.FirstMoment, updateformula.SecondMoment, updateformula.Momentum, updateformula.SquareAverage, updateformula.GradientAverage, updateformula.Sum,
+}
+
 func newScene(seed uint64, stage record.Stage) scene {
 	s := scene{random: rand.New(rand.NewPCG(seed, 7))}
 	e := &experiment.Experiment{
 		Loss:      experiment.Loss{Kind: "cross_entropy", Reduction: "mean"},
-		Optimizer: experiment.Optimizer{Kind: "adamw", LearningRate: 0.01, Betas: [2]float64{0.9, 0.999}, Eps: 1e-6, WeightDecay: 0.1, Momentum: 0.9},
+		Optimizer: experiment.Optimizer{Kind: "adamw", LearningRate: 0.01, Betas: [2]float64{0.9, 0.999}, Eps: 1e-6, WeightDecay: 0.1, Momentum: 0.9, Alpha: 0.9, LRDecay: 0.1, MomentumDecay: 0.04},
 		Schedule:  experiment.Schedule{Kind: "constant"},
 		Train:     experiment.Train{Batch: rows},
 	}
@@ -126,10 +131,16 @@ func newScene(seed uint64, stage record.Stage) scene {
 		for name, t := range r.State {
 			if after, ok := strings.CutPrefix(name, "parameters/"); ok {
 				r.Before[name] = trace.Sample(t, 0)
-				for _, slot := range []string{updateformula.FirstMoment, updateformula.SecondMoment, updateformula.Momentum} {
+				for _, slot := range slots {
 					m := s.normal(t.Len())
 					for i := range m {
 						m[i] = math.Abs(m[i])
+						switch slot { // a mean's square is below the mean of squares
+						case updateformula.SquareAverage:
+							m[i]++
+						case updateformula.GradientAverage:
+							m[i] /= 10
+						}
 					}
 					r.State["optimizer/"+slot+"/"+after] = singles(m, t.Shape()...)
 				}
@@ -193,10 +204,7 @@ func (s scene) losing(got float64) {
 // updated makes the update by a rule the candidate's; the reference's is right.
 func (s scene) updated(r recipe, kind string) {
 	s.Experiment.Optimizer.Kind = kind
-	slots := []string{updateformula.FirstMoment, updateformula.SecondMoment}
-	if kind == "sgd" {
-		slots = []string{updateformula.Momentum}
-	}
+	slots := updateformula.Slots(s.Experiment.Optimizer)
 	for _, name := range []string{"b", "w"} {
 		for _, slot := range slots {
 			s.R.Update64["optimizer/"+slot+"/"+name] = trace.Sampled{}
@@ -441,6 +449,22 @@ func TestFingerprints(t *testing.T) {
 		{OtherDecay, record.StageOptimizer, func(s scene) {
 			s.updated(recipe{rule: updateformula.WithDecay(s.settings(0), 0.037)}, "adamw")
 		}},
+		{OtherDecay, record.StageOptimizer, func(s scene) {
+			s.Experiment.Optimizer.Kind = "rmsprop"
+			s.updated(recipe{rule: updateformula.WithDecay(s.settings(0), 0.037)}, "rmsprop")
+		}},
+		{OtherDecay, record.StageOptimizer, func(s scene) {
+			s.Experiment.Optimizer.Kind, s.Experiment.Optimizer.Centered = "rmsprop", true
+			s.updated(recipe{rule: updateformula.WithDecay(s.settings(0), 0.037)}, "rmsprop")
+		}},
+		{OtherDecay, record.StageOptimizer, func(s scene) {
+			s.Experiment.Optimizer.Kind = "adagrad"
+			s.updated(recipe{rule: updateformula.WithDecay(s.settings(0), 0)}, "adagrad")
+		}},
+		{OtherDecay, record.StageOptimizer, func(s scene) {
+			s.Experiment.Optimizer.Kind = "lion"
+			s.updated(recipe{rule: updateformula.WithDecay(s.settings(0), 0.037)}, "lion")
+		}},
 		{BufferUnchanged, record.StageBuffers, func(s scene) {
 			before := s.R.State["buffers/mean"].Float64s()
 			s.is("buffers/mean", s.normal(width), before, width)
@@ -513,7 +537,7 @@ func TestFingerprints(t *testing.T) {
 		{MissingTensor, record.StageForward, func(s scene) { s.is("outputs/logits", s.normal(8), nil, 8); s.Suspect.GotShape = nil }},
 	}
 	for _, m := range updateformula.Mistakes {
-		for _, kind := range []string{"adamw", "adam", "sgd"} {
+		for _, kind := range updateformula.Kinds() {
 			s := newScene(0, record.StageOptimizer)
 			s.Experiment.Optimizer.Kind = kind
 			if !slices.ContainsFunc(updateformula.Rules(s.Experiment.Optimizer), func(r updateformula.Rule) bool { return r.Name == m.Name }) {

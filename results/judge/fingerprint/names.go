@@ -74,6 +74,12 @@ const (
 	Dampened           = updateformula.Dampened
 	NoMomentum         = updateformula.NoMomentum
 	Nesterov           = updateformula.Nesterov
+	OtherAlpha         = updateformula.OtherAlpha
+	Centering          = updateformula.Centering
+	LookAhead          = updateformula.LookAhead
+	MomentumSchedule   = updateformula.MomentumSchedule
+	RateDecay          = updateformula.RateDecay
+	NewestMoment       = updateformula.NewestMoment
 	LearningRate       = "learning-rate"
 	ScheduleOffByOne   = "schedule-off-by-one"
 	ClippingMissing    = "clipping-missing"

@@ -182,6 +182,9 @@ func findOtherDecay(l *Look) *Finding {
 		return nil
 	}
 	o := l.settings(0)
+	if slot := updateformula.QuadraticInDecay(o); slot != "" {
+		return l.decayOfSquares(o, slot)
+	}
 	where := updateformula.LinearInDecay(o)
 	for i := range l.Pairs {
 		p := &l.Pairs[i]
@@ -211,6 +214,47 @@ func findOtherDecay(l *Look) *Finding {
 		rule := updateformula.WithDecay(o, decay)
 		if residual, ok := l.ruled(recipe{rule: rule}); ok {
 			return &Finding{rule.Text, residual}
+		}
+		return nil
+	}
+	return nil
+}
+
+// decayOfSquares is findOtherDecay for a slot of squares of the gradient: its sum is a polynomial of the second degree in the decay, one
+// of whose roots is the candidate's.
+func (l *Look) decayOfSquares(o experiment.Optimizer, slot string) *Finding {
+	for i := range l.Pairs {
+		p := &l.Pairs[i]
+		parameter, of := parameterOf(p.Name)
+		if !p.Off || of != slot || len(p.Got) != len(p.Exact) || !updateformula.Decays(o, parameter) {
+			continue
+		}
+		before, gradient, ok := l.before(parameter)
+		if !ok {
+			return nil
+		}
+		gradient = multiplied(gradient, l.clipping())
+		sum := func(decay float64) (total float64) {
+			for k, x := range after(updateformula.WithDecay(o, decay).Apply(int64(l.Step), before, gradient), slot) {
+				total += x - p.Got[k]
+			}
+			return total
+		}
+		// a + b decay + c decay^2 from three of its values
+		a, plus, minus := sum(0), sum(1), sum(-1)
+		b, c := (plus-minus)/2, (plus+minus)/2-a
+		root := math.Sqrt(max(b*b-4*a*c, 0))
+		for _, decay := range []float64{(-b + root) / (2 * c), (-b - root) / (2 * c)} {
+			if math.Abs(decay) < 1e-9 {
+				decay = 0
+			}
+			if math.IsNaN(decay) || math.IsInf(decay, 0) {
+				continue
+			}
+			rule := updateformula.WithDecay(o, decay)
+			if residual, ok := l.ruled(recipe{rule: rule}); ok {
+				return &Finding{rule.Text, residual}
+			}
 		}
 		return nil
 	}

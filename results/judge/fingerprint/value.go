@@ -1,9 +1,11 @@
 package fingerprint
 
 import (
+	"slices"
 	"strings"
 
 	"tandem/onnx/tensor"
+	"tandem/results/judge/updateformula"
 	"tandem/results/trace"
 )
 
@@ -88,7 +90,11 @@ func (l *Look) stateValues(name string, like trace.Sampled) []float64 {
 		if err != nil {
 			return nil
 		}
-		return make([]float64, len(x))
+		initial := 0.0
+		if _, slot := parameterOf(name); l.Experiment != nil {
+			initial = updateformula.Initial(l.Experiment.Optimizer, slot)
+		}
+		return slices.Repeat([]float64{initial}, len(x))
 	}
 	return nil
 }

@@ -23,6 +23,12 @@ const (
 	Dampened           = "momentum-dampened"
 	NoMomentum         = "momentum-missing"
 	Nesterov           = "nesterov"
+	OtherAlpha         = "other-alpha"
+	Centering          = "centering"
+	LookAhead          = "look-ahead-missing"
+	MomentumSchedule   = "momentum-schedule"
+	RateDecay          = "rate-decay"
+	NewestMoment       = "sign-of-newest-moment"
 )
 
 // Mistake is a wrong update rule.
@@ -56,13 +62,13 @@ func Right(o experiment.Optimizer) Rule { return Rule{rule: rule{Optimizer: o}} 
 // Mistakes are the known ones.
 var Mistakes = []Mistake{
 	{NeverSteps, "the optimizer does not step: parameters and moments stay as they were", all(func(r *rule) { r.frozen = true })},
-	{EpsilonInside, "epsilon is added inside the root, sqrt(v + eps), instead of to it", adam(func(r *rule) { r.epsilonInside = true })},
-	{ONNXAdam, "epsilon is added before the bias correction, the formula of ONNX's Adam operator and not of torch's", adam(
+	{EpsilonInside, "epsilon is added inside the root, sqrt(v + eps), instead of to it", using("eps", func(r *rule) { r.epsilonInside = true })},
+	{ONNXAdam, "epsilon is added before the bias correction, the formula of ONNX's Adam operator and not of torch's", corrected(
 		func(r *rule) { r.epsilonFirst = true },
 		func(r *rule) { r.epsilonFirst = true; r.late = -1 },
 	)},
-	{NoBiasCorrection, "the moments are not corrected for their bias towards zero", adam(func(r *rule) { r.uncorrected = true })},
-	{BiasCorrectionLate, "the bias correction is that of another step: its step counter is off by one", adam(
+	{NoBiasCorrection, "the moments are not corrected for their bias towards zero", corrected(func(r *rule) { r.uncorrected = true })},
+	{BiasCorrectionLate, "the bias correction is that of another step: its step counter is off by one", corrected(
 		func(r *rule) { r.late = 1 },
 		func(r *rule) { r.late = -1 },
 	)},
@@ -78,7 +84,7 @@ var Mistakes = []Mistake{
 	)},
 	{Ascends, "the update has the wrong sign", all(func(r *rule) { r.ascends = true })},
 	{OtherEpsilon, "epsilon is another one", func(o experiment.Optimizer) (out []rule) {
-		if o.Kind == "sgd" {
+		if !o.Uses("eps") {
 			return nil
 		}
 		for exponent := -16; exponent <= -2; exponent++ {
@@ -92,7 +98,7 @@ var Mistakes = []Mistake{
 		return append(out, r)
 	}},
 	{OtherBetas, "the decay rates of the moments (betas) are others", func(o experiment.Optimizer) (out []rule) {
-		if o.Kind == "sgd" {
+		if !o.Uses("betas") {
 			return nil
 		}
 		for _, first := range []float64{o.Betas[0], 0.9, 0.95, 0.99, 0.5, 0.999, 0, 1 - o.Betas[0]} {
@@ -117,7 +123,39 @@ var Mistakes = []Mistake{
 		}
 		return out
 	}},
-	{NoMomentum, "the momentum is missing", sgd(func(r *rule) { r.Momentum = 0 })},
+	{NoMomentum, "the momentum is missing", func(o experiment.Optimizer) []rule {
+		if o.Momentum == 0 {
+			return nil
+		}
+		return using("momentum", func(r *rule) { r.Momentum = 0 })(o)
+	}},
+	{OtherAlpha, "the decay rate of the mean of squares (alpha) is another", func(o experiment.Optimizer) (out []rule) {
+		if !o.Uses("alpha") {
+			return nil
+		}
+		for _, alpha := range []float64{0.99, 0.9, 0.95, 0.999, 0.5, 1 - o.Alpha} {
+			r := rule{Optimizer: o}
+			if r.Alpha = alpha; alpha != o.Alpha {
+				out = append(out, r)
+			}
+		}
+		return out
+	}},
+	{Centering, "the gradients' mean is subtracted from the mean of their squares where it should not be, or the reverse", using("centered", func(r *rule) { r.Centered = !r.Centered })},
+	{LookAhead, "Nesterov's look ahead is missing: the update is Adam's", using("momentum_decay", func(r *rule) { r.plain = true })},
+	{MomentumSchedule, "the momentum is beta1 at every step: its schedule is missing", using("momentum_decay", func(r *rule) { r.constant = true })},
+	{RateDecay, "the learning rate does not decay, or as far as at another step", func(o experiment.Optimizer) []rule {
+		if !o.Uses("lr_decay") || o.LRDecay == 0 {
+			return nil
+		}
+		return all(func(r *rule) { r.LRDecay = 0 }, func(r *rule) { r.late = 1 }, func(r *rule) { r.late = -1 })(o)
+	}},
+	{NewestMoment, "the sign is that of the moment after the step, beta2's, not of beta1's average", func(o experiment.Optimizer) []rule {
+		if o.Kind != "lion" {
+			return nil
+		}
+		return all(func(r *rule) { r.newest = true })(o)
+	}},
 	{Nesterov, "Nesterov's momentum is taken for the plain one, or the reverse", sgd(func(r *rule) { r.Nesterov = !r.Nesterov })},
 }
 
@@ -132,12 +170,23 @@ func all(changes ...func(*rule)) func(experiment.Optimizer) []rule {
 	}
 }
 
-func adam(changes ...func(*rule)) func(experiment.Optimizer) []rule {
+// using is for mistakes with a value that only some optimizers use.
+func using(key string, changes ...func(*rule)) func(experiment.Optimizer) []rule {
 	return func(o experiment.Optimizer) []rule {
-		if o.Kind == "sgd" {
+		if !o.Uses(key) {
 			return nil
 		}
 		return all(changes...)(o)
+	}
+}
+
+// corrected is for mistakes with the bias correction.
+func corrected(changes ...func(*rule)) func(experiment.Optimizer) []rule {
+	return func(o experiment.Optimizer) []rule {
+		if !o.Uses("betas") {
+			return nil
+		}
+		return using("eps", changes...)(o)
 	}
 }
 
@@ -163,6 +212,8 @@ func Rules(o experiment.Optimizer) (out []Rule) {
 				text += fmt.Sprintf(": %g and %g instead of %g and %g", r.Betas[0], r.Betas[1], o.Betas[0], o.Betas[1])
 			case Dampened:
 				text += fmt.Sprintf(" (dampening %g instead of %g)", r.Dampening, o.Dampening)
+			case OtherAlpha:
+				text += fmt.Sprintf(": %g instead of %g", r.Alpha, o.Alpha)
 			case BiasCorrectionLate:
 				text += fmt.Sprintf(" (t%+d)", r.late)
 			}
@@ -182,10 +233,25 @@ func WithDecay(o experiment.Optimizer, decay float64) Rule {
 // LinearInDecay names where the result depends linearly on the weight decay: the slot, or "" for the weight.
 func LinearInDecay(o experiment.Optimizer) string {
 	switch {
-	case o.Kind == "adam":
+	case Decoupled(o):
+		return ""
+	case o.Kind == "adam" || o.Kind == "nadam":
 		return FirstMoment
 	case o.Kind == "sgd" && o.Momentum != 0:
 		return Momentum
+	case o.Kind == "rmsprop" && o.Centered:
+		return GradientAverage
+	}
+	return ""
+}
+
+// QuadraticInDecay names the slot that depends on the weight decay by the square of the gradient alone; "" where there is none.
+func QuadraticInDecay(o experiment.Optimizer) string {
+	switch {
+	case o.Kind == "rmsprop" && !o.Centered:
+		return SquareAverage
+	case o.Kind == "adagrad":
+		return Sum
 	}
 	return ""
 }

@@ -2,8 +2,10 @@ package updateformula_test
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"os"
+	"slices"
 	"testing"
 
 	"tandem/fixtures/experiment"
@@ -31,18 +33,23 @@ type testCase struct {
 		Slots     map[string][]float64
 	}
 	Options struct {
-		LR, Eps, Momentum, Dampening float64
-		Betas                        [2]float64
-		WeightDecay                  float64 `json:"weight_decay"`
-		Nesterov                     bool
+		LR, Alpha, Eps, Momentum, Dampening float64
+		Betas                               [2]float64
+		WeightDecay                         float64 `json:"weight_decay"`
+		Nesterov, Centered                  bool
+		LRDecay                             float64 `json:"lr_decay"`
+		InitialAccumulator                  float64 `json:"initial_accumulator_value"`
+		MomentumDecay                       float64 `json:"momentum_decay"`
+		DecoupledDecay                      bool    `json:"decoupled_weight_decay"`
 	}
 }
 
 func (c testCase) optimizer() experiment.Optimizer {
 	o := c.Options
 	return experiment.Optimizer{
-		Kind: c.Kind, LearningRate: o.LR, Betas: o.Betas, Eps: o.Eps, WeightDecay: o.WeightDecay,
-		Momentum: o.Momentum, Dampening: o.Dampening, Nesterov: o.Nesterov,
+		Kind: c.Kind, LearningRate: o.LR, Betas: o.Betas, Alpha: o.Alpha, Eps: o.Eps, WeightDecay: o.WeightDecay,
+		Momentum: o.Momentum, Dampening: o.Dampening, Nesterov: o.Nesterov, Centered: o.Centered, LRDecay: o.LRDecay,
+		InitialAccumulator: o.InitialAccumulator, MomentumDecay: o.MomentumDecay, DecoupledDecay: o.DecoupledDecay,
 	}
 }
 
@@ -67,10 +74,11 @@ func far(a, b []float64) float64 {
 // TestAgainstTorch holds the published rules to ten steps of real torch.optim in float64, and each mistake to differ from them.
 func TestAgainstTorch(t *testing.T) {
 	read(t, "torch.json", &recorded)
-	seen := map[string]bool{}
+	seen, kinds := map[string]bool{}, map[string]bool{}
 	for _, c := range recorded.Cases {
 		o := c.optimizer()
-		s := updateformula.State{Weight: recorded.Start, Slots: map[string][]float64{}}
+		kinds[c.Kind] = true
+		s := updateformula.Start(o, recorded.Start)
 		for step, g := range recorded.Gradients {
 			after := updateformula.Apply(o, int64(step), s, g)
 			if step > 0 { // a first step hides what depends on the state
@@ -86,10 +94,18 @@ func TestAgainstTorch(t *testing.T) {
 				t.Errorf("%s, step %d: the parameter is %.3g off PyTorch's", c.Name, step, d)
 			}
 		}
+		if got := slices.Sorted(slices.Values(updateformula.Slots(o))); !slices.Equal(got, slices.Sorted(maps.Keys(c.Float64.Slots))) {
+			t.Errorf("%s: the slots are %v", c.Name, got)
+		}
 		for name, want := range c.Float64.Slots {
 			if d := far(s.Slots[name], want); !(d <= 1e-13) {
 				t.Errorf("%s: %s is %.3g off PyTorch's", c.Name, name, d)
 			}
+		}
+	}
+	for _, kind := range updateformula.Kinds() {
+		if !kinds[kind] {
+			t.Errorf("no run of %s was recorded", kind)
 		}
 	}
 	for _, m := range updateformula.Mistakes {
@@ -145,7 +161,7 @@ func TestRecipeAgainstTorch(t *testing.T) {
 	}
 	states := map[string]updateformula.State{}
 	for name, x := range r.Start {
-		states[name] = updateformula.State{Weight: x, Slots: map[string][]float64{}}
+		states[name] = updateformula.Start(e.Optimizer, x)
 	}
 	clipped := 0
 	for step, gradients := range r.Gradients {

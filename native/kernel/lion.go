@@ -1,0 +1,34 @@
+package kernel
+
+// LionStep holds the numbers of one step of Lion.
+type LionStep[T Float] struct {
+	Shrink T // multiplies the parameter first: 1 - lr * weight_decay
+	Rate   T // the learning rate
+	Beta1  T
+	Fresh1 T // 1 - beta1
+	Beta2  T
+	Fresh2 T // 1 - beta2
+}
+
+// Lion updates the parameters p and the moments m with the gradients g:
+//
+//	p = p * Shrink - Rate * sign(Beta1 * m + Fresh1 * g)
+//	m = Beta2 * m + Fresh2 * g
+//
+// A sign has no small error: each product and the sum are rounded for themselves, in the order above, so that another program that
+// does the same gets the same signs. For the same reason subnormal numbers are kept.
+func Lion[T Float](p, g, m []T, c *LionStep[T]) {
+	g, m = g[:len(p)], m[:len(p)]
+	for i := range p {
+		// The conversions keep the compiler from fusing a product with the sum, which it may for other processors.
+		direction := T(c.Beta1*m[i]) + T(c.Fresh1*g[i])
+		switch {
+		case direction > 0:
+			direction = 1
+		case direction < 0:
+			direction = -1
+		}
+		p[i] = T(p[i]*c.Shrink) - T(c.Rate*direction)
+		m[i] = T(c.Beta2*m[i]) + T(c.Fresh2*g[i])
+	}
+}
