@@ -55,7 +55,7 @@ bench: setup ## Go benchmarks of the native trainer and the tables of limits, in
 publish: setup ## rewrite results/published and the README's result, the sweep and the kernels' table: an idle machine, half an hour
 	bin/tandem bench mnist-mlp --prove --out results/published/mnist-mlp
 	bin/tandem bench mnist-mlp --prove --threads 1 --out results/published/mnist-mlp-1-thread
-	bin/tandem run transformer-small --out results/published/transformer-small
+	bin/tandem run transformer-small --prove --publish --out results/published/transformer-small
 	bin/tandem bench mnist-mlp --sweep batch=32,256,1024,threads=1,2 --set 'timing.modes=["eager","fused","compile","compile-fused"]' \
 		--out results/published/mnist-mlp-sweep
 	$(MAKE) bench BENCH=results/bench

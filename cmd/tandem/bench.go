@@ -81,6 +81,7 @@ Several flags, or several keys in one, make a grid; commas in brackets separate 
 	flags.Int64Var(&f.seed, "seed", -1, "seed of weights, order and dropout (default the experiment's)")
 	flags.BoolVar(&f.prove, "prove", false, "have the judge prove itself; not at the points of a sweep")
 	flags.StringVar(&kernels, "kernels", "", "make tables of limits from `FILE`, the output of Go's benchmarks of the kernels (\"make bench\")")
+	f.addPublish(flags)
 	f.engines.add(flags)
 	return c
 }

@@ -27,6 +27,7 @@ type runFlags struct {
 	timing  bool
 	save    bool
 	traces  bool
+	publish bool
 	prove   bool
 	runs    int
 	mutant  string
@@ -83,6 +84,7 @@ train on the same batches. The verdict, the speed and a report go into a folder 
 	flags.BoolVar(&f.prove, "prove", false, "have the judge prove itself: plant every known mistake that applies and see it caught")
 	flags.IntVar(&f.runs, "runs", 0, "further trainings of both sides with other seeds, to judge whether they are equally good where steps cannot be compared any more")
 	flags.StringVar(&f.mutant, "mutant", "", "plant a known mistake in the candidate, to see what the verdict says")
+	f.addPublish(flags)
 	f.engines.add(flags)
 	return c
 }
@@ -150,6 +152,11 @@ func (a *app) run(c *cobra.Command, name string, f runFlags) error {
 	}
 	r.Seconds = time.Since(start).Seconds()
 	p.finish()
+	if f.publish {
+		if err := leaveOutModel(r, folder, exportAgain(name, settings)); err != nil {
+			return err
+		}
+	}
 	return a.finish(r, folder, true)
 }
 

@@ -37,6 +37,39 @@ func ReadFile(path string) (*File, error) {
 	return file, nil
 }
 
+// Each reads a file one tensor after the other, in the order of its bytes, and calls f with each: memory for the largest is enough. An error of f
+// ends it and is returned as it is; others are as ReadFile's.
+func Each(path string, f func(name string, t *tensor.Tensor) error) error {
+	file, size, err := openRegular(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close() // only read
+	entries, _, _, err := readHeader(file, size)
+	if err != nil {
+		return named(err, path)
+	}
+	for _, e := range entries {
+		t, err := e.read(file)
+		if err != nil {
+			return named(err, path)
+		}
+		if err := f(e.name, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read reads the entry's tensor where r stands.
+func (e entry) read(r io.Reader) (*tensor.Tensor, error) {
+	t, err := tensor.Read(r, e.dtype, e.shape...)
+	if err != nil {
+		return nil, &Error{Tensor: e.name, Reason: "its data cannot be read", Err: pathCause(err)}
+	}
+	return t, nil
+}
+
 // openRegular opens a file and returns its size.
 func openRegular(path string) (*os.File, int64, error) {
 	f, err := os.Open(path)
@@ -78,9 +111,9 @@ func decode(r io.Reader, size int64) (*File, error) {
 	}
 	file := &File{Tensors: make(map[string]*tensor.Tensor, len(entries)), Metadata: metadata}
 	for _, e := range entries {
-		t, err := tensor.Read(r, e.dtype, e.shape...)
+		t, err := e.read(r)
 		if err != nil {
-			return nil, &Error{Tensor: e.name, Reason: "its data cannot be read", Err: pathCause(err)}
+			return nil, err
 		}
 		file.Tensors[e.name] = t
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -212,4 +213,39 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestEach reads a file tensor by tensor: the same ones as at once, in the order of their bytes, until the caller has had enough.
+func TestEach(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.safetensors")
+	tensors := map[string]*tensor.Tensor{}
+	for name, n := range map[string]int{"a": 3, "b": 0, "c": 5} {
+		tensors[name] = tensor.New(tensor.Float32, n)
+	}
+	if err := safetensors.WriteFile(path, tensors, nil); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	err := safetensors.Each(path, func(name string, v *tensor.Tensor) error {
+		names = append(names, name)
+		if !v.Equal(tensors[name]) {
+			t.Errorf("%s is %v, want %v", name, v, tensors[name])
+		}
+		return nil
+	})
+	if err != nil || !slices.Equal(names, []string{"a", "b", "c"}) {
+		t.Errorf("%v, %v", names, err)
+	}
+	enough := errors.New("enough")
+	if err := safetensors.Each(path, func(string, *tensor.Tensor) error { return enough }); err != enough {
+		t.Errorf("%v, want the caller's own error", err)
+	}
+	if err := os.Truncate(path, 100); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, path + ".absent"} {
+		if err := safetensors.Each(name, func(string, *tensor.Tensor) error { return nil }); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%v, want an error that names %s", err, name)
+		}
+	}
 }

@@ -86,12 +86,12 @@ func (o *Options) reference(ctx context.Context, adjust func(*trace.ReferenceOpt
 	return trace.CollectReference(ctx, c, options)
 }
 
-// referenceOptions are the trace's options for a comparison's reference, which keeps every tensor whole.
+// referenceOptions are the trace's options for a comparison's reference, which keeps every tensor of a model whole that is not large.
 func (o *Options) referenceOptions(name string) trace.ReferenceOptions {
 	return trace.ReferenceOptions{
 		Load: o.load(o.Reference, engine.RandomShared, ""), Experiment: o.Experiment, Steps: o.Data.Record.Steps,
 		JudgedSteps: o.Experiment.JudgedSteps(o.Data.Record.Steps),
-		Nudges:      trace.DefaultNudges, Seed: o.Experiment.Seed, Activations: true, WorkDir: o.Folder.Work,
+		Sample:      trace.SampleLarge, Nudges: trace.DefaultNudges, Seed: o.Experiment.Seed, Activations: true, WorkDir: o.Folder.Work,
 		Progress: o.namedProgress(name),
 	}
 }

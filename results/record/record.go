@@ -76,15 +76,17 @@ type Data struct {
 
 // Model says what was trained.
 type Model struct {
-	Parameters     int                 `json:"parameters"` // trainable numbers
-	Tensors        []engine.TensorInfo `json:"tensors"`    // their names, shapes and initial digests
-	File           string              `json:"file"`       // relative to the run's folder
-	SHA256         string              `json:"sha256"`     // of the ONNX file
-	Exporter       string              `json:"exporter"`   // program and version
-	ExporterChecks []string            `json:"exporter_checks,omitempty"`
-	TrainedFile    string              `json:"trained_file,omitempty"` // written with --save
-	DropoutSites   int                 `json:"dropout_sites"`
-	Opset          int                 `json:"opset"`
+	Parameters int                 `json:"parameters"` // trainable numbers
+	Tensors    []engine.TensorInfo `json:"tensors"`    // their names, shapes and initial digests
+	File       string              `json:"file"`       // relative to the run's folder
+	// FileAbsent says why the folder does not hold File and what makes it again; empty where it does.
+	FileAbsent     string   `json:"file_absent,omitempty"`
+	SHA256         string   `json:"sha256"`   // of the ONNX file
+	Exporter       string   `json:"exporter"` // program and version
+	ExporterChecks []string `json:"exporter_checks,omitempty"`
+	TrainedFile    string   `json:"trained_file,omitempty"` // written with --save
+	DropoutSites   int      `json:"dropout_sites"`
+	Opset          int      `json:"opset"`
 }
 
 // Losses are the free-running training curves.

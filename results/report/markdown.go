@@ -457,6 +457,9 @@ func (d *document) compared() {
 			[]string{"optimizer", escape(optimizerSentence(r))})
 	}
 	rows = append(rows, []string{"exported by", escape(fmt.Sprintf("%s, opset %d, %s", r.Model.Exporter, r.Model.Opset, plural(r.Model.DropoutSites, "dropout site")))})
+	if r.Model.FileAbsent != "" {
+		rows = append(rows, []string{"model file", escape(r.Model.FileAbsent)})
+	}
 	for _, c := range r.Model.ExporterChecks {
 		rows = append(rows, []string{"export checked", escape(c)})
 	}

@@ -27,7 +27,7 @@ func CollectCandidate(ctx context.Context, e engine.Engine, ref *Reference, o Ca
 		return nil, c.fail(fmt.Errorf("it offers %v", e.Hello().DTypes), "a candidate must compute in float32")
 	}
 	out := &Candidate{Sample: ref.Sample}
-	if _, err := c.begin(ctx, o.Load, &out.Common); err != nil {
+	if err := c.begin(ctx, o.Load, &out.Common); err != nil {
 		return nil, err
 	}
 	if !sameLayout(ref.Initial, out.Initial) || o.Enough != nil && o.Enough(out) {
@@ -48,8 +48,8 @@ func CollectCandidate(ctx context.Context, e engine.Engine, ref *Reference, o Ca
 		return nil, err
 	}
 	out.Losses = losses
-	out.Final = describe(final)
-	out.FinalValues = SampleAll(only(final, "parameters/"), ref.Sample)
+	out.Final = final.info
+	out.FinalValues = only(final.sampled, "parameters/")
 	out.EvalTrained, err = c.forward(ctx)
 	return out, err
 }
@@ -85,11 +85,11 @@ func (c *collector) teacherForced(ctx context.Context, ref *ReferenceStep, steps
 	if err != nil {
 		return nil, err
 	}
-	held, err := c.getState(ctx, "held")
+	held, err := c.lookAtState(ctx, "held")
 	if err != nil {
 		return nil, err
 	}
-	out.Held = describe(held)
+	out.Held = held.info
 	if err := c.ownStep(ctx, &out.Measured); err != nil {
 		return nil, err
 	}

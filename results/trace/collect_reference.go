@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 
 	"tandem/onnx/safetensors"
 	"tandem/onnx/tensor"
@@ -25,10 +27,14 @@ func CollectReference(ctx context.Context, e engine.Engine, o ReferenceOptions) 
 		return nil, c.fail(fmt.Errorf("it offers %v", e.Hello().DTypes), "a reference must compute in float32 and float64")
 	}
 	r := &Reference{Experiment: o.Experiment, Sample: o.Sample}
-	initial, err := c.begin(ctx, o.Load, &r.Common)
-	if err != nil {
+	if err := c.begin(ctx, o.Load, &r.Common); err != nil {
 		return nil, err
 	}
+	if o.Sample == SampleLarge {
+		r.Sample = sampleOf(r.Initial, len(o.JudgedSteps))
+		c.sample = r.Sample
+	}
+	var err error
 	for _, s := range o.JudgedSteps {
 		if r.Losses, err = c.train(ctx, r.Losses, s, "reference"); err != nil {
 			return nil, err
@@ -46,18 +52,22 @@ func CollectReference(ctx context.Context, e engine.Engine, o ReferenceOptions) 
 	if r.Losses, err = c.train(ctx, r.Losses, o.Steps, "reference"); err != nil {
 		return nil, err
 	}
-	final, err := c.getState(ctx, "final")
+	final, err := c.lookAtState(ctx, "final")
 	if err != nil {
 		return nil, err
 	}
-	r.Final = describe(final)
-	r.FinalValues = SampleAll(only(final, "parameters/"), o.Sample)
+	r.Final = final.info
+	r.FinalValues = only(final.sampled, "parameters/")
 	if r.EvalTrained, err = c.forward(ctx); err != nil {
 		return nil, err
 	}
 	for i := range o.Nudges {
 		name := fmt.Sprintf("one ulp, start %d", i+1)
-		if err := safetensors.WriteFile(c.path("nudged"), Nudge(initial, o.Seed, uint64(i+1)), nil); err != nil {
+		initial, err := safetensors.ReadFile(c.path("initial"))
+		if err != nil {
+			return nil, err
+		}
+		if err := safetensors.WriteFile(c.path("nudged"), Nudge(initial.Tensors, o.Seed, uint64(i+1)), nil); err != nil {
 			return nil, err
 		}
 		losses, end, err := c.freeRun(ctx, "nudged", o.Steps)
@@ -65,7 +75,7 @@ func CollectReference(ctx context.Context, e engine.Engine, o ReferenceOptions) 
 			return nil, fmt.Errorf("free run %q: %w", name, err)
 		}
 		run := FreeRun{Name: name, Losses: losses}
-		if run.Distance, err = distances(SampleAll(only(end, "parameters/"), o.Sample), r.FinalValues, o.Sample); err != nil {
+		if run.Distance, err = distances(only(end.sampled, "parameters/"), r.FinalValues, r.Sample); err != nil {
 			return nil, fmt.Errorf("free run %q: %w", name, err)
 		}
 		r.FreeRuns = append(r.FreeRuns, run)
@@ -81,7 +91,7 @@ func (c *collector) judgedStep(ctx context.Context, s int) (*ReferenceStep, erro
 	if out.State, err = c.getState(ctx, "state"); err != nil {
 		return nil, err
 	}
-	if got := counter(out.State); got != int64(s) {
+	if got := counter(out.State["step"]); got != int64(s) {
 		return nil, c.fail(fmt.Errorf("it is %d", got), "the state's step counter must be %d", s)
 	}
 	out.Before = SampleAll(only(out.State, "parameters/"), c.sample)
@@ -100,11 +110,11 @@ func (c *collector) judgedStep(ctx context.Context, s int) (*ReferenceStep, erro
 		return nil, err
 	}
 	// A reference whose grad or update changes its state would be no reference for anyone.
-	now, err := c.getState(ctx, "state-again")
+	now, err := c.lookAtState(ctx, "state-again")
 	if err != nil {
 		return nil, err
 	}
-	if !slices.EqualFunc(describe(out.State), describe(now), sameInfo) {
+	if !slices.EqualFunc(describe(out.State), now.info, sameInfo) {
 		return nil, c.fail(fmt.Errorf("the state before and after differs"), "grad and update must change nothing")
 	}
 	if err := c.ownStep(ctx, &out.Measured); err != nil {
@@ -121,28 +131,26 @@ func (c *collector) judgedStep(ctx context.Context, s int) (*ReferenceStep, erro
 
 // noise measures each variant's distance from the float64 result, for the gradients and for the step they lead to.
 func (c *collector) noise(ctx context.Context, out *ReferenceStep) error {
-	// The exact step: gradients that are right to one rounding, updated in float64.
+	// The exact step: gradients that are right to one rounding, updated in float64. They were asked for just before.
 	exact := Tensors{}
-	double, _, err := c.grad(ctx, float64Type, "")
-	if err != nil {
-		return err
-	}
-	for name, t := range only(double, "gradients/") {
-		if exact[name], err = t.Convert(tensor.Float32); err != nil {
-			return err
+	err := c.readGradients(c.path("grad-"+float64Type), float64Type, func(name string, t *tensor.Tensor) (err error) {
+		if strings.HasPrefix(name, "gradients/") {
+			exact[name], err = t.Convert(tensor.Float32)
 		}
+		return err
+	})
+	if err != nil {
+		return c.fail(err, "gradients in %s", float64Type)
 	}
 	if err := safetensors.WriteFile(c.path("grad-exact"), exact, nil); err != nil {
 		return err
 	}
-	step, _, err := c.update(ctx, float64Type, c.path("grad-exact"))
-	if err != nil {
+	if out.Exact, _, err = c.update(ctx, float64Type, c.path("grad-exact")); err != nil {
 		return err
 	}
-	out.Exact = SampleAll(step, c.sample)
 
 	for _, variant := range append([]string{""}, c.engine.Hello().Variants...) {
-		result, loss, err := c.grad(ctx, float32Type, variant)
+		result, loss, err := c.grad(ctx, float32Type, variant, nil)
 		if refused := new(engine.Error); variant != "" && errors.As(err, &refused) && refused.Kind == engine.KindUnsupported {
 			// Not every variant fits every model: channels-last needs images.
 			if out.Refused == nil {
@@ -154,18 +162,24 @@ func (c *collector) noise(ctx context.Context, out *ReferenceStep) error {
 		if err != nil {
 			return err
 		}
-		d, err := distances(SampleAll(result, c.sample), out.Float64, c.sample)
+		d, err := distances(result, out.Float64, c.sample)
 		if err != nil {
 			return fmt.Errorf("variant %q: %w", variant, err)
 		}
 		d["loss"] = engine.Float(Distance([]float64{float64(loss)}, []float64{float64(*out.Loss64)}))
 		out.Noise = append(out.Noise, Noise{Variant: variant, Distance: d})
 
-		step, _, err := c.update(ctx, float32Type, c.path("grad-"+float32Type+variantFile(variant)))
+		file := c.path("grad-" + float32Type + variantFile(variant))
+		step, _, err := c.update(ctx, float32Type, file)
 		if err != nil {
 			return err
 		}
-		if d, err = distances(SampleAll(step, c.sample), out.Exact, c.sample); err != nil {
+		if variant != "" {
+			if err := os.Remove(file); err != nil { // as large as the model, and there are many
+				return err
+			}
+		}
+		if d, err = distances(step, out.Exact, c.sample); err != nil {
 			return fmt.Errorf("variant %q: %w", variant, err)
 		}
 		out.StepNoise = append(out.StepNoise, Noise{Variant: variant, Distance: d})

@@ -56,24 +56,24 @@ func (c *collector) fail(err error, format string, args ...any) error {
 	return fmt.Errorf("engine %s: %s: %w", c.engine.Hello().Name, fmt.Sprintf(format, args...), err)
 }
 
-// begin loads, reads the initial state and looks at the untrained model.
-func (c *collector) begin(ctx context.Context, p engine.LoadParams, out *Common) (Tensors, error) {
+// begin loads, reads the initial state, which then lies in the file "initial", and looks at the untrained model.
+func (c *collector) begin(ctx context.Context, p engine.LoadParams, out *Common) error {
 	loaded, err := c.engine.Load(ctx, p)
 	if err != nil {
-		return nil, c.fail(err, "load")
+		return c.fail(err, "load")
 	}
 	out.Engine, out.Loaded, out.Mutant = c.engine.Hello(), *loaded, p.Mutant
-	initial, err := c.getState(ctx, "initial")
+	initial, err := c.lookAtState(ctx, "initial")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	out.Initial = describe(initial)
+	out.Initial = initial.info
 	out.EvalInitial, err = c.forward(ctx)
-	return initial, err
+	return err
 }
 
 // freeRun trains from the state in the file name to the end.
-func (c *collector) freeRun(ctx context.Context, name string, steps int) ([]float64, Tensors, error) {
+func (c *collector) freeRun(ctx context.Context, name string, steps int) ([]float64, *stateLook, error) {
 	if err := c.setState(ctx, name); err != nil {
 		return nil, nil, err
 	}
@@ -81,7 +81,7 @@ func (c *collector) freeRun(ctx context.Context, name string, steps int) ([]floa
 	if err != nil {
 		return nil, nil, err
 	}
-	final, err := c.getState(ctx, "final")
+	final, err := c.lookAtState(ctx, "final")
 	return losses, final, err
 }
 
@@ -108,55 +108,32 @@ func (c *collector) train(ctx context.Context, losses []float64, until int, what
 // gradients is written by ready, which is called after the engine's own gradients are there. The tensors whose names begin with one of whole are
 // kept whole.
 func (c *collector) measure(ctx context.Context, m *Measured, whole whole, ready func() (gradients string, err error)) error {
-	own, loss, err := c.grad(ctx, float32Type, "")
-	if err != nil {
+	var err error
+	if m.Float32, m.Loss32, err = c.grad(ctx, float32Type, "", whole.float32); err != nil {
 		return err
 	}
-	m.Loss32 = loss
-	m.Float32 = c.keep(own, whole.float32)
 	if c.can(float64Type) {
-		double, loss, err := c.grad(ctx, float64Type, "")
-		if err != nil {
+		var loss engine.Float
+		if m.Float64, loss, err = c.grad(ctx, float64Type, "", whole.float64); err != nil {
 			return err
 		}
 		m.Loss64 = &loss
-		m.Float64 = c.keep(double, whole.float64)
 	}
 	gradients, err := ready()
 	if err != nil {
 		return err
 	}
-	single, step, err := c.update(ctx, float32Type, gradients)
-	if err != nil {
+	if m.Update32, m.UpdateStep, err = c.update(ctx, float32Type, gradients); err != nil {
 		return err
 	}
-	m.UpdateStep = step
-	m.Update32 = SampleAll(single, c.sample)
 	if c.can(float64Type) {
-		double, _, err := c.update(ctx, float64Type, gradients)
-		if err != nil {
-			return err
-		}
-		m.Update64 = SampleAll(double, c.sample)
+		m.Update64, _, err = c.update(ctx, float64Type, gradients)
 	}
-	return nil
+	return err
 }
 
 // whole are the beginnings of the names of tensors that are kept whole.
 type whole struct{ float32, float64 []string }
-
-// keep samples all but the tensors whose names begin with one of whole.
-func (c *collector) keep(ts Tensors, whole []string) Set {
-	out := make(Set, len(ts))
-	for name, t := range ts {
-		k := c.sample
-		if hasPrefix(name, whole) {
-			k = 0
-		}
-		out[name] = Sample(t, k)
-	}
-	return out
-}
 
 // ownStep lets the engine train one step as it always does.
 func (c *collector) ownStep(ctx context.Context, m *Measured) error {
@@ -168,16 +145,16 @@ func (c *collector) ownStep(ctx context.Context, m *Measured) error {
 		return c.fail(fmt.Errorf("%d losses", len(result.Losses)), "training step %d", m.Step)
 	}
 	m.StepLoss = result.Losses[0]
-	after, err := c.getState(ctx, "after")
+	after, err := c.lookAtState(ctx, "after")
 	if err != nil {
 		return err
 	}
-	m.AfterStep = counter(after)
-	m.After = SampleAll(without(after, "step"), c.sample)
+	m.After, m.AfterStep = after.sampled, after.step
 	return nil
 }
 
-func (c *collector) grad(ctx context.Context, dtype, variant string) (Tensors, engine.Float, error) {
+// grad asks for gradients, outputs and activations, and samples all but the tensors whose names begin with one of whole.
+func (c *collector) grad(ctx context.Context, dtype, variant string, whole []string) (Set, engine.Float, error) {
 	file := c.path("grad-" + dtype + variantFile(variant))
 	result, err := c.engine.Grad(ctx, engine.GradParams{
 		DType: dtype, Variant: variant, File: file,
@@ -186,11 +163,29 @@ func (c *collector) grad(ctx context.Context, dtype, variant string) (Tensors, e
 	if err != nil {
 		return nil, 0, c.fail(err, "gradients in %s, variant %q", dtype, variant)
 	}
-	tensors, err := c.read(file, append([]string{"loss"}, gradPrefixes...), dtype)
+	out := Set{}
+	err = c.readGradients(file, dtype, func(name string, t *tensor.Tensor) error {
+		k := c.sample
+		if hasPrefix(name, whole) {
+			k = 0
+		}
+		out[name] = Sample(t, k)
+		return nil
+	})
 	if err != nil {
 		return nil, 0, c.fail(err, "gradients in %s, variant %q", dtype, variant)
 	}
-	return without(tensors, "loss"), result.Loss, nil
+	return out, result.Loss, nil
+}
+
+// readGradients reads what grad wrote, but the loss, which is in the answer as well.
+func (c *collector) readGradients(file, dtype string, f func(name string, t *tensor.Tensor) error) error {
+	return c.read(file, append([]string{"loss"}, gradPrefixes...), dtype, func(name string, t *tensor.Tensor) error {
+		if name == "loss" {
+			return nil
+		}
+		return f(name, t)
+	})
 }
 
 // variantFile makes a file name of a variant's name, which is an engine's and may hold anything.
@@ -201,34 +196,70 @@ func variantFile(variant string) string {
 	return fmt.Sprintf("-%x", variant)
 }
 
-func (c *collector) update(ctx context.Context, dtype, gradients string) (Tensors, int64, error) {
+// update asks for the state after an update and samples what it changes: parameters and optimizer slots.
+func (c *collector) update(ctx context.Context, dtype, gradients string) (Set, int64, error) {
 	file := c.path("update-" + dtype)
 	if _, err := c.engine.Update(ctx, engine.UpdateParams{Gradients: gradients, DType: dtype, File: file}); err != nil {
 		return nil, 0, c.fail(err, "update in %s", dtype)
 	}
-	tensors, err := c.read(file, append([]string{"step"}, statePrefixes...), dtype)
+	look, err := c.look(file, dtype, false)
 	if err != nil {
 		return nil, 0, c.fail(err, "update in %s", dtype)
 	}
-	step := counter(tensors)
-	for name := range tensors {
-		if !strings.HasPrefix(name, "parameters/") && !strings.HasPrefix(name, "optimizer/") {
-			delete(tensors, name)
-		}
-	}
-	return tensors, step, nil
+	return stepSet(look.sampled), look.step, nil
 }
 
-func (c *collector) getState(ctx context.Context, name string) (Tensors, error) {
-	file := c.path(name)
-	if _, err := c.engine.GetState(ctx, file); err != nil {
+// stateLook is what is kept of a state of which not all is needed.
+type stateLook struct {
+	info    []engine.TensorInfo
+	sampled Set // without the counter
+	step    int64
+}
+
+// lookAtState has the engine write its state to the file of that name and looks at it.
+func (c *collector) lookAtState(ctx context.Context, name string) (*stateLook, error) {
+	if _, err := c.engine.GetState(ctx, c.path(name)); err != nil {
 		return nil, c.fail(err, "get_state")
 	}
-	tensors, err := c.read(file, append([]string{"step"}, statePrefixes...), float32Type)
+	look, err := c.look(c.path(name), float32Type, true)
 	if err != nil {
 		return nil, c.fail(err, "get_state")
 	}
-	return tensors, nil
+	return look, nil
+}
+
+// look reads a state's file one tensor after the other. The digests are taken where they are asked for.
+func (c *collector) look(file, dtype string, digests bool) (*stateLook, error) {
+	out := &stateLook{sampled: Set{}, step: -1}
+	err := c.read(file, append([]string{"step"}, statePrefixes...), dtype, func(name string, t *tensor.Tensor) error {
+		if digests {
+			out.info = append(out.info, info(name, t))
+		}
+		if name == "step" {
+			out.step = counter(t)
+		} else {
+			out.sampled[name] = Sample(t, c.sample)
+		}
+		return nil
+	})
+	slices.SortFunc(out.info, func(a, b engine.TensorInfo) int { return strings.Compare(a.Name, b.Name) })
+	return out, err
+}
+
+// getState returns the whole state.
+func (c *collector) getState(ctx context.Context, name string) (Tensors, error) {
+	if _, err := c.engine.GetState(ctx, c.path(name)); err != nil {
+		return nil, c.fail(err, "get_state")
+	}
+	out := Tensors{}
+	err := c.read(c.path(name), append([]string{"step"}, statePrefixes...), float32Type, func(name string, t *tensor.Tensor) error {
+		out[name] = t
+		return nil
+	})
+	if err != nil {
+		return nil, c.fail(err, "get_state")
+	}
+	return out, nil
 }
 
 func (c *collector) setState(ctx context.Context, name string) error {
@@ -244,49 +275,42 @@ func (c *collector) forward(ctx context.Context) (Tensors, error) {
 	if _, err := c.engine.Forward(ctx, engine.ForwardParams{Split: "test", Mode: "eval", DType: float32Type, File: file}); err != nil {
 		return nil, c.fail(err, "forward")
 	}
-	tensors, err := c.read(file, []string{"outputs/"}, float32Type)
+	out := Tensors{}
+	err := c.read(file, []string{"outputs/"}, float32Type, func(name string, t *tensor.Tensor) error {
+		out[name] = t
+		return nil
+	})
 	if err != nil {
 		return nil, c.fail(err, "forward")
 	}
-	return tensors, nil
+	return out, nil
 }
 
-// read reads an engine's file and refuses what the protocol does not know. Whether a tensor is there and has the
+// read reads an engine's file, one tensor after the other, and refuses what the protocol does not know. Whether a tensor is there and has the
 // right shape is the judge's question.
-func (c *collector) read(file string, prefixes []string, dtype string) (Tensors, error) {
-	content, err := safetensors.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range slices.Sorted(maps.Keys(content.Tensors)) {
+func (c *collector) read(file string, prefixes []string, dtype string, f func(name string, t *tensor.Tensor) error) error {
+	return safetensors.Each(file, func(name string, t *tensor.Tensor) error {
 		if !hasPrefix(name, prefixes) {
-			return nil, fmt.Errorf("%s has tensor %q, which the protocol does not know; names begin with %s", file, name, strings.Join(prefixes, ", "))
+			return fmt.Errorf("%s has tensor %q, which the protocol does not know; names begin with %s", file, name, strings.Join(prefixes, ", "))
 		}
-		if t := content.Tensors[name]; name != "step" && t.DType().String() != dtype {
-			return nil, fmt.Errorf("%s: tensor %q is %v, not %s", file, name, t, dtype)
+		if name != "step" && t.DType().String() != dtype {
+			return fmt.Errorf("%s: tensor %q is %v, not %s", file, name, t, dtype)
 		}
-	}
-	return content.Tensors, nil
+		return f(name, t)
+	})
 }
 
 // counter is a state's step counter, -1 when it has none.
-func counter(state Tensors) int64 {
-	t := state["step"]
+func counter(t *tensor.Tensor) int64 {
 	if t == nil || t.DType() != tensor.Int64 || t.Len() != 1 {
 		return -1
 	}
 	return tensor.View[int64](t)[0]
 }
 
-func without(ts Tensors, name string) Tensors {
-	out := maps.Clone(ts)
-	delete(out, name)
-	return out
-}
-
 // only returns the tensors whose names begin with prefix.
-func only(ts Tensors, prefix string) Tensors {
-	out := Tensors{}
+func only[T any](ts map[string]T, prefix string) map[string]T {
+	out := map[string]T{}
 	for name, t := range ts {
 		if strings.HasPrefix(name, prefix) {
 			out[name] = t
@@ -299,8 +323,11 @@ func only(ts Tensors, prefix string) Tensors {
 func describe(state Tensors) []engine.TensorInfo {
 	var out []engine.TensorInfo
 	for _, name := range slices.Sorted(maps.Keys(state)) {
-		t := state[name]
-		out = append(out, engine.TensorInfo{Name: name, DType: t.DType().String(), Shape: append([]int{}, t.Shape()...), SHA256: t.SHA256()})
+		out = append(out, info(name, state[name]))
 	}
 	return out
+}
+
+func info(name string, t *tensor.Tensor) engine.TensorInfo {
+	return engine.TensorInfo{Name: name, DType: t.DType().String(), Shape: append([]int{}, t.Shape()...), SHA256: t.SHA256()}
 }

@@ -25,7 +25,7 @@ func AddReferenceStep(ctx context.Context, e engine.Engine, ref *Reference, step
 		return c.fail(fmt.Errorf("it offers %v", e.Hello().DTypes), "a reference must compute in float32 and float64")
 	}
 	var again Common
-	if _, err := c.begin(ctx, o.Load, &again); err != nil {
+	if err := c.begin(ctx, o.Load, &again); err != nil {
 		return err
 	}
 	if !slices.EqualFunc(ref.Initial, again.Initial, sameInfo) {

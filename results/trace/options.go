@@ -3,8 +3,10 @@ package trace
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"tandem/fixtures/experiment"
+	"tandem/onnx/tensor"
 	"tandem/results/engine"
 )
 
@@ -15,7 +17,7 @@ type ReferenceOptions struct {
 	Steps      int                    // of the free run: the length of the training
 	// JudgedSteps as [JudgedSteps] resolves them.
 	JudgedSteps []int
-	// Sample keeps at most so many elements of a tensor where it need not be whole; 0 keeps all.
+	// Sample keeps at most so many elements of a tensor where it need not be whole; 0 keeps all, [SampleLarge] all of a model that is not large.
 	Sample int
 	// OmitInitialState leaves the state of judged step 0 out, for a recording that travels with its model.
 	OmitInitialState bool
@@ -39,6 +41,29 @@ type CandidateOptions struct {
 	// Enough, if not nil, is asked what is known so far: after load, and after the judged steps, before the free run. When it
 	// answers true, the trace ends there, without judged steps or without losses.
 	Enough func(*Candidate) bool
+}
+
+// SampleLarge as ReferenceOptions.Sample keeps every tensor whole unless the traces would then take more than wholeBytes of memory; of a larger
+// model's tensors largeSample elements each are kept, which norm-wise errors are as well seen in.
+const (
+	SampleLarge = -1
+	largeSample = 1 << 16
+	wholeBytes  = 4 << 30
+)
+
+// sampleOf returns the sample's size for a state. Both traces of a judged step together hold its parameters some fourteen times in float32, and
+// as many times in float64.
+func sampleOf(state []engine.TensorInfo, judged int) int {
+	elements := 0
+	for _, t := range state {
+		if n, err := tensor.Elements(t.Shape); err == nil && strings.HasPrefix(t.Name, "parameters/") {
+			elements += n
+		}
+	}
+	if elements*judged*(14*4+14*8) <= wholeBytes {
+		return 0
+	}
+	return largeSample
 }
 
 // Progress is told what is being done and how much of the whole is, in units that are alike in time to within an
@@ -72,7 +97,7 @@ func (o *ReferenceOptions) check() error {
 	if o.Experiment == nil || o.WorkDir == "" {
 		return fmt.Errorf("the experiment and a work folder are required")
 	}
-	if o.Steps < 1 || o.Sample < 0 || o.Nudges < 0 {
+	if o.Steps < 1 || o.Sample < SampleLarge || o.Nudges < 0 {
 		return fmt.Errorf("steps %d, sample %d, nudges %d: none may be negative, and there must be a step", o.Steps, o.Sample, o.Nudges)
 	}
 	if !slices.Equal(o.JudgedSteps, JudgedSteps(o.JudgedSteps, o.Steps)) {
