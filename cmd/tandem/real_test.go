@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,6 +101,36 @@ judged_steps = [0, 1, 5]
 	}
 	if r.Parity.Verdict != record.Pass || !judged {
 		t.Errorf("verdict %s, running statistics judged: %v", r.Parity.Verdict, judged)
+	}
+}
+
+// TestRealTransformer trains the smallest Transformer in all of its forms, each at least once: head tied or not, attention as PyTorch's fused
+// operator or written out (which fills scores with minus infinity), both formulas of GELU.
+func TestRealTransformer(t *testing.T) {
+	small := []string{"run", "transformer-small", "--timing=false", "--threads=1", "--quiet", "--out", "run"}
+	for _, setting := range []string{
+		"data.source=synthetic-text", "data.train=240", "data.test=4", "data.sequence=16", "model.args.sequence=16", "model.args.vocabulary=128",
+		"model.args.width=32", "model.args.layers=1", "model.args.heads=2", "model.args.feed_forward=64", "optimizer.learning_rate=0.003",
+		"schedule.warm_up=5", "train.batch=4", "train.max_steps=60", "parity.judged_steps=[0,20]",
+	} {
+		small = append(small, "--set", setting)
+	}
+	for _, form := range [][3]string{{"true", "fused", "none"}, {"false", "plain", "none"}, {"true", "plain", "tanh"}, {"false", "fused", "tanh"}} {
+		t.Run("tied "+form[0]+", attention "+form[1]+", gelu "+form[2], func(t *testing.T) {
+			t.Parallel()
+			args := append(slices.Clone(small), "--set", "model.args.tied="+form[0], "--set", "model.args.attention="+form[1], "--set", "model.args.approximate="+form[2])
+			status, stdout, stderr, dir := realTandem(t, args...)
+			if status != statusOK {
+				t.Fatalf("status %d\n%s%s", status, stdout, stderr)
+			}
+			r, err := record.Read(filepath.Join(dir, "run", compare.ResultFile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Parity.Verdict != record.Pass || r.Model.DropoutSites != 4 {
+				t.Errorf("verdict %s with %d dropout sites: %q", r.Parity.Verdict, r.Model.DropoutSites, r.Parity.Reasons)
+			}
+		})
 	}
 }
 

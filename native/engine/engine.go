@@ -151,7 +151,7 @@ func (n *Native) GetState(_ context.Context, file string) (*engine.StateInfo, er
 	if err := n.ready(); err != nil {
 		return nil, err
 	}
-	state := n.trainer.State()
+	state := n.trainer.StateView()
 	n.mutant.hide(state)
 	if err := safetensors.WriteFile(file, state, nil); err != nil {
 		return nil, asProtocolError(err)
@@ -247,7 +247,7 @@ func (n *Native) syncDouble() (err error) {
 			return err
 		}
 	}
-	return n.double.SetState(n.trainer.State())
+	return n.double.SetState(n.trainer.StateView())
 }
 
 // Update writes the state after one optimizer update with given gradients.

@@ -120,6 +120,19 @@ func (t *Trainer[T]) State() map[string]*tensor.Tensor {
 	return out
 }
 
+// StateView is State without a copy: its tensors are the trainer's own memory, which the next step or SetState changes.
+func (t *Trainer[T]) StateView() map[string]*tensor.Tensor {
+	out := map[string]*tensor.Tensor{StepKey: newTensor([]int64{t.step}, nil)}
+	for _, s := range t.state {
+		v, err := tensor.Wrap(s.data, s.value.Shape...)
+		if err != nil {
+			panic(err) // the trainer's own shapes fit
+		}
+		out[s.key] = v
+	}
+	return out
+}
+
 // SetState replaces the state; it must name each of the state's tensors with its shape, and no others. Nothing changes when it
 // does not.
 func (t *Trainer[T]) SetState(state map[string]*tensor.Tensor) error {
@@ -206,7 +219,7 @@ func (t *Trainer[T]) Updated(gradients map[string]*tensor.Tensor) (map[string]*t
 	for _, call := range p.Calls {
 		call()
 	}
-	return after.State(), nil
+	return after.StateView(), nil // of memory that nobody else has
 }
 
 // initializers returns the parameters and buffers as float32 tensors by name.
