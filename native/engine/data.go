@@ -47,11 +47,13 @@ type split struct {
 	name   string
 	rows   int
 	inputs []input
+	// target is int64 class numbers or float32; nil where the loss takes none.
 	target *safetensors.Stored
 	// positions is the number of targets a row.
 	positions int
 	// classes is one more than the largest target.
 	classes int64
+	row     []float32 // where a row of float32 targets waits for being converted to float64
 	// relabel, where a mutant is planted, changes targets that were read.
 	relabel func([]int64)
 }
@@ -67,13 +69,13 @@ type input struct {
 }
 
 // openData opens a data file, reads it once to compute its digests, and checks it against the model's inputs; nothing in it is trusted to fit.
-func openData(file string, m *onnx.Model, inputName string) (*data, error) {
+func openData(file string, m *onnx.Model, inputName string, loss train.Loss) (*data, error) {
 	f, err := safetensors.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	d := &data{file: f, digests: map[string]string{}}
-	if err := d.check(m, inputName); err != nil {
+	if err := d.check(m, inputName, loss); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return d, nil
@@ -86,12 +88,12 @@ func (d *data) close() {
 }
 
 // check finds what belongs to the model and reads all elements once.
-func (d *data) check(m *onnx.Model, inputName string) (err error) {
+func (d *data) check(m *onnx.Model, inputName string, loss train.Loss) (err error) {
 	path := d.file.Path
-	if d.train, err = d.findSplit("train", m); err != nil {
+	if d.train, err = d.findSplit("train", m, loss); err != nil {
 		return err
 	}
-	if d.test, err = d.findSplit("test", m); err != nil {
+	if d.test, err = d.findSplit("test", m, loss); err != nil {
 		return err
 	}
 	if d.order, err = d.vector("order"); err != nil {
@@ -121,6 +123,9 @@ func (d *data) check(m *onnx.Model, inputName string) (err error) {
 			each = d.train.countClasses
 		case d.test.target:
 			each = d.test.countClasses
+		}
+		if (t == d.train.target || t == d.test.target) && t.DType != tensor.Int64 {
+			each = nil // numbers, not classes
 		}
 		if d.digests[name], err = t.SHA256(each); err != nil {
 			return err
@@ -225,14 +230,25 @@ func (d *data) vector(name string) (*safetensors.Stored, error) {
 	return t, nil
 }
 
-func (d *data) findSplit(name string, m *onnx.Model) (*split, error) {
+func (d *data) findSplit(name string, m *onnx.Model, loss train.Loss) (*split, error) {
 	file := d.file.Path
-	target := d.file.Tensors[name+"/target"]
-	if target == nil || target.DType != tensor.Int64 || len(target.Shape) == 0 {
-		return nil, engine.Errorf(engine.KindInput, "%s: %q must be int64, one row a sample", file, name+"/target")
+	s := &split{name: name}
+	if loss.TakesTarget() {
+		s.target = d.file.Tensors[name+"/target"]
+		wanted := tensor.Float32
+		if loss.TakesClasses() {
+			wanted = tensor.Int64
+		}
+		if s.target == nil || s.target.DType != wanted || len(s.target.Shape) == 0 {
+			return nil, engine.Errorf(engine.KindInput, "%s: %q must be %v for the loss %q, one row a sample", file, name+"/target", wanted, loss.Kind)
+		}
+		s.rows = s.target.Shape[0]
+		s.positions = s.target.Len() / max(s.rows, 1)
+	} else if len(m.Graph.Inputs) > 0 {
+		if t := d.file.Tensors[name+"/"+m.Graph.Inputs[0].Name]; t != nil && len(t.Shape) > 0 {
+			s.rows = t.Shape[0]
+		}
 	}
-	s := &split{name: name, rows: target.Shape[0], target: target}
-	s.positions = target.Len() / max(s.rows, 1)
 	for _, in := range m.Graph.Inputs {
 		t := d.file.Tensors[name+"/"+in.Name]
 		if t == nil {
@@ -307,8 +323,14 @@ func fill[T float32 | float64](d *data, s *split, b *train.Batch[T], of samples)
 			return err
 		}
 	}
-	targets := b.Targets()
-	if targets == nil { // an evaluation batch
+	targets, numbers := b.Targets(), b.NumberTargets()
+	if numbers != nil {
+		if len(numbers) != len(rows)*s.positions {
+			return engine.Errorf(engine.KindInput, "%s: %s/target has %d numbers a row, the model's first output %d", d.file.Path, s.name, s.positions, len(numbers)/max(len(rows), 1))
+		}
+		return readFloats(s.target, numbers, &s.row, s.positions, rows)
+	}
+	if targets == nil { // an evaluation batch, or a loss without targets
 		return nil
 	}
 	if len(targets) != len(rows)*s.positions {
@@ -337,25 +359,35 @@ func fillInput[T float32 | float64](d *data, s *split, in *input, b *train.Batch
 	if len(dst) != len(rows)*in.width {
 		return misfit(d, s, in, len(dst), len(rows))
 	}
-	if single, ok := any(dst).([]float32); ok && !augmented {
-		return readRows(in.stored, single, in.width, rows)
+	if !augmented {
+		return readFloats(in.stored, dst, &in.row, in.width, rows)
 	}
 	in.row = slices.Grow(in.row[:0], in.width)[:in.width]
 	for r, row := range rows {
 		if err := safetensors.ReadElements(in.stored, in.row, int(row)*in.width); err != nil {
 			return err
 		}
-		out := dst[r*in.width : (r+1)*in.width]
-		if augmented {
-			change := engine.Change{DY: int(of.changes[3*r]), DX: int(of.changes[3*r+1]), Flip: of.changes[3*r+2] != 0}
-			if d.distort != nil {
-				change = d.distort(change)
-			}
-			engine.Augmented(out, in.row, in.stored.Shape[1:], d.fill, change)
-			continue
+		change := engine.Change{DY: int(of.changes[3*r]), DX: int(of.changes[3*r+1]), Flip: of.changes[3*r+2] != 0}
+		if d.distort != nil {
+			change = d.distort(change)
 		}
-		for i, x := range in.row {
-			out[i] = T(x)
+		engine.Augmented(dst[r*in.width:(r+1)*in.width], in.row, in.stored.Shape[1:], d.fill, change)
+	}
+	return nil
+}
+
+// readFloats reads rows of width float32 elements, through row where they are converted.
+func readFloats[T float32 | float64](from *safetensors.Stored, dst []T, row *[]float32, width int, rows []int64) error {
+	if single, ok := any(dst).([]float32); ok {
+		return readRows(from, single, width, rows)
+	}
+	*row = slices.Grow((*row)[:0], width)[:width]
+	for r, sample := range rows {
+		if err := safetensors.ReadElements(from, *row, int(sample)*width); err != nil {
+			return err
+		}
+		for i, x := range *row {
+			dst[r*width+i] = T(x)
 		}
 	}
 	return nil

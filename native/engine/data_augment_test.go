@@ -67,7 +67,7 @@ func TestAugmentedBatches(t *testing.T) {
 		if err := safetensors.WriteFile(file, tensors, nil); err != nil {
 			t.Fatal(err)
 		}
-		d, err := openData(file, m, "input")
+		d, err := openData(file, m, "input", train.Loss{Kind: "cross_entropy"})
 		if err == nil {
 			t.Cleanup(d.close)
 		}
@@ -77,7 +77,7 @@ func TestAugmentedBatches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := train.Options{Loss: "cross_entropy", Reduction: "mean", Threads: 1}
+	o := train.Options{Loss: train.Loss{Kind: "cross_entropy", Reduction: "mean"}, Threads: 1}
 	o.Optimizer.Kind, o.Optimizer.LearningRate = "sgd", 0.1
 	single, err := train.New[float32](m, o)
 	if err != nil {

@@ -97,12 +97,12 @@ func (n *Native) load(p engine.LoadParams) (*engine.Loaded, error) {
 	if n.model, err = onnx.Load(p.Model); err != nil {
 		return nil, err
 	}
-	if n.data, err = openData(p.Data, n.model, e.Data.InputName); err != nil {
+	n.options = TrainOptions(e)
+	n.options.Threads = p.Threads
+	if n.data, err = openData(p.Data, n.model, e.Data.InputName, n.options.Loss); err != nil {
 		return nil, err
 	}
 	n.epoch = e.StepsPerEpoch(n.data.train.rows)
-	n.options = TrainOptions(e)
-	n.options.Threads = p.Threads
 	if err := n.mutant.plant(n); err != nil {
 		return nil, err
 	}

@@ -177,7 +177,7 @@ func drops(n *Native) bool {
 	})
 }
 
-func averages(n *Native) bool     { return n.options.Reduction == "mean" }
+func averages(n *Native) bool     { return n.options.Loss.Reduction == "mean" }
 func decays(n *Native) bool       { return n.options.Optimizer.WeightDecay > 0 }
 func severalRows(n *Native) bool  { return slices.Max(n.data.sizes) > 1 }
 func shortBatches(n *Native) bool { return len(n.data.sizes) > 1 }

@@ -13,7 +13,9 @@ import (
 func shiftLabels(d *data) error {
 	d.train.relabel = func(targets []int64) {
 		for i, c := range targets {
-			targets[i] = (c + 1) % d.train.classes
+			if c >= 0 { // others are ignored
+				targets[i] = (c + 1) % d.train.classes
+			}
 		}
 	}
 	return nil

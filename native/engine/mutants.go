@@ -34,9 +34,13 @@ var mutants = []mutant{
 	{name: "one-batch-repeated", stage: record.StageCurve, cause: "other-batch-once", order: repeatOneBatch, applies: secondStep},
 
 	// loss
-	{name: "labels-shifted", stage: record.StageLoss, cause: "labels-shifted", data: shiftLabels},
-	{name: "loss-sum-for-mean", stage: record.StageLoss, cause: "loss-reduction", options: func(o *train.Options) { o.Reduction = "sum" }, applies: all(averages, severalRows)},
-	{name: "softmax-applied-twice", stage: record.StageLoss, cause: "softmax-twice", rewrite: softmaxTwice},
+	{name: "labels-shifted", stage: record.StageLoss, cause: "labels-shifted", data: shiftLabels, applies: ofClasses},
+	{name: "loss-sum-for-mean", stage: record.StageLoss, cause: "loss-reduction", options: func(o *train.Options) { o.Loss.Reduction = "sum" }, applies: all(averages, severalRows)},
+	{name: "softmax-applied-twice", stage: record.StageLoss, cause: "softmax-twice", rewrite: softmaxTwice, applies: plainCrossEntropy},
+
+	{name: "class-weights-missing", stage: record.StageLoss, cause: "loss-settings", options: func(o *train.Options) { o.Loss.ClassWeights = nil }, applies: weighs},
+	{name: "ignored-targets-counted", stage: record.StageLoss, cause: "loss-settings", options: func(o *train.Options) { o.Loss.IgnoreIndex = nil }, applies: ignores},
+	{name: "label-smoothing-missing", stage: record.StageLoss, cause: "loss-settings", options: func(o *train.Options) { o.Loss.LabelSmoothing = 0 }, applies: smoothes},
 
 	// gradients
 	{name: "gradient-divided-by-batch-twice", stage: record.StageBackward, cause: "batch-factor", gradients: divideByBatch, applies: severalRows},

@@ -11,7 +11,7 @@ import (
 func TrainOptions(e *experiment.Experiment) train.Options {
 	o := e.Optimizer
 	options := train.Options{
-		Loss: e.Loss.Kind, Reduction: e.Loss.Reduction, Seed: e.Seed,
+		Loss: lossConfig(e.Loss), Seed: e.Seed,
 		Optimizer: optim.Config{
 			Kind: o.Kind, LearningRate: o.LearningRate, Betas: o.Betas, Alpha: o.Alpha, Eps: o.Eps, WeightDecay: o.WeightDecay,
 			Momentum: o.Momentum, Dampening: o.Dampening, Nesterov: o.Nesterov, Centered: o.Centered, LRDecay: o.LRDecay,
@@ -27,4 +27,16 @@ func TrainOptions(e *experiment.Experiment) train.Options {
 		options.Schedule.Milestones = append(options.Schedule.Milestones, int64(m))
 	}
 	return options
+}
+
+func lossConfig(l experiment.Loss) train.Loss {
+	c := train.Loss{
+		Kind: l.Kind, Reduction: l.Reduction, ClassWeights: l.ClassWeights, LabelSmoothing: l.LabelSmoothing, ClassDim: l.ClassDim,
+		Delta: l.Delta, Beta: l.Beta, PositiveWeights: l.PositiveWeights, LogTarget: l.LogTarget,
+	}
+	if l.IgnoreIndex != nil {
+		ignored := int64(*l.IgnoreIndex)
+		c.IgnoreIndex = &ignored
+	}
+	return c
 }

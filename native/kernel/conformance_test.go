@@ -343,6 +343,8 @@ var elsewhere = map[string]string{
 	"CopyBlocks":                    "TestStrided: copies",
 	"ScatterSum":                    "TestScatterSum: Accumulate and Sum of rows",
 	"NegativeLogLikelihood":         "the operator's cases: generic alone",
+	"ClassLoss, ClassWeight":        "the operator's cases: generic alone",
+	"ClassLossGradient":             "the operator's cases: generic alone",
 	"CumulativeSum":                 "the operator's cases: generic alone",
 	"Triangle":                      "the operator's cases: copies rows",
 	"NewPool":                       "pool_test.go",

@@ -69,7 +69,7 @@ func residual(t *testing.T, width int, pooling string) *ir.Graph {
 	if err != nil {
 		t.Fatal(err)
 	}
-	loss, err := pass.Loss(g, "cross_entropy", "mean")
+	loss, err := pass.Loss(g, pass.LossConfig{Kind: "cross_entropy", Reduction: "mean"})
 	if err != nil {
 		t.Fatal(err)
 	}

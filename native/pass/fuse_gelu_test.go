@@ -55,7 +55,7 @@ func geluLayers(t *testing.T, form string, fuse bool) (results map[string][]floa
 	if err != nil {
 		t.Fatal(err)
 	}
-	value, err := pass.Loss(g, "cross_entropy", "mean")
+	value, err := pass.Loss(g, pass.LossConfig{Kind: "cross_entropy", Reduction: "mean"})
 	if err != nil {
 		t.Fatal(err)
 	}

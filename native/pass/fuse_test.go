@@ -36,7 +36,7 @@ func perceptron(t *testing.T, dropout, update bool) (g *ir.Graph, gradients map[
 	if g, err = pass.Import(m, map[string]int{"batch": 4}); err != nil {
 		t.Fatal(err)
 	}
-	loss, err := pass.Loss(g, "cross_entropy", "mean")
+	loss, err := pass.Loss(g, pass.LossConfig{Kind: "cross_entropy", Reduction: "mean"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,7 +58,7 @@ func FuzzImport(f *testing.F) {
 		if err := g.Verify(); err != nil {
 			t.Fatalf("Import made an unsound graph: %v", err)
 		}
-		loss, err := pass.Loss(g, "cross_entropy", "mean")
+		loss, err := pass.Loss(g, pass.LossConfig{Kind: "cross_entropy", Reduction: "mean"})
 		if err != nil {
 			return
 		}

@@ -177,7 +177,7 @@ func gradients(t *testing.T, m *onnx.Model) (*ir.Graph, map[string]*ir.Value) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	loss, err := pass.Loss(g, "cross_entropy", "mean")
+	loss, err := pass.Loss(g, pass.LossConfig{Kind: "cross_entropy", Reduction: "mean"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +214,7 @@ func TestFrozenParametersHaveNoGradient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	loss, err := pass.Loss(g, "cross_entropy", "mean")
+	loss, err := pass.Loss(g, pass.LossConfig{Kind: "cross_entropy", Reduction: "mean"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -363,7 +363,7 @@ func TestLossRefuses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := pass.Loss(g, tt.kind, tt.reduction); !errors.Is(err, op.ErrUnsupported) {
+		if _, err := pass.Loss(g, pass.LossConfig{Kind: tt.kind, Reduction: tt.reduction}); !errors.Is(err, op.ErrUnsupported) {
 			t.Errorf("loss %s, %s: %v", tt.kind, tt.reduction, err)
 		}
 	}
@@ -381,7 +381,7 @@ func TestLossOverPositions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		loss, err := pass.Loss(g, "cross_entropy", "mean")
+		loss, err := pass.Loss(g, pass.LossConfig{Kind: "cross_entropy", Reduction: "mean"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -426,7 +426,7 @@ func TestDifferentiateRefusesWhatHasNoGradient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	loss, err := pass.Loss(g, "cross_entropy", "mean")
+	loss, err := pass.Loss(g, pass.LossConfig{Kind: "cross_entropy", Reduction: "mean"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -161,7 +161,7 @@ func TestRandomModelsAreTrainedOrRefused(t *testing.T) {
 			runs := []*ir.Graph{g}
 			if again, err := pass.Import(m, map[string]int{"batch": 2}); err != nil {
 				t.Errorf("seed %d: the second import fails: %v", seed, err)
-			} else if loss, err := pass.Loss(again, "cross_entropy", "sum"); err == nil {
+			} else if loss, err := pass.Loss(again, pass.LossConfig{Kind: "cross_entropy", Reduction: "sum"}); err == nil {
 				if err := pass.Simplify(again, loss); err != nil {
 					t.Errorf("seed %d: %v", seed, err)
 				}

@@ -57,7 +57,7 @@ func productModel(t *testing.T) *onnx.Model {
 // reordered computes loss and gradients of a fixed batch, with a reordering or without, and says how many products it changed.
 func reordered[T float32 | float64](t *testing.T, m *onnx.Model, r pass.Reordering) (map[string]*tensor.Tensor, int) {
 	t.Helper()
-	o := train.Options{Loss: "cross_entropy", Reduction: "mean", Optimizer: optim.Config{Kind: "sgd", LearningRate: 0.1}}
+	o := train.Options{Loss: train.Loss{Kind: "cross_entropy", Reduction: "mean"}, Optimizer: optim.Config{Kind: "sgd", LearningRate: 0.1}}
 	changed := 0
 	if r != "" {
 		o.Rewrite = func(g *ir.Graph) (err error) {

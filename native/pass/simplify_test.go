@@ -22,7 +22,7 @@ func trained[T kernel.Float](t *testing.T, m *onnx.Model, simplify bool) (values
 	if err != nil {
 		t.Fatal(err)
 	}
-	loss, err := pass.Loss(g, "cross_entropy", "mean")
+	loss, err := pass.Loss(g, pass.LossConfig{Kind: "cross_entropy", Reduction: "mean"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,9 @@ type Batch[T kernel.Float] struct {
 	kind    kind
 	program *pass.Program[T]
 	loss    []T
-	targets []int64
+	// Of targets, which a loss may do without, one is set.
+	targets []int64 // below classes
+	numbers []T
 	classes int64
 	outputs []named[T]
 	grads   []named[T]
@@ -215,13 +217,16 @@ func (b *Batch[T]) bind(g *ir.Graph, loss *ir.Value) (err error) {
 		return err
 	}
 	b.loss = buffer.Float
+	if !b.owner.options.Loss.TakesTarget() {
+		return nil
+	}
 	target := g.Inputs[len(g.Inputs)-1]
 	if buffer, err = b.program.Buffer(target); err != nil {
 		return err
 	}
-	b.targets = buffer.Int
+	b.targets, b.numbers = buffer.Int, buffer.Float
 	for _, n := range g.Nodes {
-		if n.Op == "SoftmaxCrossEntropyLoss" && n.Inputs[1] == target {
+		if (n.Op == "SoftmaxCrossEntropyLoss" || n.Op == "tandem.ClassLoss") && n.Inputs[1] == target {
 			b.classes = int64(n.Inputs[0].Shape[1])
 		}
 	}
@@ -276,8 +281,12 @@ func (b *Batch[T]) input(name string, t ir.Type) *ir.Value {
 }
 
 // Targets returns where the class numbers are to be written, row after row, as many for each as the model has scores for; nil
-// in an evaluation batch.
+// in an evaluation batch, and where the loss is not of classes.
 func (b *Batch[T]) Targets() []int64 { return b.targets }
+
+// NumberTargets returns where the targets are to be written that are not class numbers, row after row, as many for each as the model's
+// first output has; nil in an evaluation batch, and where there are none.
+func (b *Batch[T]) NumberTargets() []T { return b.numbers }
 
 // Outputs returns the model's outputs after Gradient or Forward, as copies.
 func (b *Batch[T]) Outputs() map[string]*tensor.Tensor { return copies(b.outputs) }
@@ -302,7 +311,11 @@ func copies[T kernel.Float](list []named[T]) map[string]*tensor.Tensor {
 
 // checkTargets refuses class numbers that the model has no score for.
 func (b *Batch[T]) checkTargets() error {
+	ignored := b.owner.options.Loss.IgnoreIndex
 	for i, c := range b.targets {
+		if ignored != nil && c == *ignored {
+			continue
+		}
 		if c < 0 || c >= b.classes {
 			return fmt.Errorf("train: target %d of the batch is class %d, the model has classes 0 to %d", i, c, b.classes-1)
 		}

@@ -38,7 +38,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	trainer, err := train.New[float32](m, train.Options{
-		Loss: "cross_entropy", Reduction: "mean",
+		Loss:      train.Loss{Kind: "cross_entropy", Reduction: "mean"},
 		Optimizer: optim.Config{Kind: "adam", LearningRate: 0.02, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8},
 	})
 	if err != nil {
@@ -88,7 +88,7 @@ func ExampleTrainer_Gradient() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	trainer, err := train.New[float64](m, train.Options{Loss: "cross_entropy", Reduction: "mean", Optimizer: optim.Config{Kind: "sgd"}})
+	trainer, err := train.New[float64](m, train.Options{Loss: train.Loss{Kind: "cross_entropy", Reduction: "mean"}, Optimizer: optim.Config{Kind: "sgd"}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func ExampleTrainer_Trained() {
 		log.Fatal(err)
 	}
 	trainer, err := train.New[float32](m, train.Options{
-		Loss: "cross_entropy", Reduction: "mean", Optimizer: optim.Config{Kind: "sgd", LearningRate: 0.5},
+		Loss: train.Loss{Kind: "cross_entropy", Reduction: "mean"}, Optimizer: optim.Config{Kind: "sgd", LearningRate: 0.5},
 	})
 	if err != nil {
 		log.Fatal(err)

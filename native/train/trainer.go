@@ -13,10 +13,12 @@ import (
 	"tandem/onnx"
 )
 
+// Loss is a loss and its settings.
+type Loss = pass.LossConfig
+
 // Options are what a model file does not say.
 type Options struct {
-	Loss      string // "cross_entropy"
-	Reduction string // "mean" or "sum"
+	Loss      Loss
 	Optimizer optim.Config
 	// Schedule changes the learning rate from step to step; its peak is the optimizer's rate. The zero value does not.
 	Schedule schedule.Config
@@ -162,7 +164,7 @@ func (t *Trainer[T]) forwardGraph(rows int) (g *ir.Graph, loss *ir.Value, err er
 	if g, err = pass.Import(t.model, map[string]int{batchDim: rows}); err != nil {
 		return nil, nil, err
 	}
-	if loss, err = pass.Loss(g, t.options.Loss, t.options.Reduction); err != nil {
+	if loss, err = pass.Loss(g, t.options.Loss); err != nil {
 		return nil, nil, err
 	}
 	if t.options.Rewrite != nil {

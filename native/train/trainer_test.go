@@ -48,7 +48,7 @@ var adamConfig = optim.Config{Kind: "adam", LearningRate: 1e-3, Betas: [2]float6
 
 func newTrainer[T kernel.Float](t testing.TB, m *onnx.Model, o optim.Config, threads int) *Trainer[T] {
 	t.Helper()
-	tr, err := New[T](m, Options{Loss: "cross_entropy", Reduction: "mean", Optimizer: o, Seed: 77, Threads: threads})
+	tr, err := New[T](m, Options{Loss: Loss{Kind: "cross_entropy", Reduction: "mean"}, Optimizer: o, Seed: 77, Threads: threads})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from .errors import InputError
+from .experiment import Loss
 from .files import TensorFile
 
 SPLITS = ("train", "test")
@@ -17,7 +18,10 @@ SPLITS = ("train", "test")
 
 @dataclass(frozen=True)
 class Batch:
-    """The samples of one step: inputs in the model's order, each (B, ...), and targets (B, ...) int64."""
+    """The samples of one step: inputs in the model's order, each (B, ...), and targets (B, ...).
+
+    Targets are int64 class numbers or float32; a loss without targets has none of them a row, (B, 0).
+    """
 
     inputs: tuple[torch.Tensor, ...]
     target: torch.Tensor
@@ -31,15 +35,16 @@ class Batch:
 class Data:
     """The data file in memory."""
 
-    def __init__(self, path: str | os.PathLike[str], input_names: list[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], input_names: list[str], loss: Loss) -> None:
         file = TensorFile(path)
+        self._loss = loss
         self.path = str(path)
         values = {name: file.read(name) for name in file.names}
         #: SHA-256 of each tensor's little-endian bytes.
         self.digests = {name: digest(value) for name, value in values.items()}
         #: Bytes of all tensors.
         self.size = sum(value.nbytes for value in values.values())
-        wanted = [*input_names, "target"]
+        wanted = [*input_names, "target"] if loss.takes_target else input_names
         for name in [f"{split}/{part}" for split in SPLITS for part in wanted] + ["order", "offsets"]:
             if name not in values:
                 raise InputError(
@@ -49,7 +54,12 @@ class Data:
         self._inputs = {
             split: tuple(torch.from_numpy(values[f"{split}/{name}"]) for name in input_names) for split in SPLITS
         }
-        self._targets = {split: torch.from_numpy(values[f"{split}/target"]) for split in SPLITS}
+        self._targets = {
+            split: torch.from_numpy(values[f"{split}/target"])
+            if loss.takes_target
+            else torch.empty(len(self._inputs[split][0]), 0)
+            for split in SPLITS
+        }
         for split in SPLITS:
             self._check_split(split, input_names)
         self._augmentation = self._find_augmentation(values)
@@ -111,10 +121,13 @@ class Data:
 
     def _check_split(self, split: str, names: list[str]) -> None:
         target = self._targets[split]
-        if target.dtype != torch.int64 or target.dim() < 1:
+        wanted, words = torch.float32, "float32 numbers, one row a sample"
+        if self._loss.takes_classes:
+            wanted, words = torch.int64, "int64 class numbers of shape [samples] or [samples, positions]"
+        if target.dtype != wanted or target.dim() < 1:
             raise InputError(
                 f"data file {self.path}: {split}/target is {target.dtype} of shape {list(target.shape)}; "
-                "cross-entropy needs int64 class numbers of shape [samples] or [samples, positions]"
+                f"{self._loss.kind} needs {words}"
             )
         for name, value in zip(names, self._inputs[split], strict=True):
             if value.dim() < 1 or value.shape[0] != target.shape[0]:

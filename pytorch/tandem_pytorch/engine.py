@@ -119,7 +119,7 @@ class Engine:
         module = source.build(experiment.model, experiment.seed).train()
         file = model_file.read(field(params, "model", str))
         named = parameters.load(module, file)
-        data = Data(field(params, "data", str), file.inputs)
+        data = Data(field(params, "data", str), file.inputs, experiment.loss)
         loss = losses.function(experiment.loss)
         torch.manual_seed(experiment.seed)
         trainer = Trainer(experiment, module, data, loss, mode, shared=random == "shared")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,20 @@ OPTIMIZERS: dict[str, tuple[str, ...]] = {
 }
 
 
+#: The kinds of losses, with the settings that only some of them use. All may be absent.
+LOSSES: dict[str, tuple[str, ...]] = {
+    "cross_entropy": ("class_weights", "ignore_index", "label_smoothing", "class_dim"),
+    "nll": ("class_weights", "ignore_index", "class_dim"),
+    "mse": (),
+    "l1": (),
+    "huber": ("delta",),
+    "smooth_l1": ("beta",),
+    "bce_with_logits": ("positive_weights",),
+    "kl_div": ("log_target",),
+    "output": (),
+}
+
+
 @dataclass(frozen=True)
 class Model:
     """``source`` is "module:callable" or "file.py:callable"; ``args`` are the callable's keyword arguments."""
@@ -37,10 +52,34 @@ class Model:
 
 @dataclass(frozen=True)
 class Loss:
-    """``kind`` is "cross_entropy"; ``reduction`` is "mean" or "sum"."""
+    """``kind`` is one of LOSSES, which says what each kind uses; what is not used, or absent, has the value here."""
 
     kind: str
     reduction: str
+    class_weights: tuple[float, ...] = ()
+    ignore_index: int | None = None
+    label_smoothing: float = 0.0
+    #: 1, or -1 for the last dimension.
+    class_dim: int = -1
+    delta: float = 1.0
+    beta: float = 1.0
+    positive_weights: tuple[float, ...] = ()
+    log_target: bool = False
+
+    @property
+    def takes_classes(self) -> bool:
+        """The targets are class numbers."""
+        return "class_dim" in LOSSES[self.kind]
+
+    @property
+    def takes_target(self) -> bool:
+        """There are targets."""
+        return self.kind != "output"
+
+    @property
+    def plain(self) -> bool:
+        """A loss of classes without weights, smoothing and ignored targets."""
+        return not self.class_weights and self.ignore_index is None and self.label_smoothing == 0
 
 
 @dataclass(frozen=True)
@@ -146,6 +185,12 @@ class _Reader:
             raise InputError(f"experiment {self.path}: {field} is {values!r}, not a list of rising steps")
         return tuple(values)
 
+    def numbers(self, field: str) -> tuple[float, ...]:
+        values: list[Any] = self.get(field, list)
+        if not all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values):
+            raise InputError(f"experiment {self.path}: {field} is {values!r}, not a list of numbers")
+        return tuple(float(value) for value in values)
+
     def choice(self, field: str, choices: tuple[str, ...]) -> str:
         value: str = self.get(field, str)
         if value not in choices:
@@ -166,10 +211,30 @@ class _Reader:
             input_name=self.get("data.input_name", str),
             batch=batch,
             model=Model(self.get("model.source", str), dict(args or {}), self.get("model.opset", int)),
-            loss=Loss(self.choice("loss.kind", ("cross_entropy",)), self.choice("loss.reduction", ("mean", "sum"))),
+            loss=self.loss(),
             optimizer=self.optimizer(),
             schedule=self.schedule(),
         )
+
+    def loss(self) -> Loss:
+        kind = self.choice("loss.kind", tuple(LOSSES))
+        reduction = self.choice("loss.reduction", ("mean", "sum", *(("batchmean",) if kind == "kl_div" else ())))
+        readers: dict[str, Callable[[str], Any]] = {
+            "class_weights": self.numbers,
+            "positive_weights": self.numbers,
+            "ignore_index": lambda field: self.get(field, int),
+            "class_dim": lambda field: self.get(field, int),
+            "label_smoothing": self.not_negative,
+            "delta": self.not_negative,
+            "beta": self.not_negative,
+            "log_target": lambda field: self.get(field, bool),
+        }
+        given = self.content["loss"]
+        settings = {key: readers[key](f"loss.{key}") for key in LOSSES[kind] if key in given}
+        unknown = given.keys() - {"kind", "reduction", *LOSSES[kind]}
+        if unknown:
+            raise InputError(f'experiment {self.path}: the loss "{kind}" has no {", ".join(sorted(unknown))}')
+        return Loss(kind, reduction, **settings)
 
     def optimizer(self) -> Optimizer:
         kind = self.choice("optimizer.kind", tuple(OPTIMIZERS))

@@ -254,7 +254,7 @@ def _say(text: str, start: float) -> None:
 def run(experiment_path: str, data_path: str, output: str, start: float) -> dict[str, Any]:
     """Export what an experiment names and write the file; return the command's result."""
     experiment = experiments.read(experiment_path)
-    data = Data(data_path, [experiment.input_name])
+    data = Data(data_path, [experiment.input_name], experiment.loss)
     _say(f"building {experiment.model.source}", start)
     module = source.build(experiment.model, experiment.seed)
     inputs = example(experiment, data)

@@ -53,7 +53,7 @@ def write_tensors(path: str | os.PathLike[str], tensors: dict[str, np.ndarray]) 
 
 
 #: The element types of safetensors that tandem's files have.
-DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "U8": "|u1", "BOOL": "|b1"}
+DTYPES = {"F64": "<f8", "F32": "<f4", "I64": "<i8", "I32": "<i4", "I8": "|i1", "U8": "|u1", "BOOL": "|b1"}
 
 
 class TensorFile:

@@ -1,11 +1,13 @@
 """The loss, which stays outside the ONNX graph, and a model's outputs by position.
 
-The classes are the last dimension of the scores: (batch, C) for one class a sample, (batch, length, C) for one a position.
-Every position counts alike, so that "mean" divides by batch * length.
+Of class numbers: the classes are the last dimension of the scores, (batch, C) for one class a sample, (batch, length, C) for
+one a position, or with class_dim 1 the second one, (batch, C, height, width). Every position counts alike, so that "mean"
+divides by batch * length. Other targets have the shape of the model's first output.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,25 +22,105 @@ LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def function(loss: Loss) -> LossFunction:
-    """Return torch's own loss function with the experiment's reduction."""
-    if loss.kind != "cross_entropy":
-        raise UnsupportedError(f'loss "{loss.kind}" is none that this engine knows: cross_entropy')
-    reduction = loss.reduction
+    """Return torch's own loss function with the experiment's settings."""
+    if loss.kind not in LOSSES:
+        raise UnsupportedError(f'loss "{loss.kind}" is none that this engine knows: {", ".join(LOSSES)}')
+    compute = LOSSES[loss.kind]
 
-    def cross_entropy(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return F.cross_entropy(*as_rows(logits, target), reduction=reduction)
+    def apply(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return compute(loss, output, target)
 
-    return cross_entropy
+    return apply
 
 
-def as_rows(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _cross_entropy(loss: Loss, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return F.cross_entropy(
+        *as_rows(loss, output, target), **_class_settings(loss, output), label_smoothing=loss.label_smoothing
+    )
+
+
+def _nll(loss: Loss, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return F.nll_loss(*as_rows(loss, output, target), **_class_settings(loss, output))
+
+
+def _class_settings(loss: Loss, output: torch.Tensor) -> dict[str, Any]:
+    settings: dict[str, Any] = {"reduction": loss.reduction}
+    if loss.class_weights:
+        settings["weight"] = torch.tensor(loss.class_weights, dtype=output.dtype)
+    if loss.ignore_index is not None:
+        settings["ignore_index"] = loss.ignore_index
+    return settings
+
+
+def _bce_with_logits(loss: Loss, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    weights = torch.tensor(loss.positive_weights, dtype=output.dtype) if loss.positive_weights else None
+    return F.binary_cross_entropy_with_logits(
+        output, as_output(loss, output, target), reduction=loss.reduction, pos_weight=weights
+    )
+
+
+def _kl_div(loss: Loss, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a mean over all elements is not the divergence: the experiment says which one it wants
+        return F.kl_div(output, as_output(loss, output, target), reduction=loss.reduction, log_target=loss.log_target)
+
+
+def _output(loss: Loss, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return output.sum() if loss.reduction == "sum" else output.mean()
+
+
+#: The losses by the experiment's names for them. To add one, add a line here and one in experiment.LOSSES.
+LOSSES: dict[str, Callable[[Loss, torch.Tensor, torch.Tensor], torch.Tensor]] = {
+    "cross_entropy": _cross_entropy,
+    "nll": _nll,
+    "mse": lambda l, y, t: F.mse_loss(y, as_output(l, y, t), reduction=l.reduction),
+    "l1": lambda l, y, t: F.l1_loss(y, as_output(l, y, t), reduction=l.reduction),
+    "huber": lambda l, y, t: F.huber_loss(y, as_output(l, y, t), reduction=l.reduction, delta=l.delta),
+    "smooth_l1": lambda l, y, t: F.smooth_l1_loss(y, as_output(l, y, t), reduction=l.reduction, beta=l.beta),
+    "bce_with_logits": _bce_with_logits,
+    "kl_div": _kl_div,
+    "output": _output,
+}
+
+
+def as_rows(loss: Loss, logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return scores (..., C) as (N, C) and targets (...) as (N)."""
-    if logits.shape[:-1] != target.shape:
+    scores = logits.movedim(1, -1) if loss.class_dim == 1 and logits.dim() > 2 else logits
+    if scores.shape[:-1] != target.shape:
+        where = "its classes second" if loss.class_dim == 1 else "after it the classes"
         raise InputError(
             f"the model's first output has shape {list(logits.shape)} for targets of shape {list(target.shape)}; "
-            "cross-entropy needs the targets' shape and after it the classes"
+            f"{loss.kind} needs the targets' shape and {where}"
         )
-    return logits.flatten(0, -2), target.flatten()
+    return scores.flatten(0, -2), target.flatten()
+
+
+def as_output(loss: Loss, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return targets in the output's shape and type; dimensions of size 1 may be missing in either."""
+
+    def essential(shape: torch.Size) -> list[int]:
+        return [n for n in shape[1:] if n != 1]
+
+    if output.shape[:1] != target.shape[:1] or essential(output.shape) != essential(target.shape):
+        raise InputError(
+            f"the model's first output has shape {list(output.shape)} for targets of shape {list(target.shape)}; "
+            f"{loss.kind} needs both alike"
+        )
+    return target.reshape(output.shape).to(output.dtype)
+
+
+def weight(loss: Loss, target: torch.Tensor) -> float:
+    """Return the weight of a part of a batch in the loss of the whole: what a mean divides by, 1 for a sum."""
+    if loss.reduction == "sum":
+        return 1.0
+    if loss.kind not in ("cross_entropy", "nll"):
+        return float(len(target))
+    counted = target.flatten()
+    if loss.ignore_index is not None:
+        counted = counted[counted != loss.ignore_index]
+    if not loss.class_weights:
+        return float(len(counted))
+    return float(torch.tensor(loss.class_weights, dtype=torch.float64)[counted].sum())
 
 
 def outputs(returned: Any) -> list[torch.Tensor]:

@@ -115,7 +115,7 @@ class Variants:
         parts: list[tuple[float, Evaluation]] = []
         for rows in (torch.arange(middle), torch.arange(middle, batch.size)):
             part = Batch(tuple(value[rows] for value in batch.inputs), batch.target[rows])
-            weight = len(rows) / batch.size if self._loss.reduction == "mean" else 1.0
+            weight = losses.weight(self._loss, part.target) / losses.weight(self._loss, batch.target)
             parts.append((weight, self._run(part, dtype, activations, transform=_rows_of_mask(batch.size, rows))))
         first = parts[0][1]
         return Evaluation(
@@ -137,10 +137,12 @@ class Variants:
 
     def _logsumexp(self, batch: Batch, dtype: torch.dtype, activations: bool) -> Evaluation:
         """Cross-entropy as logsumexp(z) - z[target], instead of torch's log_softmax."""
+        if self._loss.kind != "cross_entropy" or not self._loss.plain:
+            raise UnsupportedError('variant "logsumexp" needs a cross-entropy without settings')
         mean = self._loss.reduction == "mean"
 
         def loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-            rows, classes = losses.as_rows(logits, target)
+            rows, classes = losses.as_rows(self._loss, logits, target)
             each = torch.logsumexp(rows, 1) - rows.gather(1, classes.unsqueeze(1)).squeeze(1)
             return each.mean() if mean else each.sum()
 

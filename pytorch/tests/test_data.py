@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from tandem_pytorch.data import Data, augmented
 from tandem_pytorch.errors import InputError
+from tandem_pytorch.experiment import Loss
 from tandem_pytorch.files import write_tensors
 
 CROP = 2
@@ -60,7 +61,7 @@ class Augmentation(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder) / "data.safetensors")
             write_tensors(path, {name: np.ascontiguousarray(value) for name, value in tensors.items()})
-            return Data(path, ["x"])
+            return Data(path, ["x"], Loss("cross_entropy", "mean"))
 
     def test_a_batch_has_the_changes_of_its_positions(self) -> None:
         data = self.data()

@@ -3,44 +3,77 @@ package compare
 import (
 	"fmt"
 
+	"tandem/fixtures/experiment"
+	"tandem/results/judge/lossformula"
 	"tandem/results/record"
 	"tandem/results/trace"
 )
 
-// quality fills in how well both sides' trained models do on the test rows: the accuracy where a sample has one class, the perplexity
-// where each of its positions has one.
+// quality fills in how well both sides' trained models do on the test rows: the accuracy where a sample has one class (or, with the classes
+// in the second dimension, each pixel one), the perplexity where each position of a sequence has one, and otherwise the loss.
 func (o *Options) quality(r *record.Run, ref *trace.Reference, cand *trace.Candidate) (err error) {
-	if o.Data.Positions == 0 {
-		r.Accuracy, err = accuracies(ref, cand, o.Data.TestTargets)
-	} else {
-		r.Perplexity, err = perplexities(ref, cand, o.Data.TestTargets)
+	switch s := o.labels(); {
+	case o.Experiment != nil && !o.Experiment.Loss.TakesClasses():
+		r.TestLoss, err = o.testLosses(ref, cand)
+	case o.Data.Positions == 0 || s.loss.ClassDim == 1:
+		r.Accuracy, err = accuracies(ref, cand, s)
+	default:
+		r.Perplexity, err = perplexities(ref, cand, s)
 	}
 	return err
 }
 
-// scoresOf returns the scores of a model's one output (..., C), one row for each target, and C.
-func scoresOf(outputs trace.Tensors, targets []int64) (scores []float64, classes int, err error) {
+// labels are the classes of the test rows, and the loss that says which of them count.
+type labels struct {
+	targets []int64
+	loss    experiment.Loss
+}
+
+func (o *Options) labels() labels {
+	l := labels{targets: o.Data.TestTargets}
+	if o.Experiment != nil {
+		l.loss = o.Experiment.Loss
+	}
+	return l
+}
+
+// count is the number of labels that count.
+func (l labels) count() int {
+	n := 0
+	for _, t := range l.targets {
+		if !l.ignored(t) {
+			n++
+		}
+	}
+	return n
+}
+
+func (l labels) ignored(target int64) bool {
+	return l.loss.IgnoreIndex != nil && target == int64(*l.loss.IgnoreIndex)
+}
+
+// scores returns those of a model's one output, one row of classes for each target.
+func (l labels) scores(outputs trace.Tensors) (scores []float64, classes int, err error) {
 	if len(outputs) != 1 {
 		return nil, 0, fmt.Errorf("one output is needed, the model has %d", len(outputs))
 	}
 	for name, t := range outputs {
-		shape := t.Shape()
-		if len(shape) < 2 || shape[len(shape)-1] == 0 || len(targets) == 0 || t.Len() != len(targets)*shape[len(shape)-1] {
-			return nil, 0, fmt.Errorf("%s has shape %v for %d targets", name, shape, len(targets))
+		scores, classes, err = lossformula.Rows(l.loss, lossformula.Output{Values: t.Float64s(), Shape: t.Shape()})
+		if err != nil || classes == 0 || l.count() == 0 || t.Len() != len(l.targets)*classes {
+			return nil, 0, fmt.Errorf("%s has shape %v for %d targets, of which %d count", name, t.Shape(), len(l.targets), l.count())
 		}
-		return t.Float64s(), shape[len(shape)-1], nil
 	}
-	panic("unreachable")
+	return scores, classes, nil
 }
 
-// accuracy returns the share of rows whose largest output is the target; the first of equal outputs counts.
-func accuracy(outputs trace.Tensors, targets []int64) (float64, error) {
-	scores, classes, err := scoresOf(outputs, targets)
+// accuracy returns the share of the labels that count whose row's largest score is theirs; the first of equal scores counts.
+func accuracy(outputs trace.Tensors, l labels) (float64, error) {
+	scores, classes, err := l.scores(outputs)
 	if err != nil {
 		return 0, fmt.Errorf("accuracy: %w", err)
 	}
 	right := 0
-	for r, target := range targets {
+	for r, target := range l.targets {
 		row := scores[r*classes : (r+1)*classes]
 		best := 0
 		for c, s := range row {
@@ -48,23 +81,23 @@ func accuracy(outputs trace.Tensors, targets []int64) (float64, error) {
 				best = c
 			}
 		}
-		if int64(best) == target {
+		if int64(best) == target && !l.ignored(target) {
 			right++
 		}
 	}
-	return float64(right) / float64(len(targets)), nil
+	return float64(right) / float64(l.count()), nil
 }
 
 // accuracies compares both sides' trained models on the test rows.
-func accuracies(ref *trace.Reference, cand *trace.Candidate, targets []int64) (*record.Accuracy, error) {
-	a := &record.Accuracy{Rows: len(targets)}
+func accuracies(ref *trace.Reference, cand *trace.Candidate, l labels) (*record.Accuracy, error) {
+	a := &record.Accuracy{Rows: l.count()}
 	var err error
-	if a.Initial, err = accuracy(ref.EvalInitial, targets); err != nil {
+	if a.Initial, err = accuracy(ref.EvalInitial, l); err != nil {
 		return nil, err
 	}
-	if a.Reference, err = accuracy(ref.EvalTrained, targets); err != nil {
+	if a.Reference, err = accuracy(ref.EvalTrained, l); err != nil {
 		return nil, err
 	}
-	a.Candidate, err = accuracy(cand.EvalTrained, targets)
+	a.Candidate, err = accuracy(cand.EvalTrained, l)
 	return a, err
 }

@@ -59,7 +59,7 @@ func TestLook(t *testing.T) {
 
 func TestAccuracy(t *testing.T) {
 	scores := trace.Tensors(outputs(t, "outputs/y", 4, 0, 1, 2, 1, 5, 5, -3, -2))
-	got, err := accuracy(scores, []int64{1, 0, 0, 0})
+	got, err := accuracy(scores, labels{targets: []int64{1, 0, 0, 0}})
 	if err != nil || got != 0.75 { // of equal scores the first counts
 		t.Errorf("accuracy %g, %v, want 0.75", got, err)
 	}
@@ -73,7 +73,7 @@ func TestAccuracy(t *testing.T) {
 		if name == "no test images" {
 			targets = nil
 		}
-		if _, err := accuracy(bad, targets); err == nil {
+		if _, err := accuracy(bad, labels{targets: targets}); err == nil {
 			t.Errorf("%s was accepted", name)
 		}
 	}

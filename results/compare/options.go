@@ -35,6 +35,8 @@ type Data struct {
 	Test        map[string]*tensor.Tensor
 	TestTargets []int64
 	Positions   int
+	// TestNumbers are the targets of a loss that is not of classes.
+	TestNumbers []float64
 	// Reordered writes the data with the order of another seed and returns the file, whose content need not outlive the next call. It is
 	// needed for further trainings alone.
 	Reordered func(seed uint64) (file string, err error)

@@ -36,7 +36,7 @@ func TestPerplexity(t *testing.T) {
 		{"not a number", scores(t, []float32{nan, 0}, 1, 1, 2), []int64{1}, math.NaN()},
 		{"infinite", scores(t, []float32{inf, 0}, 1, 1, 2), []int64{0}, math.NaN()},
 	} {
-		got, err := perplexity(tt.outputs, tt.targets)
+		got, err := perplexity(tt.outputs, labels{targets: tt.targets})
 		if err != nil || !(math.Abs(got-tt.want) <= 1e-12*tt.want) && !(math.IsNaN(got) && math.IsNaN(tt.want)) {
 			t.Errorf("%s: %v, want %v (%v)", tt.name, got, tt.want, err)
 		}
@@ -52,7 +52,7 @@ func TestPerplexity(t *testing.T) {
 		{"too few targets", scores(t, make([]float32, 8), 2, 2, 2), []int64{0, 1}, "[2 2 2] for 2 targets"},
 		{"no class", scores(t, make([]float32, 2), 1, 1, 2), []int64{2}, "class 2 of 2"},
 	} {
-		if _, err := perplexity(tt.outputs, tt.targets); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := perplexity(tt.outputs, labels{targets: tt.targets}); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: the error is %v", tt.name, err)
 		}
 	}

@@ -177,7 +177,10 @@ func (o *Options) testAccuracy(ctx context.Context, c *engine.Client) (*record.F
 	if err != nil {
 		return nil, err
 	}
-	a, err := accuracy(f.Tensors, o.Data.TestTargets)
+	if len(o.Data.TestTargets) == 0 {
+		return nil, nil
+	}
+	a, err := accuracy(f.Tensors, o.labels())
 	if err != nil {
 		return nil, nil // said in the record's warnings already
 	}

@@ -42,9 +42,10 @@
 // its initializers hold the initial parameters and buffers under the reference's names.
 //
 // The data file is safetensors: "train/<input>" and "test/<input>" for each model input, one sample a row;
-// "train/target" and "test/target" (int64 class numbers for cross-entropy, of shape (rows), or (rows, positions) where the
+// "train/target" and "test/target" (for losses of classes int64 class numbers, of shape (rows), or (rows, positions) where the
 // model has scores for each position of a sample, as a language model for each byte: scores have the targets' shape and
-// after it the classes, and a "mean" is over all positions); "order" (int64, the sample of each position of the whole
+// after it the classes, or with loss.class_dim 1 the classes second, and a "mean" is over all positions; for other losses float32
+// numbers in the shape of the model's first output; for the loss "output" none); "order" (int64, the sample of each position of the whole
 // training, epoch after epoch) and "offsets" (int64, steps+1 numbers: step k's batch is order[offsets[k]:offsets[k+1]]).
 // Step numbers beyond the last begin again with batch k mod steps.
 //

@@ -272,15 +272,18 @@ func (w *writing) loss() (bool, error) {
 		return false, nil // sampled outputs make no loss
 	}
 	w.out.Kind, w.out.Loss = "loss", &e.Loss
-	target := w.Material.Data.Targets(w.out.Step)
-	labels, err := tensor.Of(target, len(target))
+	classes, numbers := w.Material.Data.Targets(w.out.Step), w.Material.Data.Numbers(w.out.Step)
+	target, err := tensor.Of(classes, len(classes))
+	if !e.Loss.TakesClasses() {
+		target, err = tensor.Of(numbers, len(numbers))
+	}
 	if err != nil {
 		return false, err
 	}
 	for _, in := range []struct {
 		name string
 		t    *tensor.Tensor
-	}{{"the reference's outputs", a}, {"the candidate's outputs", b}, {"target", labels}} {
+	}{{"the reference's outputs", a}, {"the candidate's outputs", b}, {"target", target}} {
 		if err := w.input(in.name, in.t); err != nil {
 			return false, err
 		}

@@ -89,12 +89,39 @@ def operator(case):
     return differs
 
 
-def cross_entropy(logits, target, reduction):
-    """Return -log softmax(logits)[target] in double precision."""
-    z = np.asarray(logits, np.float64)
-    z = z - z.max(axis=1, keepdims=True)
-    each = np.log(np.exp(z).sum(axis=1)) - z[np.arange(len(target)), target]
-    return each.mean() if reduction == "mean" else each.sum()
+def of_classes(settings, scores, target):
+    """Return the cross-entropy of logits, or the negative log-likelihood of log-probabilities, in double precision."""
+    z = np.asarray(scores, np.float64)
+    z = np.moveaxis(z, 1, -1) if settings.get("class_dim") == 1 else z
+    z = z.reshape(-1, z.shape[-1])
+    if settings["kind"] == "cross_entropy":
+        z = z - z.max(axis=1, keepdims=True)
+        z = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    weights = np.array(settings.get("class_weights") or np.ones(z.shape[1]))
+    counted = np.flatnonzero(target.reshape(-1) != settings.get("ignore_index", -(2**62)))
+    z, target = z[counted], target.reshape(-1)[counted]
+    s = settings.get("label_smoothing", 0.0)
+    each = -(1 - s) * weights[target] * z[np.arange(len(target)), target] - s / z.shape[1] * (weights * z).sum(axis=1)
+    return each.sum() / (weights[target].sum() if settings["reduction"] == "mean" else 1.0)
+
+
+def of_numbers(settings, output, target):
+    """Return a loss of elements in double precision."""
+    x = np.asarray(output, np.float64)
+    t = np.asarray(target, np.float64).reshape(x.shape) if target.size else np.zeros_like(x)
+    d = np.abs(x - t)
+    delta, beta = settings.get("delta", 1.0), settings.get("beta", 1.0)
+    weights = np.array(settings.get("positive_weights") or [1.0])
+    each = {
+        "mse": lambda: d**2,
+        "l1": lambda: d,
+        "huber": lambda: np.where(d < delta, d**2 / 2, delta * (d - delta / 2)),
+        "smooth_l1": lambda: np.where(d < beta, d**2 / (2 * beta), d - beta / 2),
+        "bce_with_logits": lambda: (1 - t) * x + (1 + (weights - 1) * t) * np.logaddexp(0, -x),
+        "kl_div": lambda: np.exp(t) * (t - x) if settings.get("log_target") else t * (np.log(np.where(t > 0, t, 1)) - x),
+        "output": lambda: x,
+    }[settings["kind"]]()
+    return each.sum() / {"mean": each.size, "batchmean": len(x), "sum": 1}[settings["reduction"]]
 
 
 def loss(case):
@@ -103,9 +130,10 @@ def loss(case):
     expected, candidate, limit = tensor("output", 0), tensor("candidate", 0), case["tolerance"]
     differs = compare("candidate's loss against the reference's", candidate, expected, limit)
     print(f"  {float(candidate[0]):.9g} where {float(expected[0]):.9g} is expected")
-    reduction = case["loss"]["reduction"]
+    settings = case["loss"]
+    compute = of_classes if settings["kind"] in ("cross_entropy", "nll") else of_numbers
     for name, logits, said in (("reference", ours, expected), ("candidate", theirs, candidate)):
-        again = cross_entropy(logits, target, reduction)
+        again = compute(settings, logits, target)
         compare(f"{name}'s loss against numpy's from its own outputs ({again:.9g})", said, np.array([again]), max(limit, 1e-6))
     return differs
 

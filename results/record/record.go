@@ -27,6 +27,7 @@ type Run struct {
 	Loss       Losses                 `json:"loss"`
 	Accuracy   *Accuracy              `json:"accuracy,omitempty"`
 	Perplexity *Perplexity            `json:"perplexity,omitempty"`
+	TestLoss   *TestLoss              `json:"test_loss,omitempty"`
 	Runs       *Runs                  `json:"runs,omitempty"` // further trainings, when they were asked for
 	Forward    []ForwardLook          `json:"forward,omitempty"`
 	Timing     *Timing                `json:"timing,omitempty"` // nil when speed was not measured
@@ -109,6 +110,14 @@ type Accuracy struct {
 // the test rows, after training: how many equally likely classes would be as hard to tell.
 type Perplexity struct {
 	Positions int   `json:"positions"`
+	Reference Float `json:"reference"`
+	Candidate Float `json:"candidate"`
+	Initial   Float `json:"initial"` // the reference's, before training
+}
+
+// TestLoss is, for a model whose outputs are no classes' scores, the experiment's loss of the test rows, after training.
+type TestLoss struct {
+	Rows      int   `json:"rows"`
 	Reference Float `json:"reference"`
 	Candidate Float `json:"candidate"`
 	Initial   Float `json:"initial"` // the reference's, before training

@@ -221,6 +221,9 @@ func (v *validator) forward(r *Run) {
 			v.require(!(x < 1), "perplexity: %v is less than 1", x) // NaN and infinity are results of a training that failed
 		}
 	}
+	if l := r.TestLoss; l != nil {
+		v.require(l.Rows > 0, "test_loss.rows is %d", l.Rows)
+	}
 	if a := r.Accuracy; a != nil {
 		v.require(a.Rows > 0, "accuracy.rows is %d", a.Rows)
 		for _, share := range []float64{a.Reference, a.Candidate, a.Initial} {

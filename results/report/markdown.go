@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"tandem/fixtures/experiment"
 	"tandem/onnx/atomicfile"
 	"tandem/results/record"
 )
@@ -304,6 +305,9 @@ func (d *document) training() {
 	if d.r.Perplexity != nil {
 		d.para("Perplexity, the exponential of the mean loss, is over %s; it was %s before training.", plural(p.Positions, "test position"), ratio(float64(p.Initial)))
 	}
+	if d.r.TestLoss != nil {
+		d.para("Loss on the test rows: %s.", escape(testLossSentence(d.r)))
+	}
 	for _, x := range []struct {
 		name   string
 		losses []record.Float
@@ -453,7 +457,7 @@ func (d *document) compared() {
 	}
 	rows = append(rows, []string{"training", escape(trainingSentence(r))})
 	if e := r.Experiment; e != nil {
-		rows = append(rows, []string{"experiment", escape(e.Description)}, []string{"model", code(e.Model.Source)}, []string{"loss", escape(e.Loss.Kind + ", " + e.Loss.Reduction)},
+		rows = append(rows, []string{"experiment", escape(e.Description)}, []string{"model", code(e.Model.Source)}, []string{"loss", escape(lossSentence(e.Loss))},
 			[]string{"optimizer", escape(optimizerSentence(r))})
 	}
 	rows = append(rows, []string{"exported by", escape(fmt.Sprintf("%s, opset %d, %s", r.Model.Exporter, r.Model.Opset, plural(r.Model.DropoutSites, "dropout site")))})
@@ -490,6 +494,35 @@ func shape(dims []int) string {
 		parts[i] = fmt.Sprint(n)
 	}
 	return strings.Join(parts, "x")
+}
+
+func lossSentence(l experiment.Loss) string {
+	words := l.Kind + ", " + l.Reduction
+	if len(l.ClassWeights) > 0 {
+		words += fmt.Sprintf(", class weights %v", l.ClassWeights)
+	}
+	if l.IgnoreIndex != nil {
+		words += fmt.Sprintf(", targets of %d ignored", *l.IgnoreIndex)
+	}
+	if l.LabelSmoothing > 0 {
+		words += ", label smoothing " + number(l.LabelSmoothing)
+	}
+	if l.ClassDim == 1 {
+		words += ", classes in the second dimension"
+	}
+	if l.Delta > 0 {
+		words += ", delta " + number(l.Delta)
+	}
+	if l.Beta > 0 {
+		words += ", beta " + number(l.Beta)
+	}
+	if len(l.PositiveWeights) > 0 {
+		words += fmt.Sprintf(", weights of positive targets %v", l.PositiveWeights)
+	}
+	if l.LogTarget {
+		words += ", targets are logarithms"
+	}
+	return words
 }
 
 func optimizerSentence(r *record.Run) string {

@@ -327,6 +327,15 @@ func (s *summary) quality() {
 	if s.r.Perplexity != nil {
 		s.wrap(plain, "  perplexity: ", perplexitySentence(s.r))
 	}
+	if s.r.TestLoss != nil {
+		s.wrap(plain, "  test loss: ", testLossSentence(s.r))
+	}
+}
+
+func testLossSentence(r *record.Run) string {
+	l := r.TestLoss
+	return fmt.Sprintf("%s %s, %s %s of %s test rows (%s before training)", side(r, record.Reference), loss(l.Reference),
+		side(r, record.Candidate), loss(l.Candidate), count(l.Rows), loss(l.Initial))
 }
 
 func perplexitySentence(r *record.Run) string {

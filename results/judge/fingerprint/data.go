@@ -12,7 +12,8 @@ import (
 // Data is the data file that both engines read; package results/engine documents it.
 type Data struct {
 	Inputs map[string]*tensor.Tensor // by the model's input names, one sample a row
-	Target []int64                   // PerRow of them for each sample
+	Target []int64                   // PerRow of them for each sample; empty where the targets are no class numbers
+	Number []float64                 // the same of targets that are numbers
 	PerRow int                       // 1, or the positions of a sequence
 	// Order and Offsets give the samples of each step: Order[Offsets[k]:Offsets[k+1]].
 	Order, Offsets []int64
@@ -39,6 +40,12 @@ func NewData(tensors map[string]*tensor.Tensor) (*Data, error) {
 				return nil, fmt.Errorf("train/target is %v: no sample is in it", t)
 			}
 			d.PerRow = max(t.Len()/t.Shape()[0], 1)
+		case name == "train/target":
+			if len(t.Shape()) == 0 || t.Shape()[0] == 0 {
+				return nil, fmt.Errorf("train/target is %v: no sample is in it", t)
+			}
+			d.Number = t.Float64s()
+			d.PerRow = max(t.Len()/t.Shape()[0], 1)
 		case name == "order" && t.DType() == tensor.Int64:
 			d.Order = tensor.View[int64](t)
 		case name == "offsets" && t.DType() == tensor.Int64:
@@ -47,10 +54,10 @@ func NewData(tensors map[string]*tensor.Tensor) (*Data, error) {
 			d.Inputs[strings.TrimPrefix(name, "train/")] = t
 		}
 	}
-	if len(d.Offsets) < 2 || len(d.Target) == 0 {
-		return nil, fmt.Errorf("the data has %d offsets and %d targets: no batch can be made", len(d.Offsets), len(d.Target))
+	samples := d.samples()
+	if len(d.Offsets) < 2 || samples == 0 {
+		return nil, fmt.Errorf("the data has %d offsets and %d samples: no batch can be made", len(d.Offsets), samples)
 	}
-	samples := int64(len(d.Target) / d.PerRow)
 	if d.Offsets[0] < 0 || d.Offsets[len(d.Offsets)-1] > int64(len(d.Order)) || !slices.IsSorted(d.Offsets) ||
 		slices.ContainsFunc(d.Order, func(s int64) bool { return s < 0 || s >= samples }) {
 		return nil, fmt.Errorf("the order of the samples does not fit %d of them", samples)
@@ -61,6 +68,19 @@ func NewData(tensors map[string]*tensor.Tensor) (*Data, error) {
 		}
 	}
 	return d, nil
+}
+
+// samples is the number of training samples.
+func (d *Data) samples() int64 {
+	if n := len(d.Target) + len(d.Number); n > 0 {
+		return int64(n / d.PerRow)
+	}
+	for _, t := range d.Inputs {
+		if len(t.Shape()) > 0 { // a loss without targets
+			return int64(t.Shape()[0])
+		}
+	}
+	return 0
 }
 
 // Steps is the number of batches.
@@ -76,7 +96,21 @@ func (d *Data) Rows(step int) []int64 {
 func (d *Data) Targets(step int) []int64 {
 	var out []int64
 	for _, r := range d.Rows(step) {
+		if len(d.Target) == 0 {
+			return nil
+		}
 		out = append(out, d.Target[int(r)*d.PerRow:(int(r)+1)*d.PerRow]...)
+	}
+	return out
+}
+
+// Numbers returns the targets of a step's batch that are numbers, one sample's after the other's.
+func (d *Data) Numbers(step int) []float64 {
+	var out []float64
+	for _, r := range d.Rows(step) {
+		if len(d.Number) > 0 {
+			out = append(out, d.Number[int(r)*d.PerRow:(int(r)+1)*d.PerRow]...)
+		}
 	}
 	return out
 }

@@ -244,7 +244,7 @@ func findPermuted(l *Look) *Finding {
 	if l.Data == nil {
 		return nil
 	}
-	samples := int64(len(l.Data.Target) / l.Data.PerRow)
+	samples := l.Data.samples()
 	for _, o := range []struct {
 		name string
 		f    func(x []int64) []int64

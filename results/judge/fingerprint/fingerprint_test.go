@@ -370,6 +370,11 @@ func TestFingerprints(t *testing.T) {
 		}},
 		{LossReduction, record.StageLoss, func(s scene) { s.losing(rows * float64(*s.R.Loss64)) }},
 		{NominalDivisor, record.StageLoss, func(s scene) { s.R.Rows = 4; s.losing(0.5 * float64(*s.R.Loss64)) }},
+		{LossSettings, record.StageLoss, func(s scene) {
+			s.Experiment.Loss.LabelSmoothing = 0.1
+			logits := s.C.Float64["outputs/logits"].Values.Float64s()
+			s.losing(crossEntropy(logits, classes, s.Data.Targets(1), true))
+		}},
 		{SoftmaxTwice, record.StageLoss, func(s scene) {
 			logits := s.C.Float64["outputs/logits"].Values.Float64s()
 			s.losing(crossEntropy(softmax(logits, classes), classes, s.Data.Targets(1), true))

@@ -4,13 +4,16 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
+	"tandem/fixtures/experiment"
+	"tandem/results/judge/lossformula"
 	"tandem/results/trace"
 )
 
 // logits returns the candidate's logits of the step, as (rows, classes) with a row for each target, and with the loss that it made of them; float64 if it has both.
 func (l *Look) logits() (x []float64, rows, classes int, loss, tolerance float64, ok bool) {
-	if l.C == nil || l.Experiment == nil || l.Experiment.Loss.Kind != "cross_entropy" {
+	if l.C == nil || l.Experiment == nil || l.Experiment.Loss.Kind != "cross_entropy" || !l.Experiment.Loss.Plain() || l.Experiment.Loss.ClassDim == 1 {
 		return nil, 0, 0, 0, 0, false
 	}
 	set, loss, tolerance := l.C.Float32, float64(l.C.Loss32), 2e-6
@@ -93,6 +96,43 @@ func (l *Look) recomputed(compute func(x []float64, classes int, target []int64,
 	return residual, residual <= tolerance
 }
 
+// findLossSettings computes the loss anew from the candidate's own outputs, by the losses that can be taken for the experiment's.
+func findLossSettings(l *Look) *Finding {
+	if l.C == nil || l.Experiment == nil || l.Data == nil || l.Step < 0 {
+		return nil
+	}
+	set, loss, tolerance := l.C.Float32, float64(l.C.Loss32), 2e-6
+	if l.C.Loss64 != nil && l.C.Float64 != nil {
+		set, loss, tolerance = l.C.Float64, float64(*l.C.Loss64), 1e-11
+	}
+	var outputs []lossformula.Output
+	for name, s := range set {
+		if v := s.Values.Float64s(); strings.HasPrefix(name, "outputs/") && len(v) == s.Len() && trace.Finite(v) {
+			outputs = append(outputs, lossformula.Output{Values: v, Shape: s.Shape})
+		}
+	}
+	if len(outputs) != 1 {
+		return nil
+	}
+	targets := lossformula.Targets{Classes: l.Data.Targets(l.Step), Numbers: l.Data.Numbers(l.Step)}
+	off := func(o experiment.Loss) float64 {
+		x, err := lossformula.Value(o, outputs[0], targets)
+		if err != nil {
+			return math.Inf(1)
+		}
+		return math.Abs(x-loss) / math.Abs(loss)
+	}
+	if !(off(l.Experiment.Loss) > 16*tolerance) {
+		return nil
+	}
+	for _, other := range lossformula.Others(l.Experiment.Loss) {
+		if residual := off(other.Loss); residual <= tolerance {
+			return &Finding{"the loss is what the candidate's own outputs give when " + other.Text, residual}
+		}
+	}
+	return nil
+}
+
 func findLossReduction(l *Look) *Finding {
 	rows, targets := float64(l.rows()), float64(l.targets())
 	if !l.usable() || len(l.Suspect.Exact) != 1 || targets < 2 {
@@ -140,6 +180,9 @@ func findLabelsShifted(l *Look) *Finding {
 		return l.digestLabels()
 	}
 	if l.Data == nil {
+		return nil
+	}
+	if len(l.Data.Target) == 0 {
 		return nil
 	}
 	named := slices.Max(l.Data.Target) + 1 // a model may have more classes than the data names

@@ -50,6 +50,7 @@ const (
 	LossReduction  = "loss-reduction"
 	SoftmaxTwice   = "softmax-twice"
 	NominalDivisor = "nominal-batch-divisor"
+	LossSettings   = "loss-settings"
 
 	// Gradients.
 	GradientMissing     = "gradient-missing"

@@ -49,6 +49,7 @@ var Table = []Fingerprint{
 
 	{LossReduction, loss, record.Exact, "the loss times B or 1/B", findLossReduction, false},
 	{NominalDivisor, loss, record.Exact, "a short batch's loss divided by the full batch", findNominalDivisor, false},
+	{LossSettings, loss, record.Exact, "the loss of the candidate's own outputs with other settings", findLossSettings, false},
 	{SoftmaxTwice, loss, record.Exact, "the loss of the candidate's own outputs with one more softmax", findSoftmaxTwice, false},
 
 	{GradientMissing, backward, record.Exact, "a gradient of zeros", findGradientMissing, false},

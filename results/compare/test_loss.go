@@ -1,0 +1,40 @@
+package compare
+
+import (
+	"fmt"
+
+	"tandem/results/judge/lossformula"
+	"tandem/results/record"
+	"tandem/results/trace"
+)
+
+// testLosses compares the loss of both sides' trained models on the test rows, where the outputs are no classes' scores.
+func (o *Options) testLosses(ref *trace.Reference, cand *trace.Candidate) (*record.TestLoss, error) {
+	l := &record.TestLoss{}
+	for _, x := range []struct {
+		at      *record.Float
+		outputs trace.Tensors
+	}{{&l.Initial, ref.EvalInitial}, {&l.Reference, ref.EvalTrained}, {&l.Candidate, cand.EvalTrained}} {
+		v, rows, err := o.testLoss(x.outputs)
+		if err != nil {
+			return nil, err
+		}
+		*x.at, l.Rows = record.Float(v), rows
+	}
+	return l, nil
+}
+
+// testLoss is the loss of the model's one output for the test rows.
+func (o *Options) testLoss(outputs trace.Tensors) (loss float64, rows int, err error) {
+	if len(outputs) != 1 {
+		return 0, 0, fmt.Errorf("test loss: one output is needed, the model has %d", len(outputs))
+	}
+	for name, t := range outputs {
+		x := lossformula.Output{Values: t.Float64s(), Shape: t.Shape()}
+		if loss, err = lossformula.Value(o.Experiment.Loss, x, lossformula.Targets{Numbers: o.Data.TestNumbers}); err != nil {
+			return 0, 0, fmt.Errorf("test loss: output %s: %w", name, err)
+		}
+		rows = t.Shape()[0]
+	}
+	return loss, rows, nil
+}
