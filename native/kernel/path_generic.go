@@ -19,7 +19,11 @@ func (k *path) narrowSubtract(*float32, *float32, *float32, *float32, int, int) 
 func (k *path) winogradInput(*float32, uintptr, **float32, int)          { panic("kernel: no vectors") }
 func (k *path) winogradOutputGradient(*float32, uintptr, **float32, int) { panic("kernel: no vectors") }
 
-func (k *path) winogradOutput(**float32, *float32, uintptr, int, bool) { panic("kernel: no vectors") }
+func (k *path) winogradOutput(**float32, *float32, uintptr, int) { panic("kernel: no vectors") }
+
+func (k *path) winogradOutputAdd(_, _ **float32, _ *float32, _ uintptr, _ int) {
+	panic("kernel: no vectors")
+}
 
 func (k *path) winogradWeights(*float32, uintptr, uintptr, *float32, uintptr, uintptr, int, int) {
 	panic("kernel: no vectors")

@@ -64,10 +64,17 @@ func (w *Winograd) tilesWide() int { return (w.OutWidth + winogradTile - 1) / wi
 func (w *Winograd) tilesHigh() int { return (w.OutHeight + winogradTile - 1) / winogradTile }
 func (w *Winograd) tiles() int     { return w.Images * w.tilesHigh() * w.tilesWide() }
 
-// Workspace is the number of elements that Prepare needs: the transformed weights.
+// Workspace is the number of elements that PrepareWinograd needs: the transformed weights, unless they are transformed part by part.
 func (w *Winograd) Workspace() int {
+	if w.byParts() {
+		return 0
+	}
 	return winogradPositions * w.In * (w.Out + winogradPanel - WinogradChannels)
 }
+
+// byParts reports whether a part of the weights is transformed, used for all tiles and forgotten. The transformed weights take four times the memory of the weights: with few tiles they would be
+// most of what passes through the caches.
+func (w *Winograd) byParts() bool { return w.tiles() <= 2*winogradTiles }
 
 // winogradPanel is the widest panel of transformed weights, on any path.
 const winogradPanel = 32
@@ -110,7 +117,8 @@ type winogradForward[T Float] struct {
 	Winograd
 	winogradEngine[T]
 	y, x, weights, transformed []T
-	rotated, add               bool
+	added                      []T // to y; nil for nothing
+	rotated                    bool
 	zeros, sink                []T // what pixels outside are read from and written to
 	scratch                    winogradScratch[T]
 	panels                     int
@@ -118,27 +126,34 @@ type winogradForward[T Float] struct {
 	parts                      int // of the output's channels, in groups of winogradColumns
 }
 
-// Prepare returns the call that computes y from x and the weights (Out, In, 3, 3), or adds to y. Rotated, it takes weights (In, Out, 3, 3) and turns each window
+// PrepareWinograd returns the call that computes y from x and the weights (Out, In, 3, 3); added, if not nil, is added to the result and may be y. Rotated, it takes weights (In, Out, 3, 3) and turns each window
 // about its centre: with the pads 2 - PadTop and 2 - PadLeft of a convolution, its gradient dy for x and the channels exchanged, that is the gradient of its input.
-func PrepareWinograd[T Float](w Winograd, pool *Pool, y, x, weights, workspace []T, rotated, add bool) func() {
+func PrepareWinograd[T Float](w Winograd, pool *Pool, y, x, weights, added, workspace []T, rotated bool) func() {
 	w.check()
 	f := &winogradForward[T]{
-		Winograd: w, winogradEngine: newWinogradEngine[T](), y: y, x: x, weights: weights, transformed: workspace[:w.Workspace()], rotated: rotated, add: add,
+		Winograd: w, winogradEngine: newWinogradEngine[T](), y: y, x: x, weights: weights, transformed: workspace[:w.Workspace()], rotated: rotated, added: added,
 		zeros: make([]T, w.In), sink: make([]T, w.Out),
 	}
 	f.panels = (w.Out + f.panel - 1) / f.panel
 	f.block = min(winogradTiles, w.tiles())
-	blocks := (w.tiles() + f.block - 1) / max(1, f.block)
-	columns := (w.Out + winogradColumns - 1) / winogradColumns
 	f.parts = 1
+	columns := (w.Out + winogradColumns - 1) / winogradColumns
+	if w.byParts() {
+		f.block, f.parts = w.tiles(), columns
+		f.scratch = newWinogradScratch[T](pool, (f.stepV()+f.stepM()+stepPart)*winogradPositions+f.looseWeights())
+		body := func(worker, lo, hi int) { f.computeByParts(f.scratch.of(worker), lo, hi) }
+		return func() { pool.For(columns, 1, body) }
+	}
+	blocks := (w.tiles() + f.block - 1) / f.block
 	if blocks < 4*pool.Threads() {
 		f.parts = columns
 	}
-	f.scratch = newWinogradScratch[T](pool, max(f.stepV()*winogradPositions+f.stepM()*winogradPositions, 2*9*f.panel*winogradPanel))
+	f.scratch = newWinogradScratch[T](pool, max((f.stepV()+f.stepM())*winogradPositions, f.looseWeights()))
 	groups := (w.In + winogradPanel - 1) / winogradPanel
 	transform := func(worker, lo, hi int) {
 		for i := lo; i < hi; i++ {
-			f.transformWeights(f.scratch.of(worker), i/groups, i%groups*winogradPanel)
+			panel, c0 := i/groups, i%groups*winogradPanel
+			f.transformWeights(f.transformed[(panel*f.In+c0)*f.panel:], f.panels*f.In*f.panel, f.scratch.of(worker), panel, c0)
 		}
 	}
 	body := func(worker, lo, hi int) { f.compute(f.scratch.of(worker), lo, hi) }
@@ -153,9 +168,14 @@ func (f *winogradForward[T]) rowV() int  { return f.In + winogradPad }
 func (f *winogradForward[T]) stepV() int { return f.block*f.rowV() + winogradPad }
 func (f *winogradForward[T]) stepM() int { return f.block*winogradColumns + winogradPad }
 
-// transformWeights does a panel of the output's channels and winogradPanel of the input's from c0 on. What it writes lies by position, panel, channel of the
-// input.
-func (f *winogradForward[T]) transformWeights(scratch []T, panel, c0 int) {
+// stepPart is the distance of the positions of a part of the weights.
+const stepPart = winogradChain*winogradColumns + winogradPad
+
+// looseWeights is the memory that transformWeights takes.
+func (f *winogradForward[T]) looseWeights() int { return 2 * 9 * f.panel * winogradPanel }
+
+// transformWeights does a panel of the output's channels and winogradPanel of the input's from c0 on, which follow each other in to.
+func (f *winogradForward[T]) transformWeights(to []T, step int, scratch []T, panel, c0 int) {
 	k0 := panel * f.panel
 	columns, rows := min(f.panel, f.Out-k0), min(winogradPanel, f.In-c0)
 	loose := scratch[:9*columns*rows]
@@ -168,7 +188,7 @@ func (f *winogradForward[T]) transformWeights(scratch []T, panel, c0 int) {
 	} else {
 		f.transpose(loose, columns, f.weights[k0*f.In*9+c0*9:], f.In*9, columns, rows*9)
 	}
-	f.weightsOf(f.transformed[(panel*f.In+c0)*f.panel:], f.panels*f.In*f.panel, f.panel, loose, columns, 9*columns, columns, rows)
+	f.weightsOf(to, step, f.panel, loose, columns, 9*columns, columns, rows)
 }
 
 // compute does tasks lo ... hi: a block of tiles and a part of the output's channels each.
@@ -181,37 +201,74 @@ func (f *winogradForward[T]) compute(scratch []T, lo, hi int) {
 		first := block * f.block
 		n := min(f.block, f.tiles()-first)
 		if block != last {
-			for t := range n {
-				var pixels [winogradPositions]*T
-				tilePixels(&f.Winograd, f.x, f.zeros, first+t, &pixels)
-				f.input(v[t*f.rowV():], f.stepV(), &pixels, f.In)
-			}
+			f.inputs(v, first, n)
 			last = block
 		}
 		for g := columnGroups * part / f.parts; g < columnGroups*(part+1)/f.parts; g++ {
 			k0 := g * winogradColumns
 			columns := min(winogradColumns, f.Out-k0)
-			f.multiplyAll(m, v, k0, columns, n)
-			for t := range n {
-				var pixels [winogradTile * winogradTile]*T
-				outputPixels(&f.Winograd, f.y, f.sink, first+t, k0, &pixels)
-				f.output(&pixels, m[t*winogradColumns:], f.stepM(), columns, f.add)
+			for p := range winogradPositions {
+				for c0 := 0; c0 < f.In; c0 += winogradChain {
+					f.chain(m, v, p, c0, columns, n, f.transformed[((p*f.panels+k0/f.panel)*f.In+c0)*f.panel:], f.In*f.panel)
+				}
 			}
+			f.outputs(m, first, n, k0, columns)
 		}
 	}
 }
 
-// multiplyAll computes the products of all positions for n tiles and the output's channels from k0 on.
-func (f *winogradForward[T]) multiplyAll(m, v []T, k0, columns, n int) {
-	for p := range winogradPositions {
+// computeByParts does groups lo ... hi of the output's channels for all tiles, which are one block.
+func (f *winogradForward[T]) computeByParts(scratch []T, lo, hi int) {
+	v, scratch := scratch[:f.stepV()*winogradPositions], scratch[f.stepV()*winogradPositions:]
+	m, scratch := scratch[:f.stepM()*winogradPositions], scratch[f.stepM()*winogradPositions:]
+	u, loose := scratch[:stepPart*winogradPositions], scratch[stepPart*winogradPositions:]
+	f.inputs(v, 0, f.block)
+	for g := lo; g < hi; g++ {
+		k0 := g * winogradColumns
+		columns := min(winogradColumns, f.Out-k0)
 		for c0 := 0; c0 < f.In; c0 += winogradChain {
-			depth := min(winogradChain, f.In-c0)
 			for j := 0; j < columns; j += f.panel {
-				panel := (k0 + j) / f.panel
-				f.multiply(m[p*f.stepM()+j:], winogradColumns, v[p*f.stepV()+c0:], f.rowV(), 1,
-					f.transformed[((p*f.panels+panel)*f.In+c0)*f.panel:], f.panel, n, min(f.panel, columns-j), depth, c0 > 0)
+				for c := c0; c < min(c0+winogradChain, f.In); c += winogradPanel {
+					f.transformWeights(u[j*winogradChain+(c-c0)*f.panel:], stepPart, loose, (k0+j)/f.panel, c)
+				}
+			}
+			for p := range winogradPositions {
+				f.chain(m, v, p, c0, columns, f.block, u[p*stepPart:], winogradChain*f.panel)
 			}
 		}
+		f.outputs(m, 0, f.block, k0, columns)
+	}
+}
+
+// inputs transforms n tiles of the input from the first on.
+func (f *winogradForward[T]) inputs(v []T, first, n int) {
+	for t := range n {
+		var pixels [winogradPositions]*T
+		tilePixels(&f.Winograd, f.x, f.zeros, first+t, &pixels)
+		f.input(v[t*f.rowV():], f.stepV(), &pixels, f.In)
+	}
+}
+
+// outputs transforms n tiles of the output from the first on, their channels from k0 on.
+func (f *winogradForward[T]) outputs(m []T, first, n, k0, columns int) {
+	for t := range n {
+		var pixels [winogradTile * winogradTile]*T
+		outputPixels(&f.Winograd, f.y, f.sink, first+t, k0, &pixels)
+		if f.added == nil {
+			f.output(&pixels, nil, m[t*winogradColumns:], f.stepM(), columns)
+			continue
+		}
+		var others [winogradTile * winogradTile]*T
+		outputPixels(&f.Winograd, f.added, f.sink, first+t, k0, &others)
+		f.output(&pixels, &others, m[t*winogradColumns:], f.stepM(), columns)
+	}
+}
+
+// chain adds the products of position p over the input's channels c0 ... c0+winogradChain, for n tiles and so many columns of weights, whose panels lie stepPanel apart.
+func (f *winogradForward[T]) chain(m, v []T, p, c0, columns, n int, u []T, stepPanel int) {
+	depth := min(winogradChain, f.In-c0)
+	for j := 0; j < columns; j += f.panel {
+		f.multiply(m[p*f.stepM()+j:], winogradColumns, v[p*f.stepV()+c0:], f.rowV(), 1, u[j/f.panel*stepPanel:], f.panel, n, min(f.panel, columns-j), depth, c0 > 0)
 	}
 }
 

@@ -16,17 +16,17 @@ func winogradInputAVX2(to *float32, step uintptr, pixels **float32, vectors int)
 //go:noescape
 func winogradOutputGradientAVX2(to *float32, step uintptr, pixels **float32, vectors int)
 
-// winogradOutputAVX2 writes a tile of the output, whose pixels are so many vectors of channels behind the pointers: position p of 36 lies p*step bytes
-// behind from.
+// winogradOutputAVX2 transforms a tile of the output, whose pixels are so many vectors of channels behind the pointers: position p of 36 lies
+// p*step bytes behind from.
 //
 //go:noescape
 func winogradOutputAVX2(pixels **float32, from *float32, step uintptr, vectors int)
 
-// winogradOutputAddAVX2 adds a tile of the output, whose pixels are so many vectors of channels behind the pointers: position p of 36 lies p*step bytes
-// behind from.
+// winogradOutputAddAVX2 transforms to others and writes a tile of the output, whose pixels are so many vectors of channels behind the pointers: position p of 36 lies
+// p*step bytes behind from.
 //
 //go:noescape
-func winogradOutputAddAVX2(pixels **float32, from *float32, step uintptr, vectors int)
+func winogradOutputAddAVX2(pixels **float32, others **float32, from *float32, step uintptr, vectors int)
 
 // winogradWeightsAVX2 transforms rows of 3 x 3 weights, so many vectors each, in float64: weight i of 9 lies i*stepFrom bytes behind from, position p of 36 goes
 // to p*stepTo bytes behind to; rowFrom and rowTo lead to the next row. vectors must be positive.
@@ -52,17 +52,17 @@ func winogradInputAVX512(to *float32, step uintptr, pixels **float32, vectors in
 //go:noescape
 func winogradOutputGradientAVX512(to *float32, step uintptr, pixels **float32, vectors int)
 
-// winogradOutputAVX512 writes a tile of the output, whose pixels are so many vectors of channels behind the pointers: position p of 36 lies p*step bytes
-// behind from.
+// winogradOutputAVX512 transforms a tile of the output, whose pixels are so many vectors of channels behind the pointers: position p of 36 lies
+// p*step bytes behind from.
 //
 //go:noescape
 func winogradOutputAVX512(pixels **float32, from *float32, step uintptr, vectors int)
 
-// winogradOutputAddAVX512 adds a tile of the output, whose pixels are so many vectors of channels behind the pointers: position p of 36 lies p*step bytes
-// behind from.
+// winogradOutputAddAVX512 transforms to others and writes a tile of the output, whose pixels are so many vectors of channels behind the pointers: position p of 36 lies
+// p*step bytes behind from.
 //
 //go:noescape
-func winogradOutputAddAVX512(pixels **float32, from *float32, step uintptr, vectors int)
+func winogradOutputAddAVX512(pixels **float32, others **float32, from *float32, step uintptr, vectors int)
 
 // winogradWeightsAVX512 transforms rows of 3 x 3 weights, so many vectors each, in float64: weight i of 9 lies i*stepFrom bytes behind from, position p of 36 goes
 // to p*stepTo bytes behind to; rowFrom and rowTo lead to the next row. vectors must be positive.

@@ -1135,327 +1135,344 @@ done:
 	VZEROUPPER
 	RET
 
-// func winogradOutputAddAVX2(pixels **float32, from *float32, step uintptr, vectors int)
+// func winogradOutputAddAVX2(pixels **float32, others **float32, from *float32, step uintptr, vectors int)
 // Requires: AVX, FMA3
-TEXT ·winogradOutputAddAVX2(SB), $832-32
+TEXT ·winogradOutputAddAVX2(SB), $832-40
 	MOVQ  pixels+0(FP), AX
-	MOVQ  from+8(FP), CX
-	MOVQ  step+16(FP), DX
-	MOVQ  vectors+24(FP), BX
-	LEAQ  (DX)(DX*2), DI
-	LEAQ  (DI)(DI*1), R8
-	LEAQ  63(SP), R9
-	ANDQ  $-64, R9
-	XORQ  R10, R10
+	MOVQ  from+16(FP), CX
+	MOVQ  step+24(FP), DX
+	MOVQ  vectors+32(FP), BX
+	MOVQ  others+8(FP), SI
+	LEAQ  (DX)(DX*2), R8
+	LEAQ  (R8)(R8*1), R9
+	LEAQ  63(SP), R10
+	ANDQ  $-64, R10
+	XORQ  R11, R11
 	TESTQ BX, BX
 	JZ    done
 
 vector:
-	MOVQ        CX, SI
-	VMOVUPS     (SI), Y0
-	VMOVUPS     (SI)(DX*1), Y1
-	VMOVUPS     (SI)(DX*2), Y2
-	VMOVUPS     (SI)(DI*1), Y3
-	VMOVUPS     (SI)(DX*4), Y4
-	LEAQ        (SI)(DX*2), R11
-	VMOVUPS     (R11)(DI*1), Y5
+	MOVQ        CX, DI
+	VMOVUPS     (DI), Y0
+	VMOVUPS     (DI)(DX*1), Y1
+	VMOVUPS     (DI)(DX*2), Y2
+	VMOVUPS     (DI)(R8*1), Y3
+	VMOVUPS     (DI)(DX*4), Y4
+	LEAQ        (DI)(DX*2), R12
+	VMOVUPS     (R12)(R8*1), Y5
 	VADDPS      Y1, Y2, Y6
 	VADDPS      Y3, Y4, Y7
 	VADDPS      Y0, Y6, Y0
 	VADDPS      Y0, Y7, Y0
-	VMOVUPS     Y0, (R9)
+	VMOVUPS     Y0, (R10)
 	VMULPS      numbers<>+64(SB), Y6, Y0
 	VMOVAPS     Y0, Y0
 	VFMADD231PS numbers<>+0(SB), Y7, Y0
-	VMOVUPS     Y0, 64(R9)
+	VMOVUPS     Y0, 64(R10)
 	VSUBPS      Y2, Y1, Y0
 	VSUBPS      Y4, Y3, Y1
 	VMULPS      numbers<>+32(SB), Y0, Y2
 	VMOVAPS     Y2, Y2
 	VFMADD231PS numbers<>+96(SB), Y1, Y2
-	VMOVUPS     Y2, 32(R9)
+	VMOVUPS     Y2, 32(R10)
 	VMOVAPS     Y5, Y2
 	VFMADD231PS numbers<>+192(SB), Y0, Y2
 	VMOVAPS     Y2, Y0
 	VFMADD231PS numbers<>+224(SB), Y1, Y0
-	VMOVUPS     Y0, 96(R9)
-	ADDQ        R8, SI
-	VMOVUPS     (SI), Y0
-	VMOVUPS     (SI)(DX*1), Y1
-	VMOVUPS     (SI)(DX*2), Y2
-	VMOVUPS     (SI)(DI*1), Y3
-	VMOVUPS     (SI)(DX*4), Y4
-	LEAQ        (SI)(DX*2), R11
-	VMOVUPS     (R11)(DI*1), Y5
+	VMOVUPS     Y0, 96(R10)
+	ADDQ        R9, DI
+	VMOVUPS     (DI), Y0
+	VMOVUPS     (DI)(DX*1), Y1
+	VMOVUPS     (DI)(DX*2), Y2
+	VMOVUPS     (DI)(R8*1), Y3
+	VMOVUPS     (DI)(DX*4), Y4
+	LEAQ        (DI)(DX*2), R12
+	VMOVUPS     (R12)(R8*1), Y5
 	VADDPS      Y1, Y2, Y6
 	VADDPS      Y3, Y4, Y7
 	VADDPS      Y0, Y6, Y0
 	VADDPS      Y0, Y7, Y0
-	VMOVUPS     Y0, 128(R9)
+	VMOVUPS     Y0, 128(R10)
 	VMULPS      numbers<>+64(SB), Y6, Y0
 	VMOVAPS     Y0, Y0
 	VFMADD231PS numbers<>+0(SB), Y7, Y0
-	VMOVUPS     Y0, 192(R9)
+	VMOVUPS     Y0, 192(R10)
 	VSUBPS      Y2, Y1, Y0
 	VSUBPS      Y4, Y3, Y1
 	VMULPS      numbers<>+32(SB), Y0, Y2
 	VMOVAPS     Y2, Y2
 	VFMADD231PS numbers<>+96(SB), Y1, Y2
-	VMOVUPS     Y2, 160(R9)
+	VMOVUPS     Y2, 160(R10)
 	VMOVAPS     Y5, Y2
 	VFMADD231PS numbers<>+192(SB), Y0, Y2
 	VMOVAPS     Y2, Y0
 	VFMADD231PS numbers<>+224(SB), Y1, Y0
-	VMOVUPS     Y0, 224(R9)
-	ADDQ        R8, SI
-	VMOVUPS     (SI), Y0
-	VMOVUPS     (SI)(DX*1), Y1
-	VMOVUPS     (SI)(DX*2), Y2
-	VMOVUPS     (SI)(DI*1), Y3
-	VMOVUPS     (SI)(DX*4), Y4
-	LEAQ        (SI)(DX*2), R11
-	VMOVUPS     (R11)(DI*1), Y5
+	VMOVUPS     Y0, 224(R10)
+	ADDQ        R9, DI
+	VMOVUPS     (DI), Y0
+	VMOVUPS     (DI)(DX*1), Y1
+	VMOVUPS     (DI)(DX*2), Y2
+	VMOVUPS     (DI)(R8*1), Y3
+	VMOVUPS     (DI)(DX*4), Y4
+	LEAQ        (DI)(DX*2), R12
+	VMOVUPS     (R12)(R8*1), Y5
 	VADDPS      Y1, Y2, Y6
 	VADDPS      Y3, Y4, Y7
 	VADDPS      Y0, Y6, Y0
 	VADDPS      Y0, Y7, Y0
-	VMOVUPS     Y0, 256(R9)
+	VMOVUPS     Y0, 256(R10)
 	VMULPS      numbers<>+64(SB), Y6, Y0
 	VMOVAPS     Y0, Y0
 	VFMADD231PS numbers<>+0(SB), Y7, Y0
-	VMOVUPS     Y0, 320(R9)
+	VMOVUPS     Y0, 320(R10)
 	VSUBPS      Y2, Y1, Y0
 	VSUBPS      Y4, Y3, Y1
 	VMULPS      numbers<>+32(SB), Y0, Y2
 	VMOVAPS     Y2, Y2
 	VFMADD231PS numbers<>+96(SB), Y1, Y2
-	VMOVUPS     Y2, 288(R9)
+	VMOVUPS     Y2, 288(R10)
 	VMOVAPS     Y5, Y2
 	VFMADD231PS numbers<>+192(SB), Y0, Y2
 	VMOVAPS     Y2, Y0
 	VFMADD231PS numbers<>+224(SB), Y1, Y0
-	VMOVUPS     Y0, 352(R9)
-	ADDQ        R8, SI
-	VMOVUPS     (SI), Y0
-	VMOVUPS     (SI)(DX*1), Y1
-	VMOVUPS     (SI)(DX*2), Y2
-	VMOVUPS     (SI)(DI*1), Y3
-	VMOVUPS     (SI)(DX*4), Y4
-	LEAQ        (SI)(DX*2), R11
-	VMOVUPS     (R11)(DI*1), Y5
+	VMOVUPS     Y0, 352(R10)
+	ADDQ        R9, DI
+	VMOVUPS     (DI), Y0
+	VMOVUPS     (DI)(DX*1), Y1
+	VMOVUPS     (DI)(DX*2), Y2
+	VMOVUPS     (DI)(R8*1), Y3
+	VMOVUPS     (DI)(DX*4), Y4
+	LEAQ        (DI)(DX*2), R12
+	VMOVUPS     (R12)(R8*1), Y5
 	VADDPS      Y1, Y2, Y6
 	VADDPS      Y3, Y4, Y7
 	VADDPS      Y0, Y6, Y0
 	VADDPS      Y0, Y7, Y0
-	VMOVUPS     Y0, 384(R9)
+	VMOVUPS     Y0, 384(R10)
 	VMULPS      numbers<>+64(SB), Y6, Y0
 	VMOVAPS     Y0, Y0
 	VFMADD231PS numbers<>+0(SB), Y7, Y0
-	VMOVUPS     Y0, 448(R9)
+	VMOVUPS     Y0, 448(R10)
 	VSUBPS      Y2, Y1, Y0
 	VSUBPS      Y4, Y3, Y1
 	VMULPS      numbers<>+32(SB), Y0, Y2
 	VMOVAPS     Y2, Y2
 	VFMADD231PS numbers<>+96(SB), Y1, Y2
-	VMOVUPS     Y2, 416(R9)
+	VMOVUPS     Y2, 416(R10)
 	VMOVAPS     Y5, Y2
 	VFMADD231PS numbers<>+192(SB), Y0, Y2
 	VMOVAPS     Y2, Y0
 	VFMADD231PS numbers<>+224(SB), Y1, Y0
-	VMOVUPS     Y0, 480(R9)
-	ADDQ        R8, SI
-	VMOVUPS     (SI), Y0
-	VMOVUPS     (SI)(DX*1), Y1
-	VMOVUPS     (SI)(DX*2), Y2
-	VMOVUPS     (SI)(DI*1), Y3
-	VMOVUPS     (SI)(DX*4), Y4
-	LEAQ        (SI)(DX*2), R11
-	VMOVUPS     (R11)(DI*1), Y5
+	VMOVUPS     Y0, 480(R10)
+	ADDQ        R9, DI
+	VMOVUPS     (DI), Y0
+	VMOVUPS     (DI)(DX*1), Y1
+	VMOVUPS     (DI)(DX*2), Y2
+	VMOVUPS     (DI)(R8*1), Y3
+	VMOVUPS     (DI)(DX*4), Y4
+	LEAQ        (DI)(DX*2), R12
+	VMOVUPS     (R12)(R8*1), Y5
 	VADDPS      Y1, Y2, Y6
 	VADDPS      Y3, Y4, Y7
 	VADDPS      Y0, Y6, Y0
 	VADDPS      Y0, Y7, Y0
-	VMOVUPS     Y0, 512(R9)
+	VMOVUPS     Y0, 512(R10)
 	VMULPS      numbers<>+64(SB), Y6, Y0
 	VMOVAPS     Y0, Y0
 	VFMADD231PS numbers<>+0(SB), Y7, Y0
-	VMOVUPS     Y0, 576(R9)
+	VMOVUPS     Y0, 576(R10)
 	VSUBPS      Y2, Y1, Y0
 	VSUBPS      Y4, Y3, Y1
 	VMULPS      numbers<>+32(SB), Y0, Y2
 	VMOVAPS     Y2, Y2
 	VFMADD231PS numbers<>+96(SB), Y1, Y2
-	VMOVUPS     Y2, 544(R9)
+	VMOVUPS     Y2, 544(R10)
 	VMOVAPS     Y5, Y2
 	VFMADD231PS numbers<>+192(SB), Y0, Y2
 	VMOVAPS     Y2, Y0
 	VFMADD231PS numbers<>+224(SB), Y1, Y0
-	VMOVUPS     Y0, 608(R9)
-	ADDQ        R8, SI
-	VMOVUPS     (SI), Y0
-	VMOVUPS     (SI)(DX*1), Y1
-	VMOVUPS     (SI)(DX*2), Y2
-	VMOVUPS     (SI)(DI*1), Y3
-	VMOVUPS     (SI)(DX*4), Y4
-	LEAQ        (SI)(DX*2), SI
-	VMOVUPS     (SI)(DI*1), Y5
+	VMOVUPS     Y0, 608(R10)
+	ADDQ        R9, DI
+	VMOVUPS     (DI), Y0
+	VMOVUPS     (DI)(DX*1), Y1
+	VMOVUPS     (DI)(DX*2), Y2
+	VMOVUPS     (DI)(R8*1), Y3
+	VMOVUPS     (DI)(DX*4), Y4
+	LEAQ        (DI)(DX*2), DI
+	VMOVUPS     (DI)(R8*1), Y5
 	VADDPS      Y1, Y2, Y6
 	VADDPS      Y3, Y4, Y7
 	VADDPS      Y0, Y6, Y0
 	VADDPS      Y0, Y7, Y0
-	VMOVUPS     Y0, 640(R9)
+	VMOVUPS     Y0, 640(R10)
 	VMULPS      numbers<>+64(SB), Y6, Y0
 	VMOVAPS     Y0, Y0
 	VFMADD231PS numbers<>+0(SB), Y7, Y0
-	VMOVUPS     Y0, 704(R9)
+	VMOVUPS     Y0, 704(R10)
 	VSUBPS      Y2, Y1, Y0
 	VSUBPS      Y4, Y3, Y1
 	VMULPS      numbers<>+32(SB), Y0, Y2
 	VMOVAPS     Y2, Y2
 	VFMADD231PS numbers<>+96(SB), Y1, Y2
-	VMOVUPS     Y2, 672(R9)
+	VMOVUPS     Y2, 672(R10)
 	VMOVAPS     Y5, Y2
 	VFMADD231PS numbers<>+192(SB), Y0, Y2
 	VMOVAPS     Y2, Y0
 	VFMADD231PS numbers<>+224(SB), Y1, Y0
-	VMOVUPS     Y0, 736(R9)
-	VMOVUPS     (R9), Y0
-	VMOVUPS     128(R9), Y1
-	VMOVUPS     256(R9), Y2
-	VMOVUPS     384(R9), Y3
-	VMOVUPS     512(R9), Y4
-	VMOVUPS     640(R9), Y5
+	VMOVUPS     Y0, 736(R10)
+	VMOVUPS     (R10), Y0
+	VMOVUPS     128(R10), Y1
+	VMOVUPS     256(R10), Y2
+	VMOVUPS     384(R10), Y3
+	VMOVUPS     512(R10), Y4
+	VMOVUPS     640(R10), Y5
 	VADDPS      Y1, Y2, Y6
 	VADDPS      Y3, Y4, Y7
 	VADDPS      Y0, Y6, Y0
 	VADDPS      Y0, Y7, Y0
-	MOVQ        (AX), SI
-	VADDPS      (SI)(R10*1), Y0, Y0
-	VMOVUPS     Y0, (SI)(R10*1)
+	MOVQ        (AX), DI
+	MOVQ        (SI), R12
+	VADDPS      (R12)(R11*1), Y0, Y0
+	VMOVUPS     Y0, (DI)(R11*1)
 	VMULPS      numbers<>+64(SB), Y6, Y0
 	VMOVAPS     Y0, Y0
 	VFMADD231PS numbers<>+0(SB), Y7, Y0
-	MOVQ        64(AX), SI
-	VADDPS      (SI)(R10*1), Y0, Y0
-	VMOVUPS     Y0, (SI)(R10*1)
+	MOVQ        64(AX), DI
+	MOVQ        64(SI), R12
+	VADDPS      (R12)(R11*1), Y0, Y0
+	VMOVUPS     Y0, (DI)(R11*1)
 	VSUBPS      Y2, Y1, Y0
 	VSUBPS      Y4, Y3, Y1
 	VMULPS      numbers<>+32(SB), Y0, Y2
 	VMOVAPS     Y2, Y2
 	VFMADD231PS numbers<>+96(SB), Y1, Y2
-	MOVQ        32(AX), SI
-	VADDPS      (SI)(R10*1), Y2, Y2
-	VMOVUPS     Y2, (SI)(R10*1)
+	MOVQ        32(AX), DI
+	MOVQ        32(SI), R12
+	VADDPS      (R12)(R11*1), Y2, Y2
+	VMOVUPS     Y2, (DI)(R11*1)
 	VMOVAPS     Y5, Y2
 	VFMADD231PS numbers<>+192(SB), Y0, Y2
 	VMOVAPS     Y2, Y0
 	VFMADD231PS numbers<>+224(SB), Y1, Y0
-	MOVQ        96(AX), SI
-	VADDPS      (SI)(R10*1), Y0, Y0
-	VMOVUPS     Y0, (SI)(R10*1)
-	VMOVUPS     32(R9), Y0
-	VMOVUPS     160(R9), Y1
-	VMOVUPS     288(R9), Y2
-	VMOVUPS     416(R9), Y3
-	VMOVUPS     544(R9), Y4
-	VMOVUPS     672(R9), Y5
+	MOVQ        96(AX), DI
+	MOVQ        96(SI), R12
+	VADDPS      (R12)(R11*1), Y0, Y0
+	VMOVUPS     Y0, (DI)(R11*1)
+	VMOVUPS     32(R10), Y0
+	VMOVUPS     160(R10), Y1
+	VMOVUPS     288(R10), Y2
+	VMOVUPS     416(R10), Y3
+	VMOVUPS     544(R10), Y4
+	VMOVUPS     672(R10), Y5
 	VADDPS      Y1, Y2, Y6
 	VADDPS      Y3, Y4, Y7
 	VADDPS      Y0, Y6, Y0
 	VADDPS      Y0, Y7, Y0
-	MOVQ        8(AX), SI
-	VADDPS      (SI)(R10*1), Y0, Y0
-	VMOVUPS     Y0, (SI)(R10*1)
+	MOVQ        8(AX), DI
+	MOVQ        8(SI), R12
+	VADDPS      (R12)(R11*1), Y0, Y0
+	VMOVUPS     Y0, (DI)(R11*1)
 	VMULPS      numbers<>+64(SB), Y6, Y0
 	VMOVAPS     Y0, Y0
 	VFMADD231PS numbers<>+0(SB), Y7, Y0
-	MOVQ        72(AX), SI
-	VADDPS      (SI)(R10*1), Y0, Y0
-	VMOVUPS     Y0, (SI)(R10*1)
+	MOVQ        72(AX), DI
+	MOVQ        72(SI), R12
+	VADDPS      (R12)(R11*1), Y0, Y0
+	VMOVUPS     Y0, (DI)(R11*1)
 	VSUBPS      Y2, Y1, Y0
 	VSUBPS      Y4, Y3, Y1
 	VMULPS      numbers<>+32(SB), Y0, Y2
 	VMOVAPS     Y2, Y2
 	VFMADD231PS numbers<>+96(SB), Y1, Y2
-	MOVQ        40(AX), SI
-	VADDPS      (SI)(R10*1), Y2, Y2
-	VMOVUPS     Y2, (SI)(R10*1)
+	MOVQ        40(AX), DI
+	MOVQ        40(SI), R12
+	VADDPS      (R12)(R11*1), Y2, Y2
+	VMOVUPS     Y2, (DI)(R11*1)
 	VMOVAPS     Y5, Y2
 	VFMADD231PS numbers<>+192(SB), Y0, Y2
 	VMOVAPS     Y2, Y0
 	VFMADD231PS numbers<>+224(SB), Y1, Y0
-	MOVQ        104(AX), SI
-	VADDPS      (SI)(R10*1), Y0, Y0
-	VMOVUPS     Y0, (SI)(R10*1)
-	VMOVUPS     64(R9), Y0
-	VMOVUPS     192(R9), Y1
-	VMOVUPS     320(R9), Y2
-	VMOVUPS     448(R9), Y3
-	VMOVUPS     576(R9), Y4
-	VMOVUPS     704(R9), Y5
+	MOVQ        104(AX), DI
+	MOVQ        104(SI), R12
+	VADDPS      (R12)(R11*1), Y0, Y0
+	VMOVUPS     Y0, (DI)(R11*1)
+	VMOVUPS     64(R10), Y0
+	VMOVUPS     192(R10), Y1
+	VMOVUPS     320(R10), Y2
+	VMOVUPS     448(R10), Y3
+	VMOVUPS     576(R10), Y4
+	VMOVUPS     704(R10), Y5
 	VADDPS      Y1, Y2, Y6
 	VADDPS      Y3, Y4, Y7
 	VADDPS      Y0, Y6, Y0
 	VADDPS      Y0, Y7, Y0
-	MOVQ        16(AX), SI
-	VADDPS      (SI)(R10*1), Y0, Y0
-	VMOVUPS     Y0, (SI)(R10*1)
+	MOVQ        16(AX), DI
+	MOVQ        16(SI), R12
+	VADDPS      (R12)(R11*1), Y0, Y0
+	VMOVUPS     Y0, (DI)(R11*1)
 	VMULPS      numbers<>+64(SB), Y6, Y0
 	VMOVAPS     Y0, Y0
 	VFMADD231PS numbers<>+0(SB), Y7, Y0
-	MOVQ        80(AX), SI
-	VADDPS      (SI)(R10*1), Y0, Y0
-	VMOVUPS     Y0, (SI)(R10*1)
+	MOVQ        80(AX), DI
+	MOVQ        80(SI), R12
+	VADDPS      (R12)(R11*1), Y0, Y0
+	VMOVUPS     Y0, (DI)(R11*1)
 	VSUBPS      Y2, Y1, Y0
 	VSUBPS      Y4, Y3, Y1
 	VMULPS      numbers<>+32(SB), Y0, Y2
 	VMOVAPS     Y2, Y2
 	VFMADD231PS numbers<>+96(SB), Y1, Y2
-	MOVQ        48(AX), SI
-	VADDPS      (SI)(R10*1), Y2, Y2
-	VMOVUPS     Y2, (SI)(R10*1)
+	MOVQ        48(AX), DI
+	MOVQ        48(SI), R12
+	VADDPS      (R12)(R11*1), Y2, Y2
+	VMOVUPS     Y2, (DI)(R11*1)
 	VMOVAPS     Y5, Y2
 	VFMADD231PS numbers<>+192(SB), Y0, Y2
 	VMOVAPS     Y2, Y0
 	VFMADD231PS numbers<>+224(SB), Y1, Y0
-	MOVQ        112(AX), SI
-	VADDPS      (SI)(R10*1), Y0, Y0
-	VMOVUPS     Y0, (SI)(R10*1)
-	VMOVUPS     96(R9), Y0
-	VMOVUPS     224(R9), Y1
-	VMOVUPS     352(R9), Y2
-	VMOVUPS     480(R9), Y3
-	VMOVUPS     608(R9), Y4
-	VMOVUPS     736(R9), Y5
+	MOVQ        112(AX), DI
+	MOVQ        112(SI), R12
+	VADDPS      (R12)(R11*1), Y0, Y0
+	VMOVUPS     Y0, (DI)(R11*1)
+	VMOVUPS     96(R10), Y0
+	VMOVUPS     224(R10), Y1
+	VMOVUPS     352(R10), Y2
+	VMOVUPS     480(R10), Y3
+	VMOVUPS     608(R10), Y4
+	VMOVUPS     736(R10), Y5
 	VADDPS      Y1, Y2, Y6
 	VADDPS      Y3, Y4, Y7
 	VADDPS      Y0, Y6, Y0
 	VADDPS      Y0, Y7, Y0
-	MOVQ        24(AX), SI
-	VADDPS      (SI)(R10*1), Y0, Y0
-	VMOVUPS     Y0, (SI)(R10*1)
+	MOVQ        24(AX), DI
+	MOVQ        24(SI), R12
+	VADDPS      (R12)(R11*1), Y0, Y0
+	VMOVUPS     Y0, (DI)(R11*1)
 	VMULPS      numbers<>+64(SB), Y6, Y0
 	VMOVAPS     Y0, Y0
 	VFMADD231PS numbers<>+0(SB), Y7, Y0
-	MOVQ        88(AX), SI
-	VADDPS      (SI)(R10*1), Y0, Y0
-	VMOVUPS     Y0, (SI)(R10*1)
+	MOVQ        88(AX), DI
+	MOVQ        88(SI), R12
+	VADDPS      (R12)(R11*1), Y0, Y0
+	VMOVUPS     Y0, (DI)(R11*1)
 	VSUBPS      Y2, Y1, Y0
 	VSUBPS      Y4, Y3, Y1
 	VMULPS      numbers<>+32(SB), Y0, Y2
 	VMOVAPS     Y2, Y2
 	VFMADD231PS numbers<>+96(SB), Y1, Y2
-	MOVQ        56(AX), SI
-	VADDPS      (SI)(R10*1), Y2, Y2
-	VMOVUPS     Y2, (SI)(R10*1)
+	MOVQ        56(AX), DI
+	MOVQ        56(SI), R12
+	VADDPS      (R12)(R11*1), Y2, Y2
+	VMOVUPS     Y2, (DI)(R11*1)
 	VMOVAPS     Y5, Y2
 	VFMADD231PS numbers<>+192(SB), Y0, Y2
 	VMOVAPS     Y2, Y0
 	VFMADD231PS numbers<>+224(SB), Y1, Y0
-	MOVQ        120(AX), SI
-	VADDPS      (SI)(R10*1), Y0, Y0
-	VMOVUPS     Y0, (SI)(R10*1)
-	ADDQ        $0x00000020, R10
+	MOVQ        120(AX), DI
+	MOVQ        120(SI), R12
+	VADDPS      (R12)(R11*1), Y0, Y0
+	VMOVUPS     Y0, (DI)(R11*1)
+	ADDQ        $0x00000020, R11
 	ADDQ        $0x00000020, CX
 	DECQ        BX
 	JNZ         vector
@@ -3133,327 +3150,344 @@ done:
 	VZEROUPPER
 	RET
 
-// func winogradOutputAddAVX512(pixels **float32, from *float32, step uintptr, vectors int)
+// func winogradOutputAddAVX512(pixels **float32, others **float32, from *float32, step uintptr, vectors int)
 // Requires: AVX, AVX512F
-TEXT ·winogradOutputAddAVX512(SB), $1600-32
+TEXT ·winogradOutputAddAVX512(SB), $1600-40
 	MOVQ  pixels+0(FP), AX
-	MOVQ  from+8(FP), CX
-	MOVQ  step+16(FP), DX
-	MOVQ  vectors+24(FP), BX
-	LEAQ  (DX)(DX*2), DI
-	LEAQ  (DI)(DI*1), R8
-	LEAQ  63(SP), R9
-	ANDQ  $-64, R9
-	XORQ  R10, R10
+	MOVQ  from+16(FP), CX
+	MOVQ  step+24(FP), DX
+	MOVQ  vectors+32(FP), BX
+	MOVQ  others+8(FP), SI
+	LEAQ  (DX)(DX*2), R8
+	LEAQ  (R8)(R8*1), R9
+	LEAQ  63(SP), R10
+	ANDQ  $-64, R10
+	XORQ  R11, R11
 	TESTQ BX, BX
 	JZ    done
 
 vector:
-	MOVQ             CX, SI
-	VMOVUPS          (SI), Z0
-	VMOVUPS          (SI)(DX*1), Z1
-	VMOVUPS          (SI)(DX*2), Z2
-	VMOVUPS          (SI)(DI*1), Z3
-	VMOVUPS          (SI)(DX*4), Z4
-	LEAQ             (SI)(DX*2), R11
-	VMOVUPS          (R11)(DI*1), Z5
+	MOVQ             CX, DI
+	VMOVUPS          (DI), Z0
+	VMOVUPS          (DI)(DX*1), Z1
+	VMOVUPS          (DI)(DX*2), Z2
+	VMOVUPS          (DI)(R8*1), Z3
+	VMOVUPS          (DI)(DX*4), Z4
+	LEAQ             (DI)(DX*2), R12
+	VMOVUPS          (R12)(R8*1), Z5
 	VADDPS           Z1, Z2, Z6
 	VADDPS           Z3, Z4, Z7
 	VADDPS           Z0, Z6, Z0
 	VADDPS           Z0, Z7, Z0
-	VMOVUPS          Z0, (R9)
+	VMOVUPS          Z0, (R10)
 	VMULPS.BCST      numbers<>+64(SB), Z6, Z0
 	VMOVAPS          Z0, Z0
 	VFMADD231PS.BCST numbers<>+0(SB), Z7, Z0
-	VMOVUPS          Z0, 128(R9)
+	VMOVUPS          Z0, 128(R10)
 	VSUBPS           Z2, Z1, Z0
 	VSUBPS           Z4, Z3, Z1
 	VMULPS.BCST      numbers<>+32(SB), Z0, Z2
 	VMOVAPS          Z2, Z2
 	VFMADD231PS.BCST numbers<>+96(SB), Z1, Z2
-	VMOVUPS          Z2, 64(R9)
+	VMOVUPS          Z2, 64(R10)
 	VMOVAPS          Z5, Z2
 	VFMADD231PS.BCST numbers<>+192(SB), Z0, Z2
 	VMOVAPS          Z2, Z0
 	VFMADD231PS.BCST numbers<>+224(SB), Z1, Z0
-	VMOVUPS          Z0, 192(R9)
-	ADDQ             R8, SI
-	VMOVUPS          (SI), Z0
-	VMOVUPS          (SI)(DX*1), Z1
-	VMOVUPS          (SI)(DX*2), Z2
-	VMOVUPS          (SI)(DI*1), Z3
-	VMOVUPS          (SI)(DX*4), Z4
-	LEAQ             (SI)(DX*2), R11
-	VMOVUPS          (R11)(DI*1), Z5
+	VMOVUPS          Z0, 192(R10)
+	ADDQ             R9, DI
+	VMOVUPS          (DI), Z0
+	VMOVUPS          (DI)(DX*1), Z1
+	VMOVUPS          (DI)(DX*2), Z2
+	VMOVUPS          (DI)(R8*1), Z3
+	VMOVUPS          (DI)(DX*4), Z4
+	LEAQ             (DI)(DX*2), R12
+	VMOVUPS          (R12)(R8*1), Z5
 	VADDPS           Z1, Z2, Z6
 	VADDPS           Z3, Z4, Z7
 	VADDPS           Z0, Z6, Z0
 	VADDPS           Z0, Z7, Z0
-	VMOVUPS          Z0, 256(R9)
+	VMOVUPS          Z0, 256(R10)
 	VMULPS.BCST      numbers<>+64(SB), Z6, Z0
 	VMOVAPS          Z0, Z0
 	VFMADD231PS.BCST numbers<>+0(SB), Z7, Z0
-	VMOVUPS          Z0, 384(R9)
+	VMOVUPS          Z0, 384(R10)
 	VSUBPS           Z2, Z1, Z0
 	VSUBPS           Z4, Z3, Z1
 	VMULPS.BCST      numbers<>+32(SB), Z0, Z2
 	VMOVAPS          Z2, Z2
 	VFMADD231PS.BCST numbers<>+96(SB), Z1, Z2
-	VMOVUPS          Z2, 320(R9)
+	VMOVUPS          Z2, 320(R10)
 	VMOVAPS          Z5, Z2
 	VFMADD231PS.BCST numbers<>+192(SB), Z0, Z2
 	VMOVAPS          Z2, Z0
 	VFMADD231PS.BCST numbers<>+224(SB), Z1, Z0
-	VMOVUPS          Z0, 448(R9)
-	ADDQ             R8, SI
-	VMOVUPS          (SI), Z0
-	VMOVUPS          (SI)(DX*1), Z1
-	VMOVUPS          (SI)(DX*2), Z2
-	VMOVUPS          (SI)(DI*1), Z3
-	VMOVUPS          (SI)(DX*4), Z4
-	LEAQ             (SI)(DX*2), R11
-	VMOVUPS          (R11)(DI*1), Z5
+	VMOVUPS          Z0, 448(R10)
+	ADDQ             R9, DI
+	VMOVUPS          (DI), Z0
+	VMOVUPS          (DI)(DX*1), Z1
+	VMOVUPS          (DI)(DX*2), Z2
+	VMOVUPS          (DI)(R8*1), Z3
+	VMOVUPS          (DI)(DX*4), Z4
+	LEAQ             (DI)(DX*2), R12
+	VMOVUPS          (R12)(R8*1), Z5
 	VADDPS           Z1, Z2, Z6
 	VADDPS           Z3, Z4, Z7
 	VADDPS           Z0, Z6, Z0
 	VADDPS           Z0, Z7, Z0
-	VMOVUPS          Z0, 512(R9)
+	VMOVUPS          Z0, 512(R10)
 	VMULPS.BCST      numbers<>+64(SB), Z6, Z0
 	VMOVAPS          Z0, Z0
 	VFMADD231PS.BCST numbers<>+0(SB), Z7, Z0
-	VMOVUPS          Z0, 640(R9)
+	VMOVUPS          Z0, 640(R10)
 	VSUBPS           Z2, Z1, Z0
 	VSUBPS           Z4, Z3, Z1
 	VMULPS.BCST      numbers<>+32(SB), Z0, Z2
 	VMOVAPS          Z2, Z2
 	VFMADD231PS.BCST numbers<>+96(SB), Z1, Z2
-	VMOVUPS          Z2, 576(R9)
+	VMOVUPS          Z2, 576(R10)
 	VMOVAPS          Z5, Z2
 	VFMADD231PS.BCST numbers<>+192(SB), Z0, Z2
 	VMOVAPS          Z2, Z0
 	VFMADD231PS.BCST numbers<>+224(SB), Z1, Z0
-	VMOVUPS          Z0, 704(R9)
-	ADDQ             R8, SI
-	VMOVUPS          (SI), Z0
-	VMOVUPS          (SI)(DX*1), Z1
-	VMOVUPS          (SI)(DX*2), Z2
-	VMOVUPS          (SI)(DI*1), Z3
-	VMOVUPS          (SI)(DX*4), Z4
-	LEAQ             (SI)(DX*2), R11
-	VMOVUPS          (R11)(DI*1), Z5
+	VMOVUPS          Z0, 704(R10)
+	ADDQ             R9, DI
+	VMOVUPS          (DI), Z0
+	VMOVUPS          (DI)(DX*1), Z1
+	VMOVUPS          (DI)(DX*2), Z2
+	VMOVUPS          (DI)(R8*1), Z3
+	VMOVUPS          (DI)(DX*4), Z4
+	LEAQ             (DI)(DX*2), R12
+	VMOVUPS          (R12)(R8*1), Z5
 	VADDPS           Z1, Z2, Z6
 	VADDPS           Z3, Z4, Z7
 	VADDPS           Z0, Z6, Z0
 	VADDPS           Z0, Z7, Z0
-	VMOVUPS          Z0, 768(R9)
+	VMOVUPS          Z0, 768(R10)
 	VMULPS.BCST      numbers<>+64(SB), Z6, Z0
 	VMOVAPS          Z0, Z0
 	VFMADD231PS.BCST numbers<>+0(SB), Z7, Z0
-	VMOVUPS          Z0, 896(R9)
+	VMOVUPS          Z0, 896(R10)
 	VSUBPS           Z2, Z1, Z0
 	VSUBPS           Z4, Z3, Z1
 	VMULPS.BCST      numbers<>+32(SB), Z0, Z2
 	VMOVAPS          Z2, Z2
 	VFMADD231PS.BCST numbers<>+96(SB), Z1, Z2
-	VMOVUPS          Z2, 832(R9)
+	VMOVUPS          Z2, 832(R10)
 	VMOVAPS          Z5, Z2
 	VFMADD231PS.BCST numbers<>+192(SB), Z0, Z2
 	VMOVAPS          Z2, Z0
 	VFMADD231PS.BCST numbers<>+224(SB), Z1, Z0
-	VMOVUPS          Z0, 960(R9)
-	ADDQ             R8, SI
-	VMOVUPS          (SI), Z0
-	VMOVUPS          (SI)(DX*1), Z1
-	VMOVUPS          (SI)(DX*2), Z2
-	VMOVUPS          (SI)(DI*1), Z3
-	VMOVUPS          (SI)(DX*4), Z4
-	LEAQ             (SI)(DX*2), R11
-	VMOVUPS          (R11)(DI*1), Z5
+	VMOVUPS          Z0, 960(R10)
+	ADDQ             R9, DI
+	VMOVUPS          (DI), Z0
+	VMOVUPS          (DI)(DX*1), Z1
+	VMOVUPS          (DI)(DX*2), Z2
+	VMOVUPS          (DI)(R8*1), Z3
+	VMOVUPS          (DI)(DX*4), Z4
+	LEAQ             (DI)(DX*2), R12
+	VMOVUPS          (R12)(R8*1), Z5
 	VADDPS           Z1, Z2, Z6
 	VADDPS           Z3, Z4, Z7
 	VADDPS           Z0, Z6, Z0
 	VADDPS           Z0, Z7, Z0
-	VMOVUPS          Z0, 1024(R9)
+	VMOVUPS          Z0, 1024(R10)
 	VMULPS.BCST      numbers<>+64(SB), Z6, Z0
 	VMOVAPS          Z0, Z0
 	VFMADD231PS.BCST numbers<>+0(SB), Z7, Z0
-	VMOVUPS          Z0, 1152(R9)
+	VMOVUPS          Z0, 1152(R10)
 	VSUBPS           Z2, Z1, Z0
 	VSUBPS           Z4, Z3, Z1
 	VMULPS.BCST      numbers<>+32(SB), Z0, Z2
 	VMOVAPS          Z2, Z2
 	VFMADD231PS.BCST numbers<>+96(SB), Z1, Z2
-	VMOVUPS          Z2, 1088(R9)
+	VMOVUPS          Z2, 1088(R10)
 	VMOVAPS          Z5, Z2
 	VFMADD231PS.BCST numbers<>+192(SB), Z0, Z2
 	VMOVAPS          Z2, Z0
 	VFMADD231PS.BCST numbers<>+224(SB), Z1, Z0
-	VMOVUPS          Z0, 1216(R9)
-	ADDQ             R8, SI
-	VMOVUPS          (SI), Z0
-	VMOVUPS          (SI)(DX*1), Z1
-	VMOVUPS          (SI)(DX*2), Z2
-	VMOVUPS          (SI)(DI*1), Z3
-	VMOVUPS          (SI)(DX*4), Z4
-	LEAQ             (SI)(DX*2), SI
-	VMOVUPS          (SI)(DI*1), Z5
+	VMOVUPS          Z0, 1216(R10)
+	ADDQ             R9, DI
+	VMOVUPS          (DI), Z0
+	VMOVUPS          (DI)(DX*1), Z1
+	VMOVUPS          (DI)(DX*2), Z2
+	VMOVUPS          (DI)(R8*1), Z3
+	VMOVUPS          (DI)(DX*4), Z4
+	LEAQ             (DI)(DX*2), DI
+	VMOVUPS          (DI)(R8*1), Z5
 	VADDPS           Z1, Z2, Z6
 	VADDPS           Z3, Z4, Z7
 	VADDPS           Z0, Z6, Z0
 	VADDPS           Z0, Z7, Z0
-	VMOVUPS          Z0, 1280(R9)
+	VMOVUPS          Z0, 1280(R10)
 	VMULPS.BCST      numbers<>+64(SB), Z6, Z0
 	VMOVAPS          Z0, Z0
 	VFMADD231PS.BCST numbers<>+0(SB), Z7, Z0
-	VMOVUPS          Z0, 1408(R9)
+	VMOVUPS          Z0, 1408(R10)
 	VSUBPS           Z2, Z1, Z0
 	VSUBPS           Z4, Z3, Z1
 	VMULPS.BCST      numbers<>+32(SB), Z0, Z2
 	VMOVAPS          Z2, Z2
 	VFMADD231PS.BCST numbers<>+96(SB), Z1, Z2
-	VMOVUPS          Z2, 1344(R9)
+	VMOVUPS          Z2, 1344(R10)
 	VMOVAPS          Z5, Z2
 	VFMADD231PS.BCST numbers<>+192(SB), Z0, Z2
 	VMOVAPS          Z2, Z0
 	VFMADD231PS.BCST numbers<>+224(SB), Z1, Z0
-	VMOVUPS          Z0, 1472(R9)
-	VMOVUPS          (R9), Z0
-	VMOVUPS          256(R9), Z1
-	VMOVUPS          512(R9), Z2
-	VMOVUPS          768(R9), Z3
-	VMOVUPS          1024(R9), Z4
-	VMOVUPS          1280(R9), Z5
+	VMOVUPS          Z0, 1472(R10)
+	VMOVUPS          (R10), Z0
+	VMOVUPS          256(R10), Z1
+	VMOVUPS          512(R10), Z2
+	VMOVUPS          768(R10), Z3
+	VMOVUPS          1024(R10), Z4
+	VMOVUPS          1280(R10), Z5
 	VADDPS           Z1, Z2, Z6
 	VADDPS           Z3, Z4, Z7
 	VADDPS           Z0, Z6, Z0
 	VADDPS           Z0, Z7, Z0
-	MOVQ             (AX), SI
-	VADDPS           (SI)(R10*1), Z0, Z0
-	VMOVUPS          Z0, (SI)(R10*1)
+	MOVQ             (AX), DI
+	MOVQ             (SI), R12
+	VADDPS           (R12)(R11*1), Z0, Z0
+	VMOVUPS          Z0, (DI)(R11*1)
 	VMULPS.BCST      numbers<>+64(SB), Z6, Z0
 	VMOVAPS          Z0, Z0
 	VFMADD231PS.BCST numbers<>+0(SB), Z7, Z0
-	MOVQ             64(AX), SI
-	VADDPS           (SI)(R10*1), Z0, Z0
-	VMOVUPS          Z0, (SI)(R10*1)
+	MOVQ             64(AX), DI
+	MOVQ             64(SI), R12
+	VADDPS           (R12)(R11*1), Z0, Z0
+	VMOVUPS          Z0, (DI)(R11*1)
 	VSUBPS           Z2, Z1, Z0
 	VSUBPS           Z4, Z3, Z1
 	VMULPS.BCST      numbers<>+32(SB), Z0, Z2
 	VMOVAPS          Z2, Z2
 	VFMADD231PS.BCST numbers<>+96(SB), Z1, Z2
-	MOVQ             32(AX), SI
-	VADDPS           (SI)(R10*1), Z2, Z2
-	VMOVUPS          Z2, (SI)(R10*1)
+	MOVQ             32(AX), DI
+	MOVQ             32(SI), R12
+	VADDPS           (R12)(R11*1), Z2, Z2
+	VMOVUPS          Z2, (DI)(R11*1)
 	VMOVAPS          Z5, Z2
 	VFMADD231PS.BCST numbers<>+192(SB), Z0, Z2
 	VMOVAPS          Z2, Z0
 	VFMADD231PS.BCST numbers<>+224(SB), Z1, Z0
-	MOVQ             96(AX), SI
-	VADDPS           (SI)(R10*1), Z0, Z0
-	VMOVUPS          Z0, (SI)(R10*1)
-	VMOVUPS          64(R9), Z0
-	VMOVUPS          320(R9), Z1
-	VMOVUPS          576(R9), Z2
-	VMOVUPS          832(R9), Z3
-	VMOVUPS          1088(R9), Z4
-	VMOVUPS          1344(R9), Z5
+	MOVQ             96(AX), DI
+	MOVQ             96(SI), R12
+	VADDPS           (R12)(R11*1), Z0, Z0
+	VMOVUPS          Z0, (DI)(R11*1)
+	VMOVUPS          64(R10), Z0
+	VMOVUPS          320(R10), Z1
+	VMOVUPS          576(R10), Z2
+	VMOVUPS          832(R10), Z3
+	VMOVUPS          1088(R10), Z4
+	VMOVUPS          1344(R10), Z5
 	VADDPS           Z1, Z2, Z6
 	VADDPS           Z3, Z4, Z7
 	VADDPS           Z0, Z6, Z0
 	VADDPS           Z0, Z7, Z0
-	MOVQ             8(AX), SI
-	VADDPS           (SI)(R10*1), Z0, Z0
-	VMOVUPS          Z0, (SI)(R10*1)
+	MOVQ             8(AX), DI
+	MOVQ             8(SI), R12
+	VADDPS           (R12)(R11*1), Z0, Z0
+	VMOVUPS          Z0, (DI)(R11*1)
 	VMULPS.BCST      numbers<>+64(SB), Z6, Z0
 	VMOVAPS          Z0, Z0
 	VFMADD231PS.BCST numbers<>+0(SB), Z7, Z0
-	MOVQ             72(AX), SI
-	VADDPS           (SI)(R10*1), Z0, Z0
-	VMOVUPS          Z0, (SI)(R10*1)
+	MOVQ             72(AX), DI
+	MOVQ             72(SI), R12
+	VADDPS           (R12)(R11*1), Z0, Z0
+	VMOVUPS          Z0, (DI)(R11*1)
 	VSUBPS           Z2, Z1, Z0
 	VSUBPS           Z4, Z3, Z1
 	VMULPS.BCST      numbers<>+32(SB), Z0, Z2
 	VMOVAPS          Z2, Z2
 	VFMADD231PS.BCST numbers<>+96(SB), Z1, Z2
-	MOVQ             40(AX), SI
-	VADDPS           (SI)(R10*1), Z2, Z2
-	VMOVUPS          Z2, (SI)(R10*1)
+	MOVQ             40(AX), DI
+	MOVQ             40(SI), R12
+	VADDPS           (R12)(R11*1), Z2, Z2
+	VMOVUPS          Z2, (DI)(R11*1)
 	VMOVAPS          Z5, Z2
 	VFMADD231PS.BCST numbers<>+192(SB), Z0, Z2
 	VMOVAPS          Z2, Z0
 	VFMADD231PS.BCST numbers<>+224(SB), Z1, Z0
-	MOVQ             104(AX), SI
-	VADDPS           (SI)(R10*1), Z0, Z0
-	VMOVUPS          Z0, (SI)(R10*1)
-	VMOVUPS          128(R9), Z0
-	VMOVUPS          384(R9), Z1
-	VMOVUPS          640(R9), Z2
-	VMOVUPS          896(R9), Z3
-	VMOVUPS          1152(R9), Z4
-	VMOVUPS          1408(R9), Z5
+	MOVQ             104(AX), DI
+	MOVQ             104(SI), R12
+	VADDPS           (R12)(R11*1), Z0, Z0
+	VMOVUPS          Z0, (DI)(R11*1)
+	VMOVUPS          128(R10), Z0
+	VMOVUPS          384(R10), Z1
+	VMOVUPS          640(R10), Z2
+	VMOVUPS          896(R10), Z3
+	VMOVUPS          1152(R10), Z4
+	VMOVUPS          1408(R10), Z5
 	VADDPS           Z1, Z2, Z6
 	VADDPS           Z3, Z4, Z7
 	VADDPS           Z0, Z6, Z0
 	VADDPS           Z0, Z7, Z0
-	MOVQ             16(AX), SI
-	VADDPS           (SI)(R10*1), Z0, Z0
-	VMOVUPS          Z0, (SI)(R10*1)
+	MOVQ             16(AX), DI
+	MOVQ             16(SI), R12
+	VADDPS           (R12)(R11*1), Z0, Z0
+	VMOVUPS          Z0, (DI)(R11*1)
 	VMULPS.BCST      numbers<>+64(SB), Z6, Z0
 	VMOVAPS          Z0, Z0
 	VFMADD231PS.BCST numbers<>+0(SB), Z7, Z0
-	MOVQ             80(AX), SI
-	VADDPS           (SI)(R10*1), Z0, Z0
-	VMOVUPS          Z0, (SI)(R10*1)
+	MOVQ             80(AX), DI
+	MOVQ             80(SI), R12
+	VADDPS           (R12)(R11*1), Z0, Z0
+	VMOVUPS          Z0, (DI)(R11*1)
 	VSUBPS           Z2, Z1, Z0
 	VSUBPS           Z4, Z3, Z1
 	VMULPS.BCST      numbers<>+32(SB), Z0, Z2
 	VMOVAPS          Z2, Z2
 	VFMADD231PS.BCST numbers<>+96(SB), Z1, Z2
-	MOVQ             48(AX), SI
-	VADDPS           (SI)(R10*1), Z2, Z2
-	VMOVUPS          Z2, (SI)(R10*1)
+	MOVQ             48(AX), DI
+	MOVQ             48(SI), R12
+	VADDPS           (R12)(R11*1), Z2, Z2
+	VMOVUPS          Z2, (DI)(R11*1)
 	VMOVAPS          Z5, Z2
 	VFMADD231PS.BCST numbers<>+192(SB), Z0, Z2
 	VMOVAPS          Z2, Z0
 	VFMADD231PS.BCST numbers<>+224(SB), Z1, Z0
-	MOVQ             112(AX), SI
-	VADDPS           (SI)(R10*1), Z0, Z0
-	VMOVUPS          Z0, (SI)(R10*1)
-	VMOVUPS          192(R9), Z0
-	VMOVUPS          448(R9), Z1
-	VMOVUPS          704(R9), Z2
-	VMOVUPS          960(R9), Z3
-	VMOVUPS          1216(R9), Z4
-	VMOVUPS          1472(R9), Z5
+	MOVQ             112(AX), DI
+	MOVQ             112(SI), R12
+	VADDPS           (R12)(R11*1), Z0, Z0
+	VMOVUPS          Z0, (DI)(R11*1)
+	VMOVUPS          192(R10), Z0
+	VMOVUPS          448(R10), Z1
+	VMOVUPS          704(R10), Z2
+	VMOVUPS          960(R10), Z3
+	VMOVUPS          1216(R10), Z4
+	VMOVUPS          1472(R10), Z5
 	VADDPS           Z1, Z2, Z6
 	VADDPS           Z3, Z4, Z7
 	VADDPS           Z0, Z6, Z0
 	VADDPS           Z0, Z7, Z0
-	MOVQ             24(AX), SI
-	VADDPS           (SI)(R10*1), Z0, Z0
-	VMOVUPS          Z0, (SI)(R10*1)
+	MOVQ             24(AX), DI
+	MOVQ             24(SI), R12
+	VADDPS           (R12)(R11*1), Z0, Z0
+	VMOVUPS          Z0, (DI)(R11*1)
 	VMULPS.BCST      numbers<>+64(SB), Z6, Z0
 	VMOVAPS          Z0, Z0
 	VFMADD231PS.BCST numbers<>+0(SB), Z7, Z0
-	MOVQ             88(AX), SI
-	VADDPS           (SI)(R10*1), Z0, Z0
-	VMOVUPS          Z0, (SI)(R10*1)
+	MOVQ             88(AX), DI
+	MOVQ             88(SI), R12
+	VADDPS           (R12)(R11*1), Z0, Z0
+	VMOVUPS          Z0, (DI)(R11*1)
 	VSUBPS           Z2, Z1, Z0
 	VSUBPS           Z4, Z3, Z1
 	VMULPS.BCST      numbers<>+32(SB), Z0, Z2
 	VMOVAPS          Z2, Z2
 	VFMADD231PS.BCST numbers<>+96(SB), Z1, Z2
-	MOVQ             56(AX), SI
-	VADDPS           (SI)(R10*1), Z2, Z2
-	VMOVUPS          Z2, (SI)(R10*1)
+	MOVQ             56(AX), DI
+	MOVQ             56(SI), R12
+	VADDPS           (R12)(R11*1), Z2, Z2
+	VMOVUPS          Z2, (DI)(R11*1)
 	VMOVAPS          Z5, Z2
 	VFMADD231PS.BCST numbers<>+192(SB), Z0, Z2
 	VMOVAPS          Z2, Z0
 	VFMADD231PS.BCST numbers<>+224(SB), Z1, Z0
-	MOVQ             120(AX), SI
-	VADDPS           (SI)(R10*1), Z0, Z0
-	VMOVUPS          Z0, (SI)(R10*1)
-	ADDQ             $0x00000040, R10
+	MOVQ             120(AX), DI
+	MOVQ             120(SI), R12
+	VADDPS           (R12)(R11*1), Z0, Z0
+	VMOVUPS          Z0, (DI)(R11*1)
+	ADDQ             $0x00000040, R11
 	ADDQ             $0x00000040, CX
 	DECQ             BX
 	JNZ              vector

@@ -21,16 +21,19 @@ func (k *path) winogradOutputGradient(to *float32, step uintptr, pixels **float3
 	}
 }
 
-func (k *path) winogradOutput(pixels **float32, from *float32, step uintptr, vectors int, add bool) {
-	switch {
-	case k.lanes == 16 && add:
-		winogradOutputAddAVX512(pixels, from, step, vectors)
-	case k.lanes == 16:
+func (k *path) winogradOutput(pixels **float32, from *float32, step uintptr, vectors int) {
+	if k.lanes == 16 {
 		winogradOutputAVX512(pixels, from, step, vectors)
-	case add:
-		winogradOutputAddAVX2(pixels, from, step, vectors)
-	default:
+	} else {
 		winogradOutputAVX2(pixels, from, step, vectors)
+	}
+}
+
+func (k *path) winogradOutputAdd(pixels, others **float32, from *float32, step uintptr, vectors int) {
+	if k.lanes == 16 {
+		winogradOutputAddAVX512(pixels, others, from, step, vectors)
+	} else {
+		winogradOutputAddAVX2(pixels, others, from, step, vectors)
 	}
 }
 

@@ -86,11 +86,15 @@ func outputGradientColumn[T Float](d *[winogradTile]T) [winogradWindow]T {
 	return [winogradWindow]T{d[0], evenA + a*oddA, evenA - a*oddA, evenB + b*oddB, evenB - b*oddB, d[3]}
 }
 
-// output transforms position p of channel c, from[p*step+c], to the pixels of a tile, or adds to them.
-func (e *winogradEngine[T]) output(pixels *[winogradTile * winogradTile]*T, from []T, step, channels int, add bool) {
+// output transforms position p of channel c, from[p*step+c], to the pixels of a tile; others, if not nil, are added.
+func (e *winogradEngine[T]) output(pixels, others *[winogradTile * winogradTile]*T, from []T, step, channels int) {
 	_ = from[(winogradPositions-1)*step+channels-1]
 	if e.path != nil {
-		e.path.winogradOutput(pointers(&pixels[0]), address(from, 0), uintptr(step)*elementBytes, channels/e.lanes, add)
+		if others != nil {
+			e.path.winogradOutputAdd(pointers(&pixels[0]), pointers(&others[0]), address(from, 0), uintptr(step)*elementBytes, channels/e.lanes)
+		} else {
+			e.path.winogradOutput(pointers(&pixels[0]), address(from, 0), uintptr(step)*elementBytes, channels/e.lanes)
+		}
 		return
 	}
 	for c := range channels {
@@ -106,11 +110,10 @@ func (e *winogradEngine[T]) output(pixels *[winogradTile * winogradTile]*T, from
 		}
 		for j := range columns {
 			for i, x := range outputColumn(&columns[j]) {
-				pixel := elementAt(pixels[i*winogradTile+j], c)
-				if add {
-					x += *pixel
+				if others != nil {
+					x += *elementAt(others[i*winogradTile+j], c)
 				}
-				*pixel = x
+				*elementAt(pixels[i*winogradTile+j], c) = x
 			}
 		}
 	}

@@ -82,8 +82,8 @@ func testWinograd[T Float](t *testing.T, w Winograd, limit float64) {
 		junk := func(n int) (x []T) { return slices.Repeat([]T{T(math.NaN())}, n) }
 		gotY, gotDX, gotDW := junk(len(y)), junk(len(x)), junk(len(dw))
 		calls := []func(){
-			PrepareWinograd(w, pool, gotY, x, weights, junk(w.Workspace()), false, false),
-			PrepareWinograd(back, pool, gotDX, dy, weights, junk(back.Workspace()), true, false),
+			PrepareWinograd(w, pool, gotY, x, weights, nil, junk(w.Workspace()), false),
+			PrepareWinograd(back, pool, gotDX, dy, weights, nil, junk(back.Workspace()), true),
 			PrepareWinogradWeights(w, pool, gotDW, dy, x, junk(w.GradientWorkspace())),
 		}
 		for _, call := range calls {
@@ -97,12 +97,18 @@ func testWinograd[T Float](t *testing.T, w Winograd, limit float64) {
 			}
 		}
 		added := draw(len(y))
-		sum := slices.Clone(added)
-		PrepareWinograd(w, pool, sum, x, weights, junk(w.Workspace()), false, true)()
-		for i := range sum {
-			if sum[i] != added[i]+gotY[i] {
-				t.Errorf("element %d added to %v: got %v, want %v", i, added[i], sum[i], added[i]+gotY[i])
-				break
+		inPlace := slices.Clone(added)
+		for _, sum := range [][]T{junk(len(y)), inPlace} {
+			other := added
+			if &sum[0] == &inPlace[0] {
+				other = sum
+			}
+			PrepareWinograd(w, pool, sum, x, weights, other, junk(w.Workspace()), false)()
+			for i := range sum {
+				if sum[i] != added[i]+gotY[i] {
+					t.Errorf("element %d added to %v: got %v, want %v", i, added[i], sum[i], added[i]+gotY[i])
+					break
+				}
 			}
 		}
 		if first == nil {
@@ -148,8 +154,8 @@ func BenchmarkWinograd(b *testing.B) {
 				name string
 				call func()
 			}{
-				{"forward", PrepareWinograd(w, pool, y, x, weights, workspace, false, false)},
-				{"data", PrepareWinograd(w, pool, y, x, weights, workspace, true, false)},
+				{"forward", PrepareWinograd(w, pool, y, x, weights, nil, workspace, false)},
+				{"data", PrepareWinograd(w, pool, y, x, weights, nil, workspace, true)},
 				{"weights", PrepareWinogradWeights(w, pool, weights, y, x, workspace)},
 			} {
 				b.Run(fmt.Sprintf("threads=%d/channels=%d/%s", threads, channels, direction.name), func(b *testing.B) {

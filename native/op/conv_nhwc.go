@@ -211,11 +211,10 @@ func bindConvNHWC[T kernel.Float](c *Context[T]) (func(), error) {
 	var zero T
 	if v.usesWinograd(unsafe.Sizeof(zero)) {
 		w := v.winograd()
-		call := kernel.PrepareWinograd(w, c.Pool, y, x, weights, c.Workspace, false, bias != nil)
 		if bias == nil {
-			return call, nil
+			return kernel.PrepareWinograd(w, c.Pool, y, x, weights, nil, c.Workspace, false), nil
 		}
-		fill := fillRows(c.Pool, y, bias)
+		fill, call := fillRows(c.Pool, y, bias), kernel.PrepareWinograd(w, c.Pool, y, x, weights, y, c.Workspace, false)
 		return func() {
 			fill()
 			call()
@@ -257,24 +256,15 @@ func bindConvDataNHWC[T kernel.Float](c *Context[T]) (func(), error) {
 		return nil, err
 	}
 	dy, weights, dx := c.In[0].Float, c.In[1].Float, c.Out[0].Float
-	start := func() {}
-	added := len(c.In) > 2 && c.In[2].Shape != nil
-	if added {
-		other := c.In[2].Float
-		start = elementwise(c.Pool, len(dx), func(lo, hi int) { copy(dx[lo:hi], other[lo:hi]) })
-	}
+	other := optionalInput(c, 2)
 	var zero T
 	if v.usesWinograd(unsafe.Sizeof(zero)) {
-		call := kernel.PrepareWinograd(v.winogradBack(), c.Pool, dx, dy, weights, c.Workspace, true, added)
-		return func() {
-			start()
-			call()
-		}, nil
+		return kernel.PrepareWinograd(v.winogradBack(), c.Pool, dx, dy, weights, other, c.Workspace, true), nil
 	}
 	p := newRowProducts(c, &v)
 	right, arrange := p.right(weights)
 	right.Transposed = !right.Transposed
-	calls := appendCalls(nil, start, arrange)
+	calls := appendCalls(nil, arrange)
 	in, out := v.window.InLen()*v.inputs, v.window.OutLen()
 	v.chunks(func(from, to int) {
 		rows := (to - from) * out
@@ -286,8 +276,13 @@ func bindConvDataNHWC[T kernel.Float](c *Context[T]) (func(), error) {
 			M: rows, N: v.depth, K: v.filters, Alpha: 1, C: product[:rows*v.depth],
 			A: kernel.Matrix[T]{Data: dy[from*out*v.filters : to*out*v.filters], Stride: v.filters}, B: right,
 		}
-		if len(p.unfolded) == 0 && added {
-			g.Start = func(lo, hi, left, right int) {} // added to the other gradient
+		if len(p.unfolded) == 0 && other != nil {
+			start := other[from*in : to*in]
+			g.Start = func(lo, hi, left, right int) {
+				for i := lo; i < hi; i++ {
+					copy(product[i*v.depth+left:i*v.depth+right], start[i*v.depth+left:])
+				}
+			}
 		}
 		calls = appendCalls(calls, g.Prepare(c.Pool))
 		if len(p.unfolded) == 0 {
@@ -296,7 +291,9 @@ func bindConvDataNHWC[T kernel.Float](c *Context[T]) (func(), error) {
 		fold := func(_, lo, hi int) {
 			for n := lo; n < hi; n++ {
 				image := dx[(from+n)*in : (from+n+1)*in]
-				if !added {
+				if other != nil {
+					copy(image, other[(from+n)*in:])
+				} else {
 					clear(image)
 				}
 				kernel.FoldRows(image, p.unfolded[n*out*v.depth:], &v.window, v.inputs)

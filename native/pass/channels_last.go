@@ -30,7 +30,10 @@ func ChannelsLast(g *ir.Graph) error {
 			return err
 		}
 	}
-	return Prune(g)
+	if err := Prune(g); err != nil {
+		return err
+	}
+	return fuseChannelsLast(g)
 }
 
 // isImageConvolution reports whether a node is a convolution, or a gradient of one, that has a form with channels last.

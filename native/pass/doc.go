@@ -8,7 +8,7 @@
 //	Update         (training only) the optimizer's nodes are added
 //	Prune          what nothing needs is taken away
 //	Fuse           nodes that one kernel can compute are put together: a list of rules
-//	ChannelsLast   images near convolutions get their channels last
+//	ChannelsLast   images near convolutions get their channels last, and nodes are put together by rules of that layout
 //	Plan           each value gets its place in memory
 //	Bind           each node becomes a call
 //

@@ -200,15 +200,19 @@ func (v vector) winogradImage(name, what string, size int, column func(d []reg.V
 
 // winogradOutput generates the transform of 36 vectors to 4 x 4 pixels, which it may add to.
 func (v vector) winogradOutput(add bool) {
-	name, doc := "winogradOutput", "writes"
+	name, doc, others := "winogradOutput", "", ""
 	if add {
-		name, doc = "winogradOutputAdd", "adds"
+		name, doc, others = "winogradOutputAdd", " to others and writes", ", others"
 	}
-	TEXT(name+v.path, 0, "func(pixels **float32, from *float32, step uintptr, vectors int)")
-	Doc(name+v.path+" "+doc+" a tile of the output, whose pixels are so many vectors of channels behind the pointers: position p of 36 lies p*step bytes", "behind from.")
+	TEXT(name+v.path, 0, "func(pixels"+others+" **float32, from *float32, step uintptr, vectors int)")
+	Doc(name+v.path+" transforms"+doc+" a tile of the output, whose pixels are so many vectors of channels behind the pointers: position p of 36 lies", "p*step bytes behind from.")
 	Pragma("noescape")
 	pixels, from := Load(Param("pixels"), GP64()), Load(Param("from"), GP64())
 	step, vectors := Load(Param("step"), GP64()), Load(Param("vectors"), GP64())
+	var other reg.Register
+	if add {
+		other = Load(Param("others"), GP64())
+	}
 	positions := newEachOf36(step)
 	between := v.between(6 * 4)
 	channel := GP64() // in bytes
@@ -238,7 +242,9 @@ func (v vector) winogradOutput(add bool) {
 			MOVQ(Mem{Base: pixels, Disp: 8 * (i*4 + j)}, pixel)
 			at := Mem{Base: pixel, Index: channel, Scale: 1}
 			if add {
-				VADDPS(at, x, x)
+				added := GP64()
+				MOVQ(Mem{Base: other, Disp: 8 * (i*4 + j)}, added)
+				VADDPS(Mem{Base: added, Index: channel, Scale: 1}, x, x)
 			}
 			VMOVUPS(x, at)
 		})
