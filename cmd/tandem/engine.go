@@ -15,6 +15,13 @@ import (
 // commands, and collecting it often costs less than the memory would.
 const garbage = 20
 
+// sparing lets little garbage lie, unless the user said how much.
+func sparing() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
+}
+
 func (a *app) engineCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "engine native",
@@ -29,9 +36,7 @@ writes another engine can talk to it by hand. The protocol is documented in the 
 			return nil
 		},
 		RunE: func(c *cobra.Command, _ []string) error {
-			if os.Getenv("GOGC") == "" {
-				debug.SetGCPercent(garbage)
-			}
+			sparing()
 			return engine.Serve(c.Context(), a.stdin, a.stdout, native.New(version()))
 		},
 	}

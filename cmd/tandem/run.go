@@ -146,6 +146,7 @@ func (a *app) run(c *cobra.Command, name string, f runFlags) error {
 	defer folder.Discard()
 	p := a.newProgress()
 	defer p.finish()
+	sparing() // a large model's states pass through this process
 	r, err := a.compare(ctx, e, f, folder, p)
 	if err != nil {
 		return err

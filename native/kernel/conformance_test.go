@@ -118,6 +118,15 @@ func ofSoftmax(_, want *operands[float64]) func(s, i int) float64 {
 	return func(_, i int) float64 { y := want.x[0][i]; return max(y*(1-math.Log(y)), 0x1p-126) }
 }
 
+// lengths are those of the rows' parts that count, up to the target.
+func lengths[T Float](o *operands[T]) []int {
+	out := make([]int, len(o.target))
+	for i, c := range o.target {
+		out[i] = min(int(c)+1, o.columns)
+	}
+	return out
+}
+
 // ofLogSoftmax is the largest that the sum's logarithm can be.
 func ofLogSoftmax(o, _ *operands[float64]) func(s, i int) float64 {
 	return func(int, int) float64 { return math.Log(float64(max(1, o.columns))) }
@@ -257,6 +266,18 @@ func conforming[T Float]() []conformance[T] {
 			sums := ofRows(o, func(_, i int) float64 { return math.Abs(o.x[1][i]*o.x[2][i]) * float64(o.columns) })
 			return func(_, i int) float64 { return max(o.x[2][i]*(math.Abs(o.x[1][i])+sums(i)), 0x1p-126) }
 		}, run: func(o in) { SoftmaxGradient(o.x[0], o.x[1], o.x[2], o.columns, 1, 0, o.rows) }},
+		{name: "SoftmaxWithin", sizes: wholes(2), writes: 1, ulps: 3, relativeTo: ofSoftmax, run: func(o in) { SoftmaxWithin(o.x[0], o.x[1], o.columns, lengths(o)) }},
+		{name: "SoftmaxWithin in place", sizes: wholes(1), writes: 1, ulps: 3, relativeTo: ofSoftmax, run: func(o in) { SoftmaxWithin(o.x[0], o.x[0], o.columns, lengths(o)) }},
+		{name: "SoftmaxGradientWithin", sizes: wholes(3), writes: 1, fill: derivative(0, 1), ulps: 3, relativeTo: func(o, _ *operands[float64]) func(s, i int) float64 {
+			length := lengths(o)
+			sums := ofRows(o, func(row, i int) float64 {
+				if i%o.columns >= length[row] {
+					return 0
+				}
+				return math.Abs(o.x[1][i]*o.x[2][i]) * float64(o.columns)
+			})
+			return func(_, i int) float64 { return max(o.x[2][i]*(math.Abs(o.x[1][i])+sums(i)), 0x1p-126) }
+		}, run: func(o in) { SoftmaxGradientWithin(o.x[0], o.x[1], o.x[2], o.columns, lengths(o)) }},
 		{name: "LogSoftmaxAlong", sizes: wholes(2), writes: 1, ulps: 3, relativeTo: ofLogSoftmax, run: func(o in) { LogSoftmaxAlong(o.x[0], o.x[1], o.columns, 1, 0, o.rows) }},
 		{name: "LogSoftmax", sizes: wholes(2), writes: 1, ulps: 3, relativeTo: ofLogSoftmax, run: func(o in) { LogSoftmax(o.x[0], o.x[1], o.columns, 0, o.rows) }},
 		{name: "LogSoftmaxGradient", sizes: wholes(3), writes: 1, fill: derivative(-200, 0), ulps: 3, relativeTo: func(o, _ *operands[float64]) func(s, i int) float64 {

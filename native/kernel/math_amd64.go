@@ -216,6 +216,18 @@ func narrowSumExpAVX2(largest *float32, x *float32, n int, rows int, sums *float
 //go:noescape
 func narrowSubtractAVX2(y *float32, x *float32, a *float32, b *float32, n int, rows int)
 
+// softmaxRowsAVX2 is y[i] = exp(x[i] - largest) / sum of the same over the row.
+// Of each of the rows of n elements only the first lengths[r] count, all of them where lengths is nil; the result's others are set to 0. rows is positive.
+//
+//go:noescape
+func softmaxRowsAVX2(y *float32, x *float32, n int, lengths *int, rows int)
+
+// softmaxGradientRowsAVX2 is dx[i] = y[i] (dy[i] - sum of dy y over the row).
+// Of each of the rows of n elements only the first lengths[r] count, all of them where lengths is nil; the result's others are set to 0. rows is positive.
+//
+//go:noescape
+func softmaxGradientRowsAVX2(dx *float32, dy *float32, y *float32, n int, lengths *int, rows int)
+
 // expAVX512 is y[i] = exp(x[i]).
 //
 //go:noescape
@@ -427,3 +439,15 @@ func narrowSumExpAVX512(largest *float32, x *float32, n int, rows int, sums *flo
 //
 //go:noescape
 func narrowSubtractAVX512(y *float32, x *float32, a *float32, b *float32, n int, rows int)
+
+// softmaxRowsAVX512 is y[i] = exp(x[i] - largest) / sum of the same over the row.
+// Of each of the rows of n elements only the first lengths[r] count, all of them where lengths is nil; the result's others are set to 0. rows is positive.
+//
+//go:noescape
+func softmaxRowsAVX512(y *float32, x *float32, n int, lengths *int, rows int)
+
+// softmaxGradientRowsAVX512 is dx[i] = y[i] (dy[i] - sum of dy y over the row).
+// Of each of the rows of n elements only the first lengths[r] count, all of them where lengths is nil; the result's others are set to 0. rows is positive.
+//
+//go:noescape
+func softmaxGradientRowsAVX512(dx *float32, dy *float32, y *float32, n int, lengths *int, rows int)

@@ -2746,6 +2746,339 @@ loop:
 	VZEROUPPER
 	RET
 
+// func softmaxRowsAVX2(y *float32, x *float32, n int, lengths *int, rows int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-40
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), CX
+	MOVQ n+16(FP), DX
+	MOVQ lengths+24(FP), BX
+	MOVQ rows+32(FP), SI
+	MOVQ DX, DI
+	SHLQ $0x02, DI
+
+row:
+	MOVQ  DX, R8
+	TESTQ BX, BX
+	JEQ   all
+	MOVQ  (BX), R8
+	ADDQ  $0x00000008, BX
+
+all:
+	VBROADCASTSS numbers<>+896(SB), Y0
+	VMOVAPS      Y0, Y1
+	MOVQ         R8, R9
+	MOVQ         CX, R10
+	SUBQ         $0x00000008, R9
+	JLT          largestEnd
+
+largest:
+	VMOVUPS (R10), Y2
+	VMAXPS  Y2, Y1, Y1
+	ADDQ    $0x00000020, R10
+	SUBQ    $0x00000008, R9
+	JGE     largest
+
+largestEnd:
+	ADDQ       $0x00000008, R9
+	JEQ        largestDone
+	LEAQ       ends<>+32(SB), R11
+	NEGQ       R9
+	VMOVUPS    (R11)(R9*4), Y2
+	VMASKMOVPS (R10), Y2, Y3
+	VBLENDVPS  Y2, Y3, Y0, Y3
+	VMAXPS     Y3, Y1, Y1
+
+largestDone:
+	VEXTRACTF128 $0x01, Y1, X0
+	VMAXPS       X0, X1, X1
+	VPERMILPD    $0x01, X1, X0
+	VMAXPS       X0, X1, X1
+	VPERMILPS    $0x01, X1, X0
+	VMAXSS       X0, X1, X1
+	VBROADCASTSS X1, Y0
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	MOVQ         R8, R9
+	MOVQ         AX, R10
+	MOVQ         CX, R11
+	SUBQ         $0x00000008, R9
+	JLT          expEnd
+
+exp:
+	VMOVUPS      (R11), Y3
+	VSUBPS       Y0, Y3, Y3
+	VBROADCASTSS numbers<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VBROADCASTSS numbers<>+32(SB), Y4
+	VMAXPS       Y3, Y4, Y3
+	VMULPS       numbers<>+64(SB), Y3, Y4
+	VROUNDPS     $0x08, Y4, Y4
+	VFNMADD231PS numbers<>+96(SB), Y4, Y3
+	VFNMADD231PS numbers<>+128(SB), Y4, Y3
+	VBROADCASTSS numbers<>+160(SB), Y5
+	VFMADD213PS  numbers<>+192(SB), Y3, Y5
+	VFMADD213PS  numbers<>+224(SB), Y3, Y5
+	VFMADD213PS  numbers<>+256(SB), Y3, Y5
+	VFMADD213PS  numbers<>+288(SB), Y3, Y5
+	VFMADD213PS  numbers<>+320(SB), Y3, Y5
+	VFMADD213PS  numbers<>+320(SB), Y3, Y5
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y3
+	VPSUBD       Y3, Y4, Y4
+	VPADDD       numbers<>+352(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VPADDD       numbers<>+352(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VMOVUPS      Y5, (R10)
+	VEXTRACTF128 $0x01, Y5, X3
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X5, Y4
+	VADDPD       Y4, Y1, Y1
+	VADDPD       Y3, Y2, Y2
+	ADDQ         $0x00000020, R10
+	ADDQ         $0x00000020, R11
+	SUBQ         $0x00000008, R9
+	JGE          exp
+
+expEnd:
+	ADDQ         $0x00000008, R9
+	JEQ          expDone
+	LEAQ         ends<>+32(SB), R12
+	NEGQ         R9
+	VMOVUPS      (R12)(R9*4), Y3
+	VMASKMOVPS   (R11), Y3, Y4
+	VSUBPS       Y0, Y4, Y4
+	VBROADCASTSS numbers<>+0(SB), Y0
+	VMINPS       Y4, Y0, Y4
+	VBROADCASTSS numbers<>+32(SB), Y0
+	VMAXPS       Y4, Y0, Y4
+	VMULPS       numbers<>+64(SB), Y4, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VFNMADD231PS numbers<>+96(SB), Y0, Y4
+	VFNMADD231PS numbers<>+128(SB), Y0, Y4
+	VBROADCASTSS numbers<>+160(SB), Y5
+	VFMADD213PS  numbers<>+192(SB), Y4, Y5
+	VFMADD213PS  numbers<>+224(SB), Y4, Y5
+	VFMADD213PS  numbers<>+256(SB), Y4, Y5
+	VFMADD213PS  numbers<>+288(SB), Y4, Y5
+	VFMADD213PS  numbers<>+320(SB), Y4, Y5
+	VFMADD213PS  numbers<>+320(SB), Y4, Y5
+	VCVTPS2DQ    Y0, Y0
+	VPSRAD       $0x01, Y0, Y4
+	VPSUBD       Y4, Y0, Y0
+	VPADDD       numbers<>+352(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VPADDD       numbers<>+352(SB), Y0, Y0
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y5, Y5
+	VMASKMOVPS   Y5, Y3, (R10)
+	VXORPS       Y0, Y0, Y0
+	VBLENDVPS    Y3, Y5, Y0, Y5
+	VEXTRACTF128 $0x01, Y5, X0
+	VCVTPS2PD    X0, Y0
+	VCVTPS2PD    X5, Y3
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y0, Y2, Y2
+
+expDone:
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X0
+	VADDPD       X0, X1, X1
+	VPERMILPD    $0x01, X1, X0
+	VADDSD       X0, X1, X1
+	VBROADCASTSS numbers<>+320(SB), Y0
+	VCVTSS2SD    X0, X0, X0
+	VDIVSD       X1, X0, X0
+	VCVTSD2SS    X0, X0, X0
+	VBROADCASTSS X0, Y0
+	MOVQ         R8, R9
+	MOVQ         AX, R10
+	SUBQ         $0x00000008, R9
+	JLT          scaleEnd
+
+scale:
+	VMOVUPS (R10), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y1, (R10)
+	ADDQ    $0x00000020, R10
+	SUBQ    $0x00000008, R9
+	JGE     scale
+
+scaleEnd:
+	ADDQ       $0x00000008, R9
+	JEQ        scaleDone
+	LEAQ       ends<>+32(SB), R11
+	NEGQ       R9
+	VMOVUPS    (R11)(R9*4), Y1
+	VMASKMOVPS (R10), Y1, Y2
+	VMULPS     Y0, Y2, Y2
+	VMASKMOVPS Y2, Y1, (R10)
+
+scaleDone:
+	MOVQ   DX, R9
+	SUBQ   R8, R9
+	LEAQ   (AX)(R8*4), R8
+	VXORPS Y0, Y0, Y0
+	SUBQ   $0x00000008, R9
+	JLT    hiddenEnd
+
+hidden:
+	VMOVUPS Y0, (R8)
+	ADDQ    $0x00000020, R8
+	SUBQ    $0x00000008, R9
+	JGE     hidden
+
+hiddenEnd:
+	ADDQ       $0x00000008, R9
+	JEQ        hiddenDone
+	LEAQ       ends<>+32(SB), R10
+	NEGQ       R9
+	VMOVUPS    (R10)(R9*4), Y1
+	VMASKMOVPS Y0, Y1, (R8)
+
+hiddenDone:
+	ADDQ DI, AX
+	ADDQ DI, CX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func softmaxGradientRowsAVX2(dx *float32, dy *float32, y *float32, n int, lengths *int, rows int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxGradientRowsAVX2(SB), NOSPLIT, $0-48
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ y+16(FP), DX
+	MOVQ n+24(FP), BX
+	MOVQ lengths+32(FP), SI
+	MOVQ rows+40(FP), DI
+	MOVQ BX, R8
+	SHLQ $0x02, R8
+
+row:
+	MOVQ  BX, R9
+	TESTQ SI, SI
+	JEQ   all
+	MOVQ  (SI), R9
+	ADDQ  $0x00000008, SI
+
+all:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   R9, R10
+	MOVQ   CX, R11
+	MOVQ   DX, R12
+	SUBQ   $0x00000008, R10
+	JLT    dotEnd
+
+dot:
+	VMOVUPS      (R11), Y2
+	VMOVUPS      (R12), Y3
+	VEXTRACTF128 $0x01, Y2, X4
+	VCVTPS2PD    X4, Y4
+	VCVTPS2PD    X2, Y2
+	VEXTRACTF128 $0x01, Y3, X5
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X3, Y3
+	VFMADD231PD  Y2, Y3, Y0
+	VFMADD231PD  Y4, Y5, Y1
+	ADDQ         $0x00000020, R11
+	ADDQ         $0x00000020, R12
+	SUBQ         $0x00000008, R10
+	JGE          dot
+
+dotEnd:
+	ADDQ         $0x00000008, R10
+	JEQ          dotDone
+	LEAQ         ends<>+32(SB), R13
+	NEGQ         R10
+	VMOVUPS      (R13)(R10*4), Y2
+	VMASKMOVPS   (R11), Y2, Y3
+	VMASKMOVPS   (R12), Y2, Y2
+	VEXTRACTF128 $0x01, Y3, X4
+	VCVTPS2PD    X4, Y4
+	VCVTPS2PD    X3, Y3
+	VEXTRACTF128 $0x01, Y2, X5
+	VCVTPS2PD    X5, Y5
+	VCVTPS2PD    X2, Y2
+	VFMADD231PD  Y3, Y2, Y0
+	VFMADD231PD  Y4, Y5, Y1
+
+dotDone:
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VPERMILPD    $0x01, X0, X1
+	VADDSD       X1, X0, X0
+	VCVTSD2SS    X0, X0, X0
+	VBROADCASTSS X0, Y0
+	MOVQ         R9, R10
+	MOVQ         AX, R11
+	MOVQ         CX, R12
+	MOVQ         DX, R13
+	SUBQ         $0x00000008, R10
+	JLT          gradientEnd
+
+gradient:
+	VMOVUPS (R12), Y1
+	VSUBPS  Y0, Y1, Y1
+	VMOVUPS (R13), Y2
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, (R11)
+	ADDQ    $0x00000020, R11
+	ADDQ    $0x00000020, R12
+	ADDQ    $0x00000020, R13
+	SUBQ    $0x00000008, R10
+	JGE     gradient
+
+gradientEnd:
+	ADDQ       $0x00000008, R10
+	JEQ        gradientDone
+	LEAQ       ends<>+32(SB), R14
+	NEGQ       R10
+	VMOVUPS    (R14)(R10*4), Y1
+	VMASKMOVPS (R12), Y1, Y2
+	VSUBPS     Y0, Y2, Y2
+	VMASKMOVPS (R13), Y1, Y0
+	VMULPS     Y0, Y2, Y2
+	VMASKMOVPS Y2, Y1, (R11)
+
+gradientDone:
+	MOVQ   BX, R10
+	SUBQ   R9, R10
+	LEAQ   (AX)(R9*4), R9
+	VXORPS Y0, Y0, Y0
+	SUBQ   $0x00000008, R10
+	JLT    hiddenEnd
+
+hidden:
+	VMOVUPS Y0, (R9)
+	ADDQ    $0x00000020, R9
+	SUBQ    $0x00000008, R10
+	JGE     hidden
+
+hiddenEnd:
+	ADDQ       $0x00000008, R10
+	JEQ        hiddenDone
+	LEAQ       ends<>+32(SB), R11
+	NEGQ       R10
+	VMOVUPS    (R11)(R10*4), Y1
+	VMASKMOVPS Y0, Y1, (R9)
+
+hiddenDone:
+	ADDQ R8, AX
+	ADDQ R8, CX
+	ADDQ R8, DX
+	DECQ DI
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func expAVX512(y *float32, x *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·expAVX512(SB), NOSPLIT, $0-24
@@ -5350,6 +5683,336 @@ loop:
 	ADDQ         $0x00000004, SI
 	DECQ         DI
 	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func softmaxRowsAVX512(y *float32, x *float32, n int, lengths *int, rows int)
+// Requires: AVX, AVX512F
+TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-40
+	MOVQ y+0(FP), AX
+	MOVQ x+8(FP), DX
+	MOVQ n+16(FP), BX
+	MOVQ lengths+24(FP), SI
+	MOVQ rows+32(FP), DI
+	MOVQ BX, R8
+	SHLQ $0x02, R8
+
+row:
+	MOVQ  BX, R9
+	TESTQ SI, SI
+	JEQ   all
+	MOVQ  (SI), R9
+	ADDQ  $0x00000008, SI
+
+all:
+	VBROADCASTSS numbers<>+896(SB), Z0
+	VMOVAPS      Z0, Z1
+	MOVQ         R9, CX
+	MOVQ         DX, R10
+	SUBQ         $0x00000010, CX
+	JLT          largestEnd
+
+largest:
+	VMOVUPS (R10), Z2
+	VMAXPS  Z2, Z1, Z1
+	ADDQ    $0x00000040, R10
+	SUBQ    $0x00000010, CX
+	JGE     largest
+
+largestEnd:
+	ADDQ      $0x00000010, CX
+	JEQ       largestDone
+	MOVQ      $0x00000001, R11
+	SHLQ      CL, R11
+	DECQ      R11
+	KMOVW     R11, K1
+	VMOVUPS.Z (R10), K1, Z2
+	VBLENDMPS Z2, Z0, K1, Z2
+	VMAXPS    Z2, Z1, Z1
+
+largestDone:
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VMAXPS        Y0, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X0
+	VMAXPS        X0, X1, X1
+	VPERMILPD     $0x01, X1, X0
+	VMAXPS        X0, X1, X1
+	VPERMILPS     $0x01, X1, X0
+	VMAXSS        X0, X1, X1
+	VBROADCASTSS  X1, Z0
+	VPXORD        Z3, Z3, Z3
+	VPXORD        Z4, Z4, Z4
+	MOVQ          R9, CX
+	MOVQ          AX, R10
+	MOVQ          DX, R11
+	SUBQ          $0x00000010, CX
+	JLT           expEnd
+
+exp:
+	VMOVUPS           (R11), Z1
+	VSUBPS            Z0, Z1, Z1
+	VBROADCASTSS      numbers<>+0(SB), Z2
+	VMINPS            Z1, Z2, Z1
+	VBROADCASTSS      numbers<>+32(SB), Z2
+	VMAXPS            Z1, Z2, Z1
+	VMULPS.BCST       numbers<>+64(SB), Z1, Z2
+	VRNDSCALEPS       $0x08, Z2, Z2
+	VFNMADD231PS.BCST numbers<>+96(SB), Z2, Z1
+	VFNMADD231PS.BCST numbers<>+128(SB), Z2, Z1
+	VBROADCASTSS      numbers<>+160(SB), Z7
+	VFMADD213PS.BCST  numbers<>+192(SB), Z1, Z7
+	VFMADD213PS.BCST  numbers<>+224(SB), Z1, Z7
+	VFMADD213PS.BCST  numbers<>+256(SB), Z1, Z7
+	VFMADD213PS.BCST  numbers<>+288(SB), Z1, Z7
+	VFMADD213PS.BCST  numbers<>+320(SB), Z1, Z7
+	VFMADD213PS.BCST  numbers<>+320(SB), Z1, Z7
+	VSCALEFPS         Z2, Z7, Z7
+	VMOVUPS           Z7, (R10)
+	VEXTRACTF64X4     $0x01, Z7, Y1
+	VCVTPS2PD         Y1, Z1
+	VCVTPS2PD         Y7, Z2
+	VADDPD            Z2, Z3, Z3
+	VADDPD            Z1, Z4, Z4
+	ADDQ              $0x00000040, R10
+	ADDQ              $0x00000040, R11
+	SUBQ              $0x00000010, CX
+	JGE               exp
+
+expEnd:
+	ADDQ              $0x00000010, CX
+	JEQ               expDone
+	MOVQ              $0x00000001, R12
+	SHLQ              CL, R12
+	DECQ              R12
+	KMOVW             R12, K1
+	VMOVUPS.Z         (R11), K1, Z1
+	VSUBPS            Z0, Z1, Z1
+	VBROADCASTSS      numbers<>+0(SB), Z0
+	VMINPS            Z1, Z0, Z1
+	VBROADCASTSS      numbers<>+32(SB), Z0
+	VMAXPS            Z1, Z0, Z1
+	VMULPS.BCST       numbers<>+64(SB), Z1, Z0
+	VRNDSCALEPS       $0x08, Z0, Z0
+	VFNMADD231PS.BCST numbers<>+96(SB), Z0, Z1
+	VFNMADD231PS.BCST numbers<>+128(SB), Z0, Z1
+	VBROADCASTSS      numbers<>+160(SB), Z2
+	VFMADD213PS.BCST  numbers<>+192(SB), Z1, Z2
+	VFMADD213PS.BCST  numbers<>+224(SB), Z1, Z2
+	VFMADD213PS.BCST  numbers<>+256(SB), Z1, Z2
+	VFMADD213PS.BCST  numbers<>+288(SB), Z1, Z2
+	VFMADD213PS.BCST  numbers<>+320(SB), Z1, Z2
+	VFMADD213PS.BCST  numbers<>+320(SB), Z1, Z2
+	VSCALEFPS         Z0, Z2, Z2
+	VMOVUPS           Z2, K1, (R10)
+	VPXORD            Z5, Z5, Z5
+	VBLENDMPS         Z2, Z5, K1, Z2
+	VEXTRACTF64X4     $0x01, Z2, Y0
+	VCVTPS2PD         Y0, Z0
+	VCVTPS2PD         Y2, Z1
+	VADDPD            Z1, Z3, Z3
+	VADDPD            Z0, Z4, Z4
+
+expDone:
+	VADDPD        Z4, Z3, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VADDPD        Y0, Y3, Y3
+	VEXTRACTF128  $0x01, Y3, X0
+	VADDPD        X0, X3, X3
+	VPERMILPD     $0x01, X3, X0
+	VADDSD        X0, X3, X3
+	VBROADCASTSS  numbers<>+320(SB), Z0
+	VCVTSS2SD     X0, X0, X0
+	VDIVSD        X3, X0, X0
+	VCVTSD2SS     X0, X0, X0
+	VBROADCASTSS  X0, Z0
+	MOVQ          R9, CX
+	MOVQ          AX, R10
+	SUBQ          $0x00000010, CX
+	JLT           scaleEnd
+
+scale:
+	VMOVUPS (R10), Z1
+	VMULPS  Z0, Z1, Z1
+	VMOVUPS Z1, (R10)
+	ADDQ    $0x00000040, R10
+	SUBQ    $0x00000010, CX
+	JGE     scale
+
+scaleEnd:
+	ADDQ      $0x00000010, CX
+	JEQ       scaleDone
+	MOVQ      $0x00000001, R11
+	SHLQ      CL, R11
+	DECQ      R11
+	KMOVW     R11, K1
+	VMOVUPS.Z (R10), K1, Z1
+	VMULPS    Z0, Z1, Z1
+	VMOVUPS   Z1, K1, (R10)
+
+scaleDone:
+	MOVQ   BX, CX
+	SUBQ   R9, CX
+	LEAQ   (AX)(R9*4), R9
+	VPXORD Z6, Z6, Z6
+	SUBQ   $0x00000010, CX
+	JLT    hiddenEnd
+
+hidden:
+	VMOVUPS Z6, (R9)
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, CX
+	JGE     hidden
+
+hiddenEnd:
+	ADDQ    $0x00000010, CX
+	JEQ     hiddenDone
+	MOVQ    $0x00000001, R10
+	SHLQ    CL, R10
+	DECQ    R10
+	KMOVW   R10, K1
+	VMOVUPS Z6, K1, (R9)
+
+hiddenDone:
+	ADDQ R8, AX
+	ADDQ R8, DX
+	DECQ DI
+	JNZ  row
+	VZEROUPPER
+	RET
+
+// func softmaxGradientRowsAVX512(dx *float32, dy *float32, y *float32, n int, lengths *int, rows int)
+// Requires: AVX, AVX512F
+TEXT ·softmaxGradientRowsAVX512(SB), NOSPLIT, $0-48
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), DX
+	MOVQ y+16(FP), BX
+	MOVQ n+24(FP), SI
+	MOVQ lengths+32(FP), DI
+	MOVQ rows+40(FP), R8
+	MOVQ SI, R9
+	SHLQ $0x02, R9
+
+row:
+	MOVQ  SI, R10
+	TESTQ DI, DI
+	JEQ   all
+	MOVQ  (DI), R10
+	ADDQ  $0x00000008, DI
+
+all:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   R10, CX
+	MOVQ   DX, R11
+	MOVQ   BX, R12
+	SUBQ   $0x00000010, CX
+	JLT    dotEnd
+
+dot:
+	VMOVUPS       (R11), Z2
+	VMOVUPS       (R12), Z3
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VCVTPS2PD     Y4, Z4
+	VCVTPS2PD     Y2, Z2
+	VEXTRACTF64X4 $0x01, Z3, Y6
+	VCVTPS2PD     Y6, Z6
+	VCVTPS2PD     Y3, Z3
+	VFMADD231PD   Z2, Z3, Z0
+	VFMADD231PD   Z4, Z6, Z1
+	ADDQ          $0x00000040, R11
+	ADDQ          $0x00000040, R12
+	SUBQ          $0x00000010, CX
+	JGE           dot
+
+dotEnd:
+	ADDQ          $0x00000010, CX
+	JEQ           dotDone
+	MOVQ          $0x00000001, R13
+	SHLQ          CL, R13
+	DECQ          R13
+	KMOVW         R13, K1
+	VMOVUPS.Z     (R11), K1, Z2
+	VMOVUPS.Z     (R12), K1, Z3
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VCVTPS2PD     Y4, Z4
+	VCVTPS2PD     Y2, Z2
+	VEXTRACTF64X4 $0x01, Z3, Y6
+	VCVTPS2PD     Y6, Z6
+	VCVTPS2PD     Y3, Z3
+	VFMADD231PD   Z2, Z3, Z0
+	VFMADD231PD   Z4, Z6, Z1
+
+dotDone:
+	VADDPD        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPD        Y2, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X2
+	VADDPD        X2, X0, X0
+	VPERMILPD     $0x01, X0, X2
+	VADDSD        X2, X0, X0
+	VCVTSD2SS     X0, X0, X0
+	VBROADCASTSS  X0, Z2
+	MOVQ          R10, CX
+	MOVQ          AX, R11
+	MOVQ          DX, R12
+	MOVQ          BX, R13
+	SUBQ          $0x00000010, CX
+	JLT           gradientEnd
+
+gradient:
+	VMOVUPS (R12), Z3
+	VSUBPS  Z2, Z3, Z3
+	VMOVUPS (R13), Z4
+	VMULPS  Z4, Z3, Z3
+	VMOVUPS Z3, (R11)
+	ADDQ    $0x00000040, R11
+	ADDQ    $0x00000040, R12
+	ADDQ    $0x00000040, R13
+	SUBQ    $0x00000010, CX
+	JGE     gradient
+
+gradientEnd:
+	ADDQ      $0x00000010, CX
+	JEQ       gradientDone
+	MOVQ      $0x00000001, R14
+	SHLQ      CL, R14
+	DECQ      R14
+	KMOVW     R14, K1
+	VMOVUPS.Z (R12), K1, Z3
+	VSUBPS    Z2, Z3, Z3
+	VMOVUPS.Z (R13), K1, Z2
+	VMULPS    Z2, Z3, Z3
+	VMOVUPS   Z3, K1, (R11)
+
+gradientDone:
+	MOVQ   SI, CX
+	SUBQ   R10, CX
+	LEAQ   (AX)(R10*4), R10
+	VPXORD Z5, Z5, Z5
+	SUBQ   $0x00000010, CX
+	JLT    hiddenEnd
+
+hidden:
+	VMOVUPS Z5, (R10)
+	ADDQ    $0x00000040, R10
+	SUBQ    $0x00000010, CX
+	JGE     hidden
+
+hiddenEnd:
+	ADDQ    $0x00000010, CX
+	JEQ     hiddenDone
+	MOVQ    $0x00000001, R11
+	SHLQ    CL, R11
+	DECQ    R11
+	KMOVW   R11, K1
+	VMOVUPS Z5, K1, (R10)
+
+hiddenDone:
+	ADDQ R9, AX
+	ADDQ R9, DX
+	ADDQ R9, BX
+	DECQ R8
+	JNZ  row
 	VZEROUPPER
 	RET
 

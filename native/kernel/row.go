@@ -24,5 +24,9 @@ type rowPasses struct {
 	centreAndScale func(y, x *float32, n int, mean, factor, shift float32)
 	batchNormData  func(dx, dy, x *float32, n int, mean, off, slope, factor float32)
 
+	// The rows' lengths may be nil; see [SoftmaxWithin].
+	softmaxRows         func(y, x *float32, n int, lengths *int, rows int)
+	softmaxGradientRows func(dx, dy, y *float32, n int, lengths *int, rows int)
+
 	sumRows func(y, x *float32, n, rows int, step uintptr)
 }

@@ -6,9 +6,7 @@ import "math"
 // lo ... hi of the outer*inner ones. The sum is taken in float64 whatever T is. A NaN makes its whole vector NaN. y may be x.
 func Softmax[T Float](y, x []T, n, inner, lo, hi int) {
 	if k := vectorised[T](); k != nil && inner == 1 {
-		for v := lo; v < hi; v++ {
-			softmaxRow(k, y[v*n:(v+1)*n], x[v*n:(v+1)*n])
-		}
+		softmaxOfRows(k, y[lo*n:hi*n], x[lo*n:hi*n], n, nil)
 		return
 	}
 	for v := lo; v < hi; v++ {
@@ -20,6 +18,89 @@ func Softmax[T Float](y, x []T, n, inner, lo, hi int) {
 		for i := range n {
 			y[at+i*inner] = T(math.Exp(float64(x[at+i*inner]-largest)) / sum)
 		}
+	}
+}
+
+// SoftmaxWithin is Softmax of the first lengths[r] elements of each row of n; the other elements of y are 0. y may be x.
+func SoftmaxWithin[T Float](y, x []T, n int, lengths []int) {
+	if k := vectorised[T](); k != nil {
+		softmaxOfRows(k, y[:len(lengths)*n], x[:len(lengths)*n], n, lengths)
+		return
+	}
+	for r, length := range lengths {
+		row := y[r*n : (r+1)*n]
+		Softmax(row[:length], x[r*n:r*n+length], length, 1, 0, 1)
+		clear(row[length:])
+	}
+}
+
+// SoftmaxGradientWithin is SoftmaxGradient of the first lengths[r] elements of each row of n; the other elements of dx are 0.
+func SoftmaxGradientWithin[T Float](dx, dy, y []T, n int, lengths []int) {
+	if k := vectorised[T](); k != nil {
+		softmaxGradientOfRows(k, dx[:len(lengths)*n], dy[:len(lengths)*n], y[:len(lengths)*n], n, lengths)
+		return
+	}
+	for r, length := range lengths {
+		row := dx[r*n : (r+1)*n]
+		SoftmaxGradient(row[:length], dy[r*n:r*n+length], y[r*n:r*n+length], length, 1, 0, 1)
+		clear(row[length:])
+	}
+}
+
+// eachRows calls f for as many rows of n elements at a time as one call of assembly may take, and with the first of their lengths, if they have any.
+func eachRows(elements, n int, lengths []int, f func(at, rows int, lengths *int)) {
+	if n == 0 {
+		return
+	}
+	most := max(1, elementsPerCall/n)
+	for r := 0; r < elements/n; r += most {
+		var first *int
+		if lengths != nil {
+			first = &lengths[r]
+		}
+		f(r*n, min(most, elements/n-r), first)
+	}
+}
+
+func softmaxOfRows[T Float](k *path, y, x []T, n int, lengths []int) {
+	if n > elementsPerCall {
+		for at := 0; at < len(y); at += n {
+			length := n
+			if lengths != nil {
+				length = lengths[at/n]
+			}
+			softmaxRow(k, y[at:at+length], x[at:at+length])
+			clear(y[at+length : at+n])
+		}
+		return
+	}
+	eachRows(len(y), n, lengths, func(at, rows int, lengths *int) { k.softmaxRows(address(y, at), address(x, at), n, lengths, rows) })
+}
+
+func softmaxGradientOfRows[T Float](k *path, dx, dy, y []T, n int, lengths []int) {
+	if n > elementsPerCall {
+		for at := 0; at < len(dx); at += n {
+			length := n
+			if lengths != nil {
+				length = lengths[at/n]
+			}
+			softmaxGradientRow(k, dx[at:at+length], dy[at:at+length], y[at:at+length])
+			clear(dx[at+length : at+n])
+		}
+		return
+	}
+	eachRows(len(dx), n, lengths, func(at, rows int, lengths *int) {
+		k.softmaxGradientRows(address(dx, at), address(dy, at), address(y, at), n, lengths, rows)
+	})
+}
+
+func softmaxGradientRow[T Float](k *path, dx, dy, y []T) {
+	n, sum := len(dx), 0.0
+	for i := 0; i < n; i += elementsPerCall {
+		sum += k.dot(address(dy, i), address(y, i), min(elementsPerCall, n-i))
+	}
+	for i := 0; i < n; i += elementsPerCall {
+		k.softmaxGradient(address(dx, i), address(dy, i), address(y, i), min(elementsPerCall, n-i), float32(sum))
 	}
 }
 
@@ -75,16 +156,7 @@ func logSoftmaxRow[T Float](k *path, y, x []T) {
 // SoftmaxGradient is dx = y * (dy - sum of dy * y along the vector). dx may be dy or y.
 func SoftmaxGradient[T Float](dx, dy, y []T, n, inner, lo, hi int) {
 	if k := vectorised[T](); k != nil && inner == 1 {
-		for v := lo; v < hi; v++ {
-			dx, dy, y := dx[v*n:(v+1)*n], dy[v*n:(v+1)*n], y[v*n:(v+1)*n]
-			sum := 0.0
-			for i := 0; i < n; i += elementsPerCall {
-				sum += k.dot(address(dy, i), address(y, i), min(elementsPerCall, n-i))
-			}
-			for i := 0; i < n; i += elementsPerCall {
-				k.softmaxGradient(address(dx, i), address(dy, i), address(y, i), min(elementsPerCall, n-i), float32(sum))
-			}
-		}
+		softmaxGradientOfRows(k, dx[lo*n:hi*n], dy[lo*n:hi*n], y[lo*n:hi*n], n, nil)
 		return
 	}
 	for v := lo; v < hi; v++ {

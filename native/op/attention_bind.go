@@ -69,13 +69,13 @@ func (s *attention[T]) prefixes(mask walk) []int {
 
 // softmax replaces a head's scores by their softmax.
 func (s *attention[T]) softmax(scores []T, head int) {
+	if s.visible != nil {
+		kernel.SoftmaxWithin(scores, scores, s.Columns, s.visible[head*s.Rows:(head+1)*s.Rows])
+		return
+	}
 	for r := range s.Rows {
 		row := scores[r*s.Columns : (r+1)*s.Columns]
 		switch {
-		case s.visible != nil:
-			n := s.visible[head*s.Rows+r]
-			clear(row[n:])
-			row = row[:n]
 		case s.hidden != nil:
 			for c := range row {
 				if s.hidden(head, r, c) {
@@ -87,25 +87,15 @@ func (s *attention[T]) softmax(scores []T, head int) {
 				row[c] += s.added(head, r, c)
 			}
 		}
-		if s.visible != nil {
-			kernel.Softmax(row, row, len(row), 1, 0, 1)
-		}
 	}
-	if s.visible == nil {
-		kernel.Softmax(scores, scores, s.Columns, 1, 0, s.Rows)
-	}
+	kernel.Softmax(scores, scores, s.Columns, 1, 0, s.Rows)
 }
 
 // softmaxGradient replaces the gradient of a head's softmax by that of its scores before the mask. What the mask hides is zero afterwards,
 // whatever it was.
 func (s *attention[T]) softmaxGradient(d, softmax []T, head int) {
 	if s.visible != nil {
-		for r := range s.Rows {
-			n := s.visible[head*s.Rows+r]
-			row := d[r*s.Columns : (r+1)*s.Columns]
-			clear(row[n:])
-			kernel.SoftmaxGradient(row[:n], row[:n], softmax[r*s.Columns:][:n], n, 1, 0, 1)
-		}
+		kernel.SoftmaxGradientWithin(d, d, softmax, s.Columns, s.visible[head*s.Rows:(head+1)*s.Rows])
 		return
 	}
 	kernel.SoftmaxGradient(d, d, softmax, s.Columns, 1, 0, s.Rows)

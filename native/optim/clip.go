@@ -97,9 +97,7 @@ func scaled[T kernel.Float](u Update[T], parameter, gradient []T, slots [][]T, s
 		for ; lo < hi; lo += scaleBlock {
 			end := min(lo+scaleBlock, hi)
 			product := products[worker][:end-lo]
-			for i, d := range gradient[lo:end] {
-				product[i] = d * factor
-			}
+			kernel.Scale(product, gradient[lo:end], factor)
 			u.Range(parameter, product, slots, lo, end)
 		}
 	}
