@@ -1,6 +1,7 @@
 package op
 
 import (
+	"tandem/native/ir"
 	"tandem/native/kernel"
 )
 
@@ -78,7 +79,14 @@ func init() {
 		NoGradient: "tandem takes first derivatives alone",
 	})
 	Register(Def{
-		Name: "Neg", Since: 6, MinInputs: 1, MaxInputs: 1, Infer: inferSame,
+		Name: "Neg", Since: 6, MinInputs: 1, MaxInputs: 1,
+		Infer: func(n *ir.Node) error {
+			if n.Inputs[0].Type == ir.Int64 {
+				setOutput(n, 0, ir.Int64, n.Inputs[0].Shape...)
+				return nil
+			}
+			return inferSame(n)
+		},
 		Float32: bindNeg[float32], Float64: bindNeg[float64],
 		Gradient: func(g *Gradient) error { g.Set(0, g.Add("Neg", nil, g.Out[0])); return nil },
 		Cases:    []Case{{Name: "matrix", Inputs: []CaseInput{{Shape: []int{3, 4}}}}},
@@ -116,6 +124,9 @@ func bindScale[T kernel.Float](c *Context[T]) (func(), error) {
 }
 
 func bindNeg[T kernel.Float](c *Context[T]) (func(), error) {
+	if from, to := c.In[0].Int, c.Out[0].Int; c.Node.Inputs[0].Type == ir.Int64 {
+		return func() { kernel.Convert(to, from, func(v int64) int64 { return -v }) }, nil
+	}
 	x, y := c.In[0].Float, c.Out[0].Float
 	return elementwise(c.Pool, len(y), func(lo, hi int) { kernel.Scale(y[lo:hi], x[lo:hi], -1) }), nil
 }

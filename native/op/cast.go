@@ -9,8 +9,8 @@ import (
 	"tandem/onnx/tensor"
 )
 
-// Cast changes the element type. Between float32 and float64 it changes nothing, since a trainer computes everything in one of them;
-// narrower types, whose rounding would be lost, are refused. CastLike changes it to that of its second input.
+// Cast changes the element type. Between float32 and float64 it changes nothing, since a trainer computes everything in one of them, and
+// between int32 and int64 only what int32 does not hold; narrower types, whose rounding would be lost, are refused. CastLike changes it to that of its second input.
 func init() {
 	bools := CaseInput{Type: ir.Bool, Shape: []int{3}, Bool: []bool{true, false, true}, NoGrad: true}
 	ints := CaseInput{Type: ir.Int64, Shape: []int{3}, Int: []int64{-2, 0, 7}, NoGrad: true}
@@ -66,15 +66,27 @@ func castTarget(n *ir.Node) (ir.Type, error) {
 	switch to {
 	case tensor.Float32, tensor.Float64:
 		return ir.Float, nil
-	case tensor.Int64:
+	case tensor.Int64, tensor.Int32:
 		return ir.Int64, nil
 	case tensor.Bool:
 		return ir.Bool, nil
 	}
-	return 0, fmt.Errorf("a cast to %v is %w: it may be float32, float64, int64 or bool", to, ErrUnsupported)
+	return 0, fmt.Errorf("a cast to %v is %w: it may be float32, float64, int64, int32 or bool", to, ErrUnsupported)
 }
 
 func bindCast[T kernel.Float](c *Context[T]) (func(), error) {
+	call, err := bindCastTo64(c)
+	if to, _ := c.Node.Attributes.Int("to", 0); err != nil || to != onnx.CodeOfDType(tensor.Int32) {
+		return call, err
+	}
+	y := c.Out[0].Int
+	return func() {
+		call()
+		kernel.Convert(y, y, func(v int64) int64 { return int64(int32(v)) })
+	}, nil
+}
+
+func bindCastTo64[T kernel.Float](c *Context[T]) (func(), error) {
 	in, out := c.In[0], c.Out[0]
 	from, to := c.Node.Inputs[0].Type, c.Node.Outputs[0].Type
 	switch {

@@ -9,7 +9,7 @@ import (
 )
 
 // ReduceSum and ReduceMean sum and average over axes, given as an attribute (before operator sets 13 and 18) or as input 1, a
-// constant. Without axes all are meant, unless noop_with_empty_axes says none.
+// constant. Without axes all are meant, unless noop_with_empty_axes says none. Integers can be summed too.
 func init() {
 	axes := func(v ...int64) CaseInput {
 		return CaseInput{Type: ir.Int64, Shape: []int{len(v)}, Int: v, Const: true, NoGrad: true}
@@ -27,14 +27,16 @@ func init() {
 		Register(Def{
 			Name: name, Since: 1, MinInputs: 1, MaxInputs: 2, Settings: []int{1},
 			Infer: func(n *ir.Node) error {
-				if err := wantFloat(n, 0); err != nil {
-					return err
+				if n.Inputs[0].Type != ir.Int64 || name != "ReduceSum" {
+					if err := wantFloat(n, 0); err != nil {
+						return err
+					}
 				}
 				_, shape, err := reduction(n)
 				if err != nil {
 					return err
 				}
-				setOutput(n, 0, ir.Float, shape...)
+				setOutput(n, 0, n.Inputs[0].Type, shape...)
 				return nil
 			},
 			Float32: float32s, Float64: float64s,
@@ -121,6 +123,10 @@ func bindReduce[T kernel.Float](factor func(in, out int) float64) Bind[T] {
 		kept, _, err := reduction(c.Node)
 		if err != nil {
 			return nil, err
+		}
+		if c.Node.Inputs[0].Type == ir.Int64 {
+			r, x, y := newReduction(c.In[0].Shape, kept), c.In[0].Int, c.Out[0].Int
+			return func() { kernel.ReduceIntegers(y, x, r, 0, plus[int64]) }, nil
 		}
 		x, y := c.In[0].Float, c.Out[0].Float
 		if len(x) == 0 && len(y) > 0 && factor(1, 2) != 1 {
