@@ -15,7 +15,7 @@ BENCHTIME ?= 200ms
 SEEDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build compare test test-long bench false-alarms publish lint format size requirements clean purge
+.PHONY: help setup build compare test test-long bench false-alarms large publish lint format size requirements clean purge
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +58,9 @@ publish: setup ## rewrite results/published and the README's result, the sweep a
 	bin/tandem run transformer-small --prove --publish --out results/published/transformer-small
 	bin/tandem bench mnist-mlp --sweep batch=32,256,1024,threads=1,2 --set 'timing.modes=["eager","fused","compile","compile-fused"]' \
 		--out results/published/mnist-mlp-sweep
+	bin/tandem bench transformer-small --sweep width=64,128,256,layers=1,4,sequence=32,64 --set data.source=synthetic-text --set data.train=400 \
+		--set data.test=8 --set train.max_steps=24 --set schedule.warm_up=4 --set timing.blocks=10 --set timing.block_steps=5 \
+		--set 'timing.modes=["fused"]' --out results/published/transformer-small-sweep
 	$(MAKE) bench BENCH=results/bench
 	$(GO) test ./cmd/tandem -run Readme -update
 
@@ -66,6 +69,14 @@ false-alarms: setup ## judge the MLP with SEEDS (30) other seeds, two at a time:
 	seq 0 $$(($(SEEDS) - 1)) | xargs -P 2 -I SEED sh -c 'bin/tandem run mnist-mlp --seed SEED --threads 1 --timing=false --quiet \
 		--out runs/false-alarms/mnist-mlp/seed-SEED; test -e runs/false-alarms/mnist-mlp/seed-SEED/result.json'
 	$(GO) run ./results/falsealarms/summarise runs/false-alarms/mnist-mlp results/published/false-alarms/mnist-mlp
+
+large: setup ## judge a Transformer of 12 layers of 768, 85 million parameters (3 minutes, 11 GiB of memory, 6 GiB of disk for a while)
+	bin/tandem run transformer-small $(LARGE) --timing=false --out runs/transformer-large
+
+# GPT-2's smallest size, on a batch and a training that are as short as they can be.
+LARGE = --set data.source=synthetic-text --set data.train=8 --set data.test=2 --set model.args.width=768 --set model.args.layers=12 \
+	--set model.args.heads=12 --set model.args.feed_forward=3072 --set train.batch=2 --set train.max_steps=2 --set schedule.warm_up=1 \
+	--set 'parity.judged_steps=[0]'
 
 lint: build ## gofumpt, go vet, staticcheck (pinned in tools/go.mod); the list of licences
 	@unformatted=$$($(TOOL) gofumpt -l .); test -z "$$unformatted" || { echo "not formatted (make format):"; echo "$$unformatted"; exit 1; }
