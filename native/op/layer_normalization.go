@@ -39,8 +39,12 @@ func init() {
 		},
 	})
 	Register(Def{
-		Name: "tandem.LayerNormalizationGradient", MinInputs: 5, MaxInputs: 5, // dy, x, scale, mean, inverse deviation
+		// dy, x, scale, mean, inverse deviation; and what the gradient of x is added to, where pass.Fuse has put the sum in.
+		Name: "tandem.LayerNormalizationGradient", MinInputs: 5, MaxInputs: 6,
 		Infer: func(n *ir.Node) error {
+			if added := n.Input(5); added != nil && !equalShapes(added.Shape, n.Inputs[1].Shape) {
+				return fmt.Errorf("shapes %v and %v differ", added.Shape, n.Inputs[1].Shape)
+			}
 			setOutput(n, 0, ir.Float, n.Inputs[1].Shape...)
 			setOutput(n, 1, ir.Float, n.Inputs[2].Shape...)
 			setOutput(n, 2, ir.Float, n.Inputs[2].Shape...)
@@ -121,6 +125,10 @@ const layerNormBlock = 32
 func bindLayerNormalizationGradient[T kernel.Float](c *Context[T]) (func(), error) {
 	dy, x, scale, mean, inverse := c.In[0].Float, c.In[1].Float, c.In[2].Float, c.In[3].Float, c.In[4].Float
 	dx, dScale, dShift := c.Out[0].Float, c.Out[1].Float, c.Out[2].Float
+	var added []T
+	if len(c.In) > 5 {
+		added = c.In[5].Float
+	}
 	columns := len(scale)
 	rows := len(x) / columns
 	blocks := (rows + layerNormBlock - 1) / layerNormBlock
@@ -141,7 +149,11 @@ func bindLayerNormalizationGradient[T kernel.Float](c *Context[T]) (func(), erro
 	}
 	body := func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
-			kernel.LayerNormGradient(dx, at(scaleParts, b), at(shiftParts, b), dy, x, mean, inverse, scale, columns, b*layerNormBlock, min((b+1)*layerNormBlock, rows))
+			first, last := b*layerNormBlock, min((b+1)*layerNormBlock, rows)
+			kernel.LayerNormGradient(dx, at(scaleParts, b), at(shiftParts, b), dy, x, mean, inverse, scale, columns, first, last)
+			if added != nil {
+				kernel.Accumulate(dx[first*columns:last*columns], added[first*columns:last*columns])
+			}
 		}
 	}
 	grain := max(1, elementGrain/(columns*layerNormBlock))

@@ -25,6 +25,9 @@ var fusionRules = []struct {
 	// y = Gelu(h), h = Gemm(A, B, C), and dx = GeluGradient(Gemm(A, B), h).
 	{"Gemm, Gelu", fuseGelu},
 	{"Gemm, gradient of Gelu", fuseGeluGradient},
+	// y = Dropout(x) + z, and LayerNormalizationGradient(dy, x, ...) + dz.
+	{"Dropout, residual", fuseDropoutAdd},
+	{"gradient of LayerNormalization, residual", fuseLayerNormGradientAdd},
 	// Optimizer(parameter, Gemm(A, B)): each part of the gradient of a weight updates it at once and is not kept.
 	{"Gemm, optimizer", fuseUpdate},
 }

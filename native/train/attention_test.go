@@ -201,7 +201,7 @@ func TestTransformerIsSimplified(t *testing.T) {
 		}
 	}
 	want := []string{
-		"Gather", "Add", "LayerNormalization", "Gemm", "tandem.Attention", "Gemm", "Dropout", "Add", "LayerNormalization", "tandem.Gemm", "Gemm", "Dropout", "Add", "Gemm",
+		"Gather", "Add", "LayerNormalization", "Gemm", "tandem.Attention", "Gemm", "tandem.DropoutAdd", "LayerNormalization", "tandem.Gemm", "Gemm", "tandem.DropoutAdd", "Gemm",
 	}
 	if !slices.Equal(forward, want) {
 		t.Errorf("the forward pass has the operators %v, want %v", forward, want)
@@ -220,6 +220,47 @@ func TestTransformerIsSimplified(t *testing.T) {
 	for i := range y {
 		if !(math.Abs(y[i]-node[i]) < 1e-13) {
 			t.Fatalf("output %d is %g, and %g node by node", i, y[i], node[i])
+		}
+	}
+}
+
+// TestFusionKeepsTheTransformersBits trains with and without pass.Fuse, on every path. The gradients of both normalizations are put together with
+// those along the residual connections.
+func TestFusionKeepsTheTransformersBits(t *testing.T) {
+	m := transformer(t, 33, 48, 64)
+	before := kernel.Path()
+	defer func() {
+		if err := kernel.Use(before); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	for _, path := range kernel.Paths() {
+		if err := kernel.Use(path); err != nil {
+			t.Fatal(err)
+		}
+		fused, unfused := newTrainer[float32](t, m, adamConfig, 2), newTrainer[float32](t, m, adamConfig, 2)
+		unfused.unfused = true
+		if got, want := tokenSteps(t, fused, 3, 7, 64), tokenSteps(t, unfused, 3, 7, 64); !slices.Equal(got, want) {
+			t.Errorf("%s: losses %v, unfused %v", path, got, want)
+		}
+		want := unfused.State()
+		for name, got := range fused.State() {
+			if !got.Equal(want[name]) {
+				t.Errorf("%s: %s has other bits", path, name)
+			}
+		}
+		b, err := fused.TrainingBatch(7)
+		if err != nil {
+			t.Fatal(err)
+		}
+		together := 0
+		for _, n := range b.program.Nodes {
+			if n.Op == "tandem.LayerNormalizationGradient" && len(n.Inputs) == 6 {
+				together++
+			}
+		}
+		if together != 2 {
+			t.Errorf("%s: %d gradients of normalizations are put together with a residual's, want 2", path, together)
 		}
 	}
 }
