@@ -112,28 +112,32 @@ func newWinogradScratch[T Float](pool *Pool, n int) winogradScratch[T] {
 	return winogradScratch[T]{func(worker int) []T { return own[worker] }}
 }
 
+// WinogradOperands are the operands of a convolution: Y = X convolved with Weights (Out, In, 3, 3), plus Bias (Out) and Added, which is as large as Y and may be Y, where they are not nil, but not
+// both. Rotated, the weights are (In, Out, 3, 3) and each window is turned about its centre: with the pads 2 - PadTop and 2 - PadLeft of a convolution, its gradient dy for X and the
+// channels exchanged, Y is the gradient of its input. Workspace has Winograd.Workspace elements.
+type WinogradOperands[T Float] struct {
+	Y, X, Weights, Bias, Added, Workspace []T
+	Rotated                               bool
+}
+
 // winogradForward is a prepared convolution.
 type winogradForward[T Float] struct {
 	Winograd
 	winogradEngine[T]
-	y, x, weights, transformed []T
-	added                      []T // to y; nil for nothing
-	rotated                    bool
-	zeros, sink                []T // what pixels outside are read from and written to
-	scratch                    winogradScratch[T]
-	panels                     int
-	block                      int // tiles
-	parts                      int // of the output's channels, in groups of winogradColumns
+	WinogradOperands[T]
+	transformed []T // weights
+	zeros, sink []T // what pixels outside are read from and written to
+	scratch     winogradScratch[T]
+	panels      int
+	block       int // tiles
+	parts       int // of the output's channels, in groups of winogradColumns
 }
 
-// PrepareWinograd returns the call that computes y from x and the weights (Out, In, 3, 3); added, if not nil, is added to the result and may be y. Rotated, it takes weights (In, Out, 3, 3) and turns each window
-// about its centre: with the pads 2 - PadTop and 2 - PadLeft of a convolution, its gradient dy for x and the channels exchanged, that is the gradient of its input.
-func PrepareWinograd[T Float](w Winograd, pool *Pool, y, x, weights, added, workspace []T, rotated bool) func() {
+// PrepareWinograd returns the call that computes a convolution.
+func PrepareWinograd[T Float](w Winograd, pool *Pool, o WinogradOperands[T]) func() {
 	w.check()
-	f := &winogradForward[T]{
-		Winograd: w, winogradEngine: newWinogradEngine[T](), y: y, x: x, weights: weights, transformed: workspace[:w.Workspace()], rotated: rotated, added: added,
-		zeros: make([]T, w.In), sink: make([]T, w.Out),
-	}
+	f := &winogradForward[T]{Winograd: w, winogradEngine: newWinogradEngine[T](), WinogradOperands: o, zeros: make([]T, w.In), sink: make([]T, w.Out)}
+	f.transformed = o.Workspace[:w.Workspace()]
 	f.panels = (w.Out + f.panel - 1) / f.panel
 	f.block = min(winogradTiles, w.tiles())
 	f.parts = 1
@@ -179,14 +183,14 @@ func (f *winogradForward[T]) transformWeights(to []T, step int, scratch []T, pan
 	k0 := panel * f.panel
 	columns, rows := min(f.panel, f.Out-k0), min(winogradPanel, f.In-c0)
 	loose := scratch[:9*columns*rows]
-	if f.rotated {
+	if f.Rotated {
 		turned := scratch[9*columns*rows:][:9*columns*rows]
-		f.transpose(turned, rows, f.weights[c0*f.Out*9+k0*9:], f.Out*9, rows, columns*9)
+		f.transpose(turned, rows, f.Weights[c0*f.Out*9+k0*9:], f.Out*9, rows, columns*9)
 		for i := range 9 { // turned has rows (channel of the output, i), columns by channel of the input
 			f.transpose(loose[(8-i)*columns:], 9*columns, turned[i*rows:], 9*rows, columns, rows)
 		}
 	} else {
-		f.transpose(loose, columns, f.weights[k0*f.In*9+c0*9:], f.In*9, columns, rows*9)
+		f.transpose(loose, columns, f.Weights[k0*f.In*9+c0*9:], f.In*9, columns, rows*9)
 	}
 	f.weightsOf(to, step, f.panel, loose, columns, 9*columns, columns, rows)
 }
@@ -244,7 +248,7 @@ func (f *winogradForward[T]) computeByParts(scratch []T, lo, hi int) {
 func (f *winogradForward[T]) inputs(v []T, first, n int) {
 	for t := range n {
 		var pixels [winogradPositions]*T
-		tilePixels(&f.Winograd, f.x, f.zeros, first+t, &pixels)
+		tilePixels(&f.Winograd, f.X, f.zeros, first+t, &pixels)
 		f.input(v[t*f.rowV():], f.stepV(), &pixels, f.In)
 	}
 }
@@ -253,13 +257,19 @@ func (f *winogradForward[T]) inputs(v []T, first, n int) {
 func (f *winogradForward[T]) outputs(m []T, first, n, k0, columns int) {
 	for t := range n {
 		var pixels [winogradTile * winogradTile]*T
-		outputPixels(&f.Winograd, f.y, f.sink, first+t, k0, &pixels)
-		if f.added == nil {
+		outputPixels(&f.Winograd, f.Y, f.sink, first+t, k0, &pixels)
+		var others [winogradTile * winogradTile]*T
+		switch {
+		case f.Added != nil:
+			outputPixels(&f.Winograd, f.Added, f.sink, first+t, k0, &others)
+		case f.Bias != nil:
+			for i := range others {
+				others[i] = &f.Bias[k0]
+			}
+		default:
 			f.output(&pixels, nil, m[t*winogradColumns:], f.stepM(), columns)
 			continue
 		}
-		var others [winogradTile * winogradTile]*T
-		outputPixels(&f.Winograd, f.added, f.sink, first+t, k0, &others)
 		f.output(&pixels, &others, m[t*winogradColumns:], f.stepM(), columns)
 	}
 }

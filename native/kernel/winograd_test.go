@@ -82,8 +82,8 @@ func testWinograd[T Float](t *testing.T, w Winograd, limit float64) {
 		junk := func(n int) (x []T) { return slices.Repeat([]T{T(math.NaN())}, n) }
 		gotY, gotDX, gotDW := junk(len(y)), junk(len(x)), junk(len(dw))
 		calls := []func(){
-			PrepareWinograd(w, pool, gotY, x, weights, nil, junk(w.Workspace()), false),
-			PrepareWinograd(back, pool, gotDX, dy, weights, nil, junk(back.Workspace()), true),
+			PrepareWinograd(w, pool, WinogradOperands[T]{Y: gotY, X: x, Weights: weights, Workspace: junk(w.Workspace())}),
+			PrepareWinograd(back, pool, WinogradOperands[T]{Y: gotDX, X: dy, Weights: weights, Workspace: junk(back.Workspace()), Rotated: true}),
 			PrepareWinogradWeights(w, pool, gotDW, dy, x, junk(w.GradientWorkspace())),
 		}
 		for _, call := range calls {
@@ -103,12 +103,20 @@ func testWinograd[T Float](t *testing.T, w Winograd, limit float64) {
 			if &sum[0] == &inPlace[0] {
 				other = sum
 			}
-			PrepareWinograd(w, pool, sum, x, weights, other, junk(w.Workspace()), false)()
+			PrepareWinograd(w, pool, WinogradOperands[T]{Y: sum, X: x, Weights: weights, Added: other, Workspace: junk(w.Workspace())})()
 			for i := range sum {
 				if sum[i] != added[i]+gotY[i] {
 					t.Errorf("element %d added to %v: got %v, want %v", i, added[i], sum[i], added[i]+gotY[i])
 					break
 				}
+			}
+		}
+		bias, biased := draw(w.Out), junk(len(y))
+		PrepareWinograd(w, pool, WinogradOperands[T]{Y: biased, X: x, Weights: weights, Bias: bias, Workspace: junk(w.Workspace())})()
+		for i := range biased {
+			if biased[i] != bias[i%w.Out]+gotY[i] {
+				t.Errorf("element %d with the bias %v: got %v, want %v", i, bias[i%w.Out], biased[i], bias[i%w.Out]+gotY[i])
+				break
 			}
 		}
 		if first == nil {
@@ -154,8 +162,8 @@ func BenchmarkWinograd(b *testing.B) {
 				name string
 				call func()
 			}{
-				{"forward", PrepareWinograd(w, pool, y, x, weights, nil, workspace, false)},
-				{"data", PrepareWinograd(w, pool, y, x, weights, nil, workspace, true)},
+				{"forward", PrepareWinograd(w, pool, WinogradOperands[float32]{Y: y, X: x, Weights: weights, Workspace: workspace})},
+				{"data", PrepareWinograd(w, pool, WinogradOperands[float32]{Y: y, X: x, Weights: weights, Workspace: workspace, Rotated: true})},
 				{"weights", PrepareWinogradWeights(w, pool, weights, y, x, workspace)},
 			} {
 				b.Run(fmt.Sprintf("threads=%d/channels=%d/%s", threads, channels, direction.name), func(b *testing.B) {

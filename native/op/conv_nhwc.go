@@ -210,15 +210,7 @@ func bindConvNHWC[T kernel.Float](c *Context[T]) (func(), error) {
 	}
 	var zero T
 	if v.usesWinograd(unsafe.Sizeof(zero)) {
-		w := v.winograd()
-		if bias == nil {
-			return kernel.PrepareWinograd(w, c.Pool, y, x, weights, nil, c.Workspace, false), nil
-		}
-		fill, call := fillRows(c.Pool, y, bias), kernel.PrepareWinograd(w, c.Pool, y, x, weights, y, c.Workspace, false)
-		return func() {
-			fill()
-			call()
-		}, nil
+		return kernel.PrepareWinograd(v.winograd(), c.Pool, kernel.WinogradOperands[T]{Y: y, X: x, Weights: weights, Bias: bias, Workspace: c.Workspace}), nil
 	}
 	p := newRowProducts(c, &v)
 	right, arrange := p.right(weights)
@@ -240,16 +232,6 @@ func bindConvNHWC[T kernel.Float](c *Context[T]) (func(), error) {
 	return sequence(calls), nil
 }
 
-// fillRows makes the call that sets every row of y.
-func fillRows[T kernel.Float](pool *kernel.Pool, y, row []T) func() {
-	body := func(_, lo, hi int) {
-		for i := lo; i < hi; i++ {
-			copy(y[i*len(row):(i+1)*len(row)], row)
-		}
-	}
-	return func() { pool.For(len(y)/len(row), max(1, elementGrain/len(row)), body) }
-}
-
 func bindConvDataNHWC[T kernel.Float](c *Context[T]) (func(), error) {
 	v, _, err := convDataNHWC(c.Node)
 	if err != nil {
@@ -259,7 +241,8 @@ func bindConvDataNHWC[T kernel.Float](c *Context[T]) (func(), error) {
 	other := optionalInput(c, 2)
 	var zero T
 	if v.usesWinograd(unsafe.Sizeof(zero)) {
-		return kernel.PrepareWinograd(v.winogradBack(), c.Pool, dx, dy, weights, other, c.Workspace, true), nil
+		o := kernel.WinogradOperands[T]{Y: dx, X: dy, Weights: weights, Added: other, Workspace: c.Workspace, Rotated: true}
+		return kernel.PrepareWinograd(v.winogradBack(), c.Pool, o), nil
 	}
 	p := newRowProducts(c, &v)
 	right, arrange := p.right(weights)

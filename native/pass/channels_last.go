@@ -234,6 +234,9 @@ func (l *channelsLast) replaceWith(n *ir.Node, operator string, attributes onnx.
 func (l *channelsLast) convolution(n *ir.Node) error {
 	switch n.Op {
 	case "Conv":
+		if b := n.Input(2); b != nil && b.Role == ir.Constant && !slices.ContainsFunc(widenConstant(b.Const), func(x float64) bool { return x != 0 }) {
+			n.Inputs = n.Inputs[:2] // the exporter's bias for a layer that has none
+		}
 		return l.replace(n, "tandem.ConvNHWC", []int{0}, []int{0})
 	case "tandem.ConvData":
 		return l.replaceWith(n, "tandem.ConvDataNHWC", n.Attributes.With("image", int64s(lastShape(n.Outputs[0].Shape))), []int{0}, []int{0})
