@@ -372,8 +372,8 @@ var elsewhere = map[string]string{
 	"Path, Paths, Use, UseVariable": "path_test.go",
 
 	"Unfold, Fold": "the operator Conv's cases: copies, and Accumulate of rows",
-	"UnfoldRows, FoldRows, WeightsToRows, RowsToWeights": "TestConvNHWC in package op: copies, transposes, and Accumulate of rows",
-	"PrepareWinograd, PrepareWinogradWeights":            "TestWinograd: against the direct sums in float64",
+	"UnfoldRows, FoldRows, PrepareWeightsToRows, PrepareRowsToWeights": "TestConvNHWC in package op: copies, transposes, and Accumulate of rows",
+	"PrepareWinograd, PrepareWinogradWeights":                          "TestWinograd: against the direct sums in float64",
 	"MaxPoolRows":      "TestChannelsLast in package pass: generic alone",
 	"NewBatchNormRows": "TestBatchNormRows: against BatchNorm in float64",
 	"Depthwise, DepthwiseData, DepthwiseWeights":           "the operator Conv's cases: generic alone",

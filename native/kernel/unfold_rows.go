@@ -69,58 +69,79 @@ func (w *Window) runs(o int, body func(k, n, pixel int)) {
 	}
 }
 
-// WeightsToRows writes the filters lo ... hi, multiples of eight or the end, of weights (filters, channels, positions) as columns: element (m, c, i) goes to
-// rows[(i*channels+c)*filters+m]. scratch has 8*channels*positions elements.
-func WeightsToRows[T Float](rows, weights, scratch []T, filters, channels, positions, lo, hi int) {
+// filtersAtOnce is the number of filters that are transposed together: a cache line of float32.
+const filtersAtOnce = 16
+
+// PrepareWeightsToRows returns the call that writes weights (filters, channels, positions) as the columns that unfolded rows are multiplied with: element (m, c, i) goes to
+// rows[(i*channels+c)*filters+m].
+func PrepareWeightsToRows[T Float](pool *Pool, rows, weights []T, filters, channels, positions int) func() {
 	depth := channels * positions
-	for m := lo; m < hi; m += 8 {
-		n := min(8, hi-m)
-		eight := transposeEight(scratch, weights[m*depth:], depth, n)
+	return prepareFilters(pool, filters, depth, func(some []T, m, n int) {
+		transposeFilters(some, weights[m*depth:], depth, n)
 		for c := range channels {
 			for i := range positions {
-				copy(rows[(i*channels+c)*filters+m:][:n], eight[(c*positions+i)*8:])
+				copy(rows[(i*channels+c)*filters+m:][:n], some[(c*positions+i)*filtersAtOnce:])
 			}
 		}
-	}
+	})
 }
 
-// transposeEight writes n <= 8 rows of depth elements as depth rows of eight.
-func transposeEight[T Float](to, from []T, depth, n int) []T {
-	to = to[:8*depth]
-	done := 0
-	if k := vectorised[T](); k != nil && n == 8 && depth >= 8 {
-		done = depth &^ 7
-		k.transpose8(address(to, 0), 8*elementBytes, address(from, 0), uintptr(depth)*elementBytes, done/8)
-	}
-	for i := done; i < depth; i++ {
-		for r := range n {
-			to[i*8+r] = from[r*depth+i]
+// PrepareRowsToWeights is the reverse of PrepareWeightsToRows.
+func PrepareRowsToWeights[T Float](pool *Pool, weights, rows []T, filters, channels, positions int) func() {
+	depth := channels * positions
+	return prepareFilters(pool, filters, depth, func(some []T, m, n int) {
+		for c := range channels {
+			for i := range positions {
+				copy(some[(c*positions+i)*filtersAtOnce:][:n], rows[(i*channels+c)*filters+m:])
+			}
+		}
+		untransposeFilters(weights[m*depth:], some, depth, n)
+	})
+}
+
+// prepareFilters makes the loop over n <= filtersAtOnce filters from m on, with memory for as many of depth elements.
+func prepareFilters[T Float](pool *Pool, filters, depth int, body func(some []T, m, n int)) func() {
+	scratch := newThreadScratch[T](pool, filtersAtOnce*depth)
+	part := func(worker, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			m := i * filtersAtOnce
+			body(scratch.of(worker), m, min(filtersAtOnce, filters-m))
 		}
 	}
-	return to
+	groups, grain := (filters+filtersAtOnce-1)/filtersAtOnce, max(1, elementsPerCall/max(1, filtersAtOnce*depth))
+	return func() { pool.For(groups, grain, part) }
 }
 
-// RowsToWeights is the reverse of WeightsToRows.
-func RowsToWeights[T Float](weights, rows, scratch []T, filters, channels, positions, lo, hi int) {
-	depth := channels * positions
-	eight := scratch[:8*depth]
+// transposeFilters writes n rows of depth elements as columns of depth rows, filtersAtOnce elements each.
+func transposeFilters[T Float](to, from []T, depth, n int) {
 	k := vectorised[T]()
-	for m := lo; m < hi; m += 8 {
-		n := min(8, hi-m)
-		for c := range channels {
-			for i := range positions {
-				copy(eight[(c*positions+i)*8:][:n], rows[(i*channels+c)*filters+m:])
+	for r := 0; r < n; r += 8 {
+		done := 0
+		if k != nil && r+8 <= n && depth >= 8 {
+			done = depth &^ 7
+			k.transpose8(address(to, r), filtersAtOnce*elementBytes, address(from, r*depth), uintptr(depth)*elementBytes, done/8)
+		}
+		for i := done; i < depth; i++ {
+			for m := r; m < min(r+8, n); m++ {
+				to[i*filtersAtOnce+m] = from[m*depth+i]
 			}
 		}
+	}
+}
+
+// untransposeFilters is the reverse of transposeFilters.
+func untransposeFilters[T Float](to, from []T, depth, n int) {
+	k := vectorised[T]()
+	for r := 0; r < n; r += 8 {
 		done := 0
-		if k != nil && n == 8 {
+		if k != nil && r+8 <= n {
 			for ; done+8 <= depth; done += 8 {
-				k.transpose8(address(weights, m*depth+done), uintptr(depth)*elementBytes, address(eight, done*8), 8*elementBytes, 1)
+				k.transpose8(address(to, r*depth+done), uintptr(depth)*elementBytes, address(from, done*filtersAtOnce+r), filtersAtOnce*elementBytes, 1)
 			}
 		}
 		for i := done; i < depth; i++ {
-			for r := range n {
-				weights[(m+r)*depth+i] = eight[i*8+r]
+			for m := r; m < min(r+8, n); m++ {
+				to[m*depth+i] = from[i*filtersAtOnce+m]
 			}
 		}
 	}

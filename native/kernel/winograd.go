@@ -93,14 +93,14 @@ func newWinogradEngine[T Float]() winogradEngine[T] {
 	return winogradEngine[T]{nil, WinogradChannels, WinogradChannels}
 }
 
-// winogradScratch is a thread's memory, for both directions.
-type winogradScratch[T Float] struct{ of func(worker int) []T }
+// threadScratch is a thread's memory, for both directions.
+type threadScratch[T Float] struct{ of func(worker int) []T }
 
-func newWinogradScratch[T Float](pool *Pool, n int) winogradScratch[T] {
+func newThreadScratch[T Float](pool *Pool, n int) threadScratch[T] {
 	var zero T
 	if _, ok := any(zero).(float32); ok {
 		pool.reserve(n)
-		return winogradScratch[T]{func(worker int) []T {
+		return threadScratch[T]{func(worker int) []T {
 			s := pool.scratch[worker]
 			return unsafe.Slice((*T)(unsafe.Pointer(unsafe.SliceData(s))), len(s))
 		}}
@@ -109,7 +109,7 @@ func newWinogradScratch[T Float](pool *Pool, n int) winogradScratch[T] {
 	for i := range own {
 		own[i] = make([]T, n)
 	}
-	return winogradScratch[T]{func(worker int) []T { return own[worker] }}
+	return threadScratch[T]{func(worker int) []T { return own[worker] }}
 }
 
 // WinogradOperands are the operands of a convolution: Y = X convolved with Weights (Out, In, 3, 3), plus Bias (Out) and Added, which is as large as Y and may be Y, where they are not nil, but not
@@ -127,7 +127,7 @@ type winogradForward[T Float] struct {
 	WinogradOperands[T]
 	transformed []T // weights
 	zeros, sink []T // what pixels outside are read from and written to
-	scratch     winogradScratch[T]
+	scratch     threadScratch[T]
 	panels      int
 	block       int // tiles
 	parts       int // of the output's channels, in groups of winogradColumns
@@ -144,7 +144,7 @@ func PrepareWinograd[T Float](w Winograd, pool *Pool, o WinogradOperands[T]) fun
 	columns := (w.Out + winogradColumns - 1) / winogradColumns
 	if w.byParts() {
 		f.block, f.parts = w.tiles(), columns
-		f.scratch = newWinogradScratch[T](pool, (f.stepV()+f.stepM()+stepPart)*winogradPositions+f.looseWeights())
+		f.scratch = newThreadScratch[T](pool, (f.stepV()+f.stepM()+stepPart)*winogradPositions+f.looseWeights())
 		body := func(worker, lo, hi int) { f.computeByParts(f.scratch.of(worker), lo, hi) }
 		return func() { pool.For(columns, 1, body) }
 	}
@@ -152,7 +152,7 @@ func PrepareWinograd[T Float](w Winograd, pool *Pool, o WinogradOperands[T]) fun
 	if blocks < 4*pool.Threads() {
 		f.parts = columns
 	}
-	f.scratch = newWinogradScratch[T](pool, max((f.stepV()+f.stepM())*winogradPositions, f.looseWeights()))
+	f.scratch = newThreadScratch[T](pool, max((f.stepV()+f.stepM())*winogradPositions, f.looseWeights()))
 	groups := (w.In + winogradPanel - 1) / winogradPanel
 	transform := func(worker, lo, hi int) {
 		for i := lo; i < hi; i++ {
@@ -351,7 +351,7 @@ type winogradGradient[T Float] struct {
 	winogradEngine[T]
 	dw, dy, x, workspace []T
 	zeros                []T
-	scratch              winogradScratch[T]
+	scratch              threadScratch[T]
 }
 
 // rowTile is the distance of a transformed block's rows, stepTiles of its positions.
@@ -366,7 +366,7 @@ func PrepareWinogradWeights[T Float](w Winograd, pool *Pool, dw, dy, x, workspac
 	g := &winogradGradient[T]{
 		Winograd: w, winogradEngine: newWinogradEngine[T](), dw: dw, dy: dy, x: x, workspace: workspace[:w.GradientWorkspace()], zeros: make([]T, max(w.In, w.Out)),
 	}
-	g.scratch = newWinogradScratch[T](pool, winogradPositions*(2*stepTiles+stepSum)+9*winogradColumns*winogradColumns)
+	g.scratch = newThreadScratch[T](pool, winogradPositions*(2*stepTiles+stepSum)+9*winogradColumns*winogradColumns)
 	chunks, groups := w.chunks(), w.groups()
 	if groups == 1 {
 		body := func(worker, lo, hi int) {

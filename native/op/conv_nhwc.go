@@ -116,27 +116,27 @@ func convWeightsNHWC(n *ir.Node) (c convolution, shape []int, err error) {
 	return c, toInts(weights), err
 }
 
-// sizesNHWC are the elements of the weights in the order of unfolded rows, of eight filters and of the unfolded rows of a chunk of images; 0 where the memory of the
-// operands themselves serves.
-func (c *convolution) sizesNHWC() (weights, eight, unfolded int) {
+// sizesNHWC are the elements of the weights in the order of unfolded rows and of the unfolded rows of a chunk of images; 0 where the memory of the operands themselves
+// serves.
+func (c *convolution) sizesNHWC() (weights, unfolded int) {
 	if c.images == 0 {
-		return 0, 0, 0
+		return 0, 0
 	}
 	if c.window.KernelLen() > 1 {
-		weights, eight = c.depth*c.filters, 8*c.depth
+		weights = c.depth * c.filters
 	}
 	if !c.plain() {
 		unfolded = c.depth * c.chunk() * c.window.OutLen()
 	}
-	return weights, eight, unfolded
+	return weights, unfolded
 }
 
 // workspaceNHWC is what the algorithms of both types of elements need, since the graph does not know its own.
 func (c *convolution) workspaceNHWC(winograd int) int {
-	weights, eight, unfolded := c.sizesNHWC()
+	weights, unfolded := c.sizesNHWC()
 	need := 0
 	if !c.usesWinograd(unsafe.Sizeof(float32(0))) || !c.usesWinograd(unsafe.Sizeof(float64(0))) {
-		need = weights + eight + unfolded
+		need = weights + unfolded
 	}
 	if c.fitsWinograd() {
 		need = max(need, winograd)
@@ -147,18 +147,13 @@ func (c *convolution) workspaceNHWC(winograd int) int {
 // rowProducts is a convolution as products of unfolded rows, a chunk of images at a time, with its memory.
 type rowProducts[T kernel.Float] struct {
 	*convolution
-	pool                     *kernel.Pool
-	weights, eight, unfolded []T
+	pool              *kernel.Pool
+	weights, unfolded []T
 }
 
 func newRowProducts[T kernel.Float](c *Context[T], v *convolution) *rowProducts[T] {
-	weights, eight, unfolded := v.sizesNHWC()
-	p := &rowProducts[T]{convolution: v, pool: c.Pool}
-	s := c.Workspace
-	p.weights, s = s[:weights], s[weights:]
-	p.eight, s = s[:eight], s[eight:]
-	p.unfolded = s[:unfolded]
-	return p
+	weights, unfolded := v.sizesNHWC()
+	return &rowProducts[T]{convolution: v, pool: c.Pool, weights: c.Workspace[:weights], unfolded: c.Workspace[weights : weights+unfolded]}
 }
 
 // right is the weights as the right factor, (depth, filters), and the call that brings them into that order, or nil.
@@ -166,9 +161,7 @@ func (p *rowProducts[T]) right(weights []T) (m kernel.Matrix[T], call func()) {
 	if len(p.weights) == 0 {
 		return kernel.Matrix[T]{Data: weights, Stride: p.depth, Transposed: true}, nil
 	}
-	return kernel.Matrix[T]{Data: p.weights, Stride: p.filters}, func() {
-		kernel.WeightsToRows(p.weights, weights, p.eight, p.filters, p.inputs, p.window.KernelLen(), 0, p.filters)
-	}
+	return kernel.Matrix[T]{Data: p.weights, Stride: p.filters}, kernel.PrepareWeightsToRows(p.pool, p.weights, weights, p.filters, p.inputs, p.window.KernelLen())
 }
 
 // rows is the left factor for the images from ... to, and the call that unfolds them, or nil.
@@ -319,9 +312,7 @@ func bindConvWeightsNHWC[T kernel.Float](c *Context[T]) (func(), error) {
 		calls = appendCalls(calls, unfold, g.Prepare(c.Pool))
 	})
 	if len(p.weights) > 0 {
-		calls = append(calls, func() {
-			kernel.RowsToWeights(dw, p.weights, p.eight, v.filters, v.inputs, v.window.KernelLen(), 0, v.filters)
-		})
+		calls = append(calls, kernel.PrepareRowsToWeights(c.Pool, dw, p.weights, v.filters, v.inputs, v.window.KernelLen()))
 	}
 	return sequence(calls), nil
 }
