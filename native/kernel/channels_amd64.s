@@ -7,42 +7,51 @@
 // func channelMomentsAVX2(sums *float64, squares *float64, x *float32, middle *float32, vectors int, rows int, step uintptr)
 // Requires: AVX, FMA3
 TEXT ·channelMomentsAVX2(SB), NOSPLIT, $0-56
-	MOVQ sums+0(FP), AX
-	MOVQ squares+8(FP), CX
-	MOVQ middle+24(FP), DX
-	MOVQ x+16(FP), BX
-	MOVQ vectors+32(FP), SI
-	MOVQ step+48(FP), DI
-	ADDQ SI, SI
-	JZ   done
-	XORQ R8, R8
-	XORQ R9, R9
+	MOVQ  sums+0(FP), AX
+	MOVQ  squares+8(FP), CX
+	MOVQ  middle+24(FP), DX
+	MOVQ  x+16(FP), BX
+	MOVQ  vectors+32(FP), SI
+	MOVQ  step+48(FP), DI
+	TESTQ SI, SI
+	JZ    done
+	XORQ  R8, R8
+	XORQ  R9, R9
 
-half:
+vector:
 	VMOVUPD   (AX)(R9*1), Y0
-	VMOVUPD   (CX)(R9*1), Y1
-	VCVTPS2PD (DX)(R8*1), Y2
+	VMOVUPD   (CX)(R9*1), Y2
+	VCVTPS2PD (DX)(R8*1), Y4
+	VMOVUPD   32(AX)(R9*1), Y1
+	VMOVUPD   32(CX)(R9*1), Y3
+	VCVTPS2PD 16(DX)(R8*1), Y5
 	MOVQ      rows+40(FP), R10
 	MOVQ      R8, R11
 	TESTQ     R10, R10
 	JZ        end
 
 row:
-	VCVTPS2PD   (BX)(R11*1), Y3
-	VSUBPD      Y2, Y3, Y3
-	VADDPD      Y3, Y0, Y0
-	VFMADD231PD Y3, Y3, Y1
+	VCVTPS2PD   (BX)(R11*1), Y6
+	VSUBPD      Y4, Y6, Y6
+	VADDPD      Y6, Y0, Y0
+	VFMADD231PD Y6, Y6, Y2
+	VCVTPS2PD   16(BX)(R11*1), Y6
+	VSUBPD      Y5, Y6, Y6
+	VADDPD      Y6, Y1, Y1
+	VFMADD231PD Y6, Y6, Y3
 	ADDQ        DI, R11
 	DECQ        R10
 	JNZ         row
 
 end:
 	VMOVUPD Y0, (AX)(R9*1)
-	VMOVUPD Y1, (CX)(R9*1)
-	ADDQ    $0x00000010, R8
-	ADDQ    $0x00000020, R9
+	VMOVUPD Y2, (CX)(R9*1)
+	VMOVUPD Y1, 32(AX)(R9*1)
+	VMOVUPD Y3, 32(CX)(R9*1)
+	ADDQ    $0x00000020, R8
+	ADDQ    $0x00000040, R9
 	DECQ    SI
-	JNZ     half
+	JNZ     vector
 
 done:
 	VZEROUPPER
@@ -51,44 +60,54 @@ done:
 // func channelGradientSumsAVX2(sums *float64, products *float64, dy *float32, x *float32, mean *float32, vectors int, rows int, step uintptr)
 // Requires: AVX, FMA3
 TEXT ·channelGradientSumsAVX2(SB), NOSPLIT, $0-64
-	MOVQ sums+0(FP), AX
-	MOVQ products+8(FP), CX
-	MOVQ mean+32(FP), DX
-	MOVQ dy+16(FP), BX
-	MOVQ x+24(FP), SI
-	MOVQ vectors+40(FP), DI
-	MOVQ step+56(FP), R8
-	ADDQ DI, DI
-	JZ   done
-	XORQ R9, R9
-	XORQ R10, R10
+	MOVQ  sums+0(FP), AX
+	MOVQ  products+8(FP), CX
+	MOVQ  mean+32(FP), DX
+	MOVQ  dy+16(FP), BX
+	MOVQ  x+24(FP), SI
+	MOVQ  vectors+40(FP), DI
+	MOVQ  step+56(FP), R8
+	TESTQ DI, DI
+	JZ    done
+	XORQ  R9, R9
+	XORQ  R10, R10
 
-half:
+vector:
 	VMOVUPD   (AX)(R10*1), Y0
-	VMOVUPD   (CX)(R10*1), Y1
-	VCVTPS2PD (DX)(R9*1), Y2
+	VMOVUPD   (CX)(R10*1), Y2
+	VCVTPS2PD (DX)(R9*1), Y4
+	VMOVUPD   32(AX)(R10*1), Y1
+	VMOVUPD   32(CX)(R10*1), Y3
+	VCVTPS2PD 16(DX)(R9*1), Y5
 	MOVQ      rows+48(FP), R11
 	MOVQ      R9, R12
 	TESTQ     R11, R11
 	JZ        end
 
 row:
-	VCVTPS2PD   (BX)(R12*1), Y3
-	VCVTPS2PD   (SI)(R12*1), Y4
-	VSUBPD      Y2, Y4, Y4
-	VADDPD      Y3, Y0, Y0
-	VFMADD231PD Y4, Y3, Y1
+	VCVTPS2PD   (BX)(R12*1), Y6
+	VCVTPS2PD   (SI)(R12*1), Y7
+	VSUBPD      Y4, Y7, Y7
+	VADDPD      Y6, Y0, Y0
+	VFMADD231PD Y7, Y6, Y2
+	VCVTPS2PD   16(BX)(R12*1), Y6
+	VCVTPS2PD   16(SI)(R12*1), Y7
+	VSUBPD      Y5, Y7, Y7
+	VADDPD      Y6, Y1, Y1
+	VFMADD231PD Y7, Y6, Y3
 	ADDQ        R8, R12
 	DECQ        R11
 	JNZ         row
 
 end:
 	VMOVUPD Y0, (AX)(R10*1)
-	VMOVUPD Y1, (CX)(R10*1)
-	ADDQ    $0x00000010, R9
-	ADDQ    $0x00000020, R10
+	VMOVUPD Y2, (CX)(R10*1)
+	VMOVUPD Y1, 32(AX)(R10*1)
+	VMOVUPD Y3, 32(CX)(R10*1)
+	ADDQ    $0x00000020, R9
+	ADDQ    $0x00000040, R10
 	DECQ    DI
-	JNZ     half
+	JNZ     vector
 
 done:
 	VZEROUPPER
@@ -97,49 +116,63 @@ done:
 // func channelGatedGradientSumsAVX2(sums *float64, products *float64, dy *float32, x *float32, y *float32, mean *float32, vectors int, rows int, step uintptr)
 // Requires: AVX, FMA3
 TEXT ·channelGatedGradientSumsAVX2(SB), NOSPLIT, $0-72
-	MOVQ sums+0(FP), AX
-	MOVQ products+8(FP), CX
-	MOVQ mean+40(FP), DX
-	MOVQ dy+16(FP), BX
-	MOVQ x+24(FP), SI
-	MOVQ y+32(FP), DI
-	MOVQ vectors+48(FP), R8
-	MOVQ step+64(FP), R9
-	ADDQ R8, R8
-	JZ   done
-	XORQ R10, R10
-	XORQ R11, R11
+	MOVQ  sums+0(FP), AX
+	MOVQ  products+8(FP), CX
+	MOVQ  mean+40(FP), DX
+	MOVQ  dy+16(FP), BX
+	MOVQ  x+24(FP), SI
+	MOVQ  y+32(FP), DI
+	MOVQ  vectors+48(FP), R8
+	MOVQ  step+64(FP), R9
+	TESTQ R8, R8
+	JZ    done
+	XORQ  R10, R10
+	XORQ  R11, R11
 
-half:
+vector:
 	VMOVUPD   (AX)(R11*1), Y0
-	VMOVUPD   (CX)(R11*1), Y1
-	VCVTPS2PD (DX)(R10*1), Y2
+	VMOVUPD   (CX)(R11*1), Y2
+	VCVTPS2PD (DX)(R10*1), Y4
+	VMOVUPD   32(AX)(R11*1), Y1
+	VMOVUPD   32(CX)(R11*1), Y3
+	VCVTPS2PD 16(DX)(R10*1), Y5
 	MOVQ      rows+56(FP), R12
 	MOVQ      R10, R13
 	TESTQ     R12, R12
 	JZ        end
 
 row:
-	VXORPS      X3, X3, X3
-	VMOVUPS     (DI)(R13*1), X4
-	VCMPPS      $0x1e, X3, X4, X4
-	VANDPS      (BX)(R13*1), X4, X4
-	VCVTPS2PD   X4, Y3
-	VCVTPS2PD   (SI)(R13*1), Y4
-	VSUBPD      Y2, Y4, Y4
-	VADDPD      Y3, Y0, Y0
-	VFMADD231PD Y4, Y3, Y1
+	VXORPS      X6, X6, X6
+	VMOVUPS     (DI)(R13*1), X7
+	VCMPPS      $0x1e, X6, X7, X7
+	VANDPS      (BX)(R13*1), X7, X7
+	VCVTPS2PD   X7, Y6
+	VCVTPS2PD   (SI)(R13*1), Y7
+	VSUBPD      Y4, Y7, Y7
+	VADDPD      Y6, Y0, Y0
+	VFMADD231PD Y7, Y6, Y2
+	VXORPS      X6, X6, X6
+	VMOVUPS     16(DI)(R13*1), X7
+	VCMPPS      $0x1e, X6, X7, X7
+	VANDPS      16(BX)(R13*1), X7, X7
+	VCVTPS2PD   X7, Y6
+	VCVTPS2PD   16(SI)(R13*1), Y7
+	VSUBPD      Y5, Y7, Y7
+	VADDPD      Y6, Y1, Y1
+	VFMADD231PD Y7, Y6, Y3
 	ADDQ        R9, R13
 	DECQ        R12
 	JNZ         row
 
 end:
 	VMOVUPD Y0, (AX)(R11*1)
-	VMOVUPD Y1, (CX)(R11*1)
-	ADDQ    $0x00000010, R10
-	ADDQ    $0x00000020, R11
+	VMOVUPD Y2, (CX)(R11*1)
+	VMOVUPD Y1, 32(AX)(R11*1)
+	VMOVUPD Y3, 32(CX)(R11*1)
+	ADDQ    $0x00000020, R10
+	ADDQ    $0x00000040, R11
 	DECQ    R8
-	JNZ     half
+	JNZ     vector
 
 done:
 	VZEROUPPER
@@ -441,42 +474,51 @@ done:
 // func channelMomentsAVX512(sums *float64, squares *float64, x *float32, middle *float32, vectors int, rows int, step uintptr)
 // Requires: AVX, AVX512F
 TEXT ·channelMomentsAVX512(SB), NOSPLIT, $0-56
-	MOVQ sums+0(FP), AX
-	MOVQ squares+8(FP), CX
-	MOVQ middle+24(FP), DX
-	MOVQ x+16(FP), BX
-	MOVQ vectors+32(FP), SI
-	MOVQ step+48(FP), DI
-	ADDQ SI, SI
-	JZ   done
-	XORQ R8, R8
-	XORQ R9, R9
+	MOVQ  sums+0(FP), AX
+	MOVQ  squares+8(FP), CX
+	MOVQ  middle+24(FP), DX
+	MOVQ  x+16(FP), BX
+	MOVQ  vectors+32(FP), SI
+	MOVQ  step+48(FP), DI
+	TESTQ SI, SI
+	JZ    done
+	XORQ  R8, R8
+	XORQ  R9, R9
 
-half:
+vector:
 	VMOVUPD   (AX)(R9*1), Z0
-	VMOVUPD   (CX)(R9*1), Z1
-	VCVTPS2PD (DX)(R8*1), Z2
+	VMOVUPD   (CX)(R9*1), Z2
+	VCVTPS2PD (DX)(R8*1), Z4
+	VMOVUPD   64(AX)(R9*1), Z1
+	VMOVUPD   64(CX)(R9*1), Z3
+	VCVTPS2PD 32(DX)(R8*1), Z5
 	MOVQ      rows+40(FP), R10
 	MOVQ      R8, R11
 	TESTQ     R10, R10
 	JZ        end
 
 row:
-	VCVTPS2PD   (BX)(R11*1), Z3
-	VSUBPD      Z2, Z3, Z3
-	VADDPD      Z3, Z0, Z0
-	VFMADD231PD Z3, Z3, Z1
+	VCVTPS2PD   (BX)(R11*1), Z6
+	VSUBPD      Z4, Z6, Z6
+	VADDPD      Z6, Z0, Z0
+	VFMADD231PD Z6, Z6, Z2
+	VCVTPS2PD   32(BX)(R11*1), Z6
+	VSUBPD      Z5, Z6, Z6
+	VADDPD      Z6, Z1, Z1
+	VFMADD231PD Z6, Z6, Z3
 	ADDQ        DI, R11
 	DECQ        R10
 	JNZ         row
 
 end:
 	VMOVUPD Z0, (AX)(R9*1)
-	VMOVUPD Z1, (CX)(R9*1)
-	ADDQ    $0x00000020, R8
-	ADDQ    $0x00000040, R9
+	VMOVUPD Z2, (CX)(R9*1)
+	VMOVUPD Z1, 64(AX)(R9*1)
+	VMOVUPD Z3, 64(CX)(R9*1)
+	ADDQ    $0x00000040, R8
+	ADDQ    $0x00000080, R9
 	DECQ    SI
-	JNZ     half
+	JNZ     vector
 
 done:
 	VZEROUPPER
@@ -485,44 +527,54 @@ done:
 // func channelGradientSumsAVX512(sums *float64, products *float64, dy *float32, x *float32, mean *float32, vectors int, rows int, step uintptr)
 // Requires: AVX, AVX512F
 TEXT ·channelGradientSumsAVX512(SB), NOSPLIT, $0-64
-	MOVQ sums+0(FP), AX
-	MOVQ products+8(FP), CX
-	MOVQ mean+32(FP), DX
-	MOVQ dy+16(FP), BX
-	MOVQ x+24(FP), SI
-	MOVQ vectors+40(FP), DI
-	MOVQ step+56(FP), R8
-	ADDQ DI, DI
-	JZ   done
-	XORQ R9, R9
-	XORQ R10, R10
+	MOVQ  sums+0(FP), AX
+	MOVQ  products+8(FP), CX
+	MOVQ  mean+32(FP), DX
+	MOVQ  dy+16(FP), BX
+	MOVQ  x+24(FP), SI
+	MOVQ  vectors+40(FP), DI
+	MOVQ  step+56(FP), R8
+	TESTQ DI, DI
+	JZ    done
+	XORQ  R9, R9
+	XORQ  R10, R10
 
-half:
+vector:
 	VMOVUPD   (AX)(R10*1), Z0
-	VMOVUPD   (CX)(R10*1), Z1
-	VCVTPS2PD (DX)(R9*1), Z2
+	VMOVUPD   (CX)(R10*1), Z2
+	VCVTPS2PD (DX)(R9*1), Z4
+	VMOVUPD   64(AX)(R10*1), Z1
+	VMOVUPD   64(CX)(R10*1), Z3
+	VCVTPS2PD 32(DX)(R9*1), Z5
 	MOVQ      rows+48(FP), R11
 	MOVQ      R9, R12
 	TESTQ     R11, R11
 	JZ        end
 
 row:
-	VCVTPS2PD   (BX)(R12*1), Z3
-	VCVTPS2PD   (SI)(R12*1), Z4
-	VSUBPD      Z2, Z4, Z4
-	VADDPD      Z3, Z0, Z0
-	VFMADD231PD Z4, Z3, Z1
+	VCVTPS2PD   (BX)(R12*1), Z6
+	VCVTPS2PD   (SI)(R12*1), Z7
+	VSUBPD      Z4, Z7, Z7
+	VADDPD      Z6, Z0, Z0
+	VFMADD231PD Z7, Z6, Z2
+	VCVTPS2PD   32(BX)(R12*1), Z6
+	VCVTPS2PD   32(SI)(R12*1), Z7
+	VSUBPD      Z5, Z7, Z7
+	VADDPD      Z6, Z1, Z1
+	VFMADD231PD Z7, Z6, Z3
 	ADDQ        R8, R12
 	DECQ        R11
 	JNZ         row
 
 end:
 	VMOVUPD Z0, (AX)(R10*1)
-	VMOVUPD Z1, (CX)(R10*1)
-	ADDQ    $0x00000020, R9
-	ADDQ    $0x00000040, R10
+	VMOVUPD Z2, (CX)(R10*1)
+	VMOVUPD Z1, 64(AX)(R10*1)
+	VMOVUPD Z3, 64(CX)(R10*1)
+	ADDQ    $0x00000040, R9
+	ADDQ    $0x00000080, R10
 	DECQ    DI
-	JNZ     half
+	JNZ     vector
 
 done:
 	VZEROUPPER
@@ -531,49 +583,63 @@ done:
 // func channelGatedGradientSumsAVX512(sums *float64, products *float64, dy *float32, x *float32, y *float32, mean *float32, vectors int, rows int, step uintptr)
 // Requires: AVX, AVX512F
 TEXT ·channelGatedGradientSumsAVX512(SB), NOSPLIT, $0-72
-	MOVQ sums+0(FP), AX
-	MOVQ products+8(FP), CX
-	MOVQ mean+40(FP), DX
-	MOVQ dy+16(FP), BX
-	MOVQ x+24(FP), SI
-	MOVQ y+32(FP), DI
-	MOVQ vectors+48(FP), R8
-	MOVQ step+64(FP), R9
-	ADDQ R8, R8
-	JZ   done
-	XORQ R10, R10
-	XORQ R11, R11
+	MOVQ  sums+0(FP), AX
+	MOVQ  products+8(FP), CX
+	MOVQ  mean+40(FP), DX
+	MOVQ  dy+16(FP), BX
+	MOVQ  x+24(FP), SI
+	MOVQ  y+32(FP), DI
+	MOVQ  vectors+48(FP), R8
+	MOVQ  step+64(FP), R9
+	TESTQ R8, R8
+	JZ    done
+	XORQ  R10, R10
+	XORQ  R11, R11
 
-half:
+vector:
 	VMOVUPD   (AX)(R11*1), Z0
-	VMOVUPD   (CX)(R11*1), Z1
-	VCVTPS2PD (DX)(R10*1), Z2
+	VMOVUPD   (CX)(R11*1), Z2
+	VCVTPS2PD (DX)(R10*1), Z4
+	VMOVUPD   64(AX)(R11*1), Z1
+	VMOVUPD   64(CX)(R11*1), Z3
+	VCVTPS2PD 32(DX)(R10*1), Z5
 	MOVQ      rows+56(FP), R12
 	MOVQ      R10, R13
 	TESTQ     R12, R12
 	JZ        end
 
 row:
-	VXORPS      Y3, Y3, Y3
-	VMOVUPS     (DI)(R13*1), Y4
-	VCMPPS      $0x1e, Y3, Y4, Y4
-	VANDPS      (BX)(R13*1), Y4, Y4
-	VCVTPS2PD   Y4, Z3
-	VCVTPS2PD   (SI)(R13*1), Z4
-	VSUBPD      Z2, Z4, Z4
-	VADDPD      Z3, Z0, Z0
-	VFMADD231PD Z4, Z3, Z1
+	VXORPS      Y6, Y6, Y6
+	VMOVUPS     (DI)(R13*1), Y7
+	VCMPPS      $0x1e, Y6, Y7, Y7
+	VANDPS      (BX)(R13*1), Y7, Y7
+	VCVTPS2PD   Y7, Z6
+	VCVTPS2PD   (SI)(R13*1), Z7
+	VSUBPD      Z4, Z7, Z7
+	VADDPD      Z6, Z0, Z0
+	VFMADD231PD Z7, Z6, Z2
+	VXORPS      Y6, Y6, Y6
+	VMOVUPS     32(DI)(R13*1), Y7
+	VCMPPS      $0x1e, Y6, Y7, Y7
+	VANDPS      32(BX)(R13*1), Y7, Y7
+	VCVTPS2PD   Y7, Z6
+	VCVTPS2PD   32(SI)(R13*1), Z7
+	VSUBPD      Z5, Z7, Z7
+	VADDPD      Z6, Z1, Z1
+	VFMADD231PD Z7, Z6, Z3
 	ADDQ        R9, R13
 	DECQ        R12
 	JNZ         row
 
 end:
 	VMOVUPD Z0, (AX)(R11*1)
-	VMOVUPD Z1, (CX)(R11*1)
-	ADDQ    $0x00000020, R10
-	ADDQ    $0x00000040, R11
+	VMOVUPD Z2, (CX)(R11*1)
+	VMOVUPD Z1, 64(AX)(R11*1)
+	VMOVUPD Z3, 64(CX)(R11*1)
+	ADDQ    $0x00000040, R10
+	ADDQ    $0x00000080, R11
 	DECQ    R8
-	JNZ     half
+	JNZ     vector
 
 done:
 	VZEROUPPER

@@ -16,7 +16,8 @@ func (k *path) narrowSubtract(*float32, *float32, *float32, *float32, int, int) 
 	panic("kernel: no vectors")
 }
 
-func (k *path) winogradInput(*float32, uintptr, **float32, int)          { panic("kernel: no vectors") }
+func (k *path) winogradInput(*float32, uintptr, **float32, int) { panic("kernel: no vectors") }
+
 func (k *path) winogradOutputGradient(*float32, uintptr, **float32, int) { panic("kernel: no vectors") }
 
 func (k *path) winogradOutput(**float32, *float32, uintptr, int) { panic("kernel: no vectors") }

@@ -35,7 +35,7 @@ const (
 	winogradTile      = 4  // pixels of the output a side
 	winogradWindow    = 6  // of the input
 	winogradPositions = 36 // products
-	winogradTiles     = 32 // of a block; also the longest chain of a weight's gradient
+	winogradTiles     = 36 // of a block; also the longest chain of a weight's gradient
 	winogradChain     = 64 // channels
 	winogradColumns   = 64 // channels of the output that are computed at once
 	winogradPad       = 16 // elements that keep rows and positions from lying a power of two apart, where they would displace each other
@@ -74,7 +74,7 @@ func (w *Winograd) Workspace() int {
 
 // byParts reports whether a part of the weights is transformed, used for all tiles and forgotten. The transformed weights take four times the memory of the weights: with few tiles they would be
 // most of what passes through the caches.
-func (w *Winograd) byParts() bool { return w.tiles() <= 2*winogradTiles }
+func (w *Winograd) byParts() bool { return w.tiles() <= 4*winogradTiles }
 
 // winogradPanel is the widest panel of transformed weights, on any path.
 const winogradPanel = 32

@@ -19,6 +19,8 @@ var winogradCases = []struct {
 	{"no pads", Winograd{Images: 2, InHeight: 8, InWidth: 7, OutHeight: 6, OutWidth: 5, In: 80, Out: 16}},
 	{"two pads", Winograd{Images: 1, InHeight: 6, InWidth: 5, OutHeight: 8, OutWidth: 7, PadTop: 2, PadLeft: 2, In: 48, Out: 80}},
 	{"several blocks", Winograd{Images: 5, InHeight: 16, InWidth: 16, OutHeight: 16, OutWidth: 16, PadTop: 1, PadLeft: 1, In: 16, Out: 16}},
+	{"more tiles than are done by parts", Winograd{Images: 10, InHeight: 16, InWidth: 16, OutHeight: 16, OutWidth: 16, PadTop: 1, PadLeft: 1, In: 16, Out: 80}},
+	{"more tiles, two chains", Winograd{Images: 10, InHeight: 16, InWidth: 15, OutHeight: 16, OutWidth: 15, PadTop: 1, PadLeft: 1, In: 80, Out: 16}},
 	{"more than a chunk", Winograd{Images: 1, InHeight: 16, InWidth: 12, OutHeight: 16, OutWidth: 12, PadTop: 1, PadLeft: 1, In: 144, Out: 160}},
 }
 
@@ -51,28 +53,54 @@ func direct(w *Winograd, visit func(y, x, weight int)) {
 func TestWinograd(t *testing.T) {
 	for _, c := range winogradCases {
 		t.Run(c.name, func(t *testing.T) {
-			testWinograd[float64](t, c.w, 4e-15)
-			eachPath(t, func(t *testing.T) { testWinograd[float32](t, c.w, 1e-6) })
+			e := newWinogradExample(&c.w)
+			testWinograd[float64](t, e, 4e-15)
+			eachPath(t, func(t *testing.T) { testWinograd[float32](t, e, 1e-6) })
 		})
 	}
 }
 
-func testWinograd[T Float](t *testing.T, w Winograd, limit float64) {
+// winogradExample is a convolution with operands of float32 and what they give.
+type winogradExample struct {
+	Winograd
+	x, weights, dy []float64
+	y, dx, dw      []float64
+}
+
+func newWinogradExample(w *Winograd) *winogradExample {
 	rng := rand.New(rand.NewPCG(3, 4))
-	draw := func(n int) (x []T) {
-		for range n {
-			x = append(x, T(float32(rng.NormFloat64())))
+	draw := func(n int) []float64 { return normals(rng, n) }
+	e := &winogradExample{
+		Winograd: *w, x: draw(w.Images * w.InHeight * w.InWidth * w.In), weights: draw(w.Out * w.In * 9), dy: draw(w.Images * w.OutHeight * w.OutWidth * w.Out),
+	}
+	e.y, e.dx, e.dw = make([]float64, len(e.dy)), make([]float64, len(e.x)), make([]float64, len(e.weights))
+	direct(w, func(i, j, k int) {
+		e.y[i] += e.x[j] * e.weights[k]
+		e.dx[j] += e.dy[i] * e.weights[k]
+		e.dw[k] += e.dy[i] * e.x[j]
+	})
+	return e
+}
+
+// normals draws numbers of float32.
+func normals(rng *rand.Rand, n int) (x []float64) {
+	for range n {
+		x = append(x, float64(float32(rng.NormFloat64())))
+	}
+	return x
+}
+
+func testWinograd[T Float](t *testing.T, e *winogradExample, limit float64) {
+	as := func(from []float64) (x []T) {
+		for _, v := range from {
+			x = append(x, T(v))
 		}
 		return x
 	}
-	x, weights := draw(w.Images*w.InHeight*w.InWidth*w.In), draw(w.Out*w.In*9)
-	dy := draw(w.Images * w.OutHeight * w.OutWidth * w.Out)
-	y, dx, dw := make([]float64, len(dy)), make([]float64, len(x)), make([]float64, len(weights))
-	direct(&w, func(i, j, k int) {
-		y[i] += float64(x[j]) * float64(weights[k])
-		dx[j] += float64(dy[i]) * float64(weights[k])
-		dw[k] += float64(dy[i]) * float64(x[j])
-	})
+	rng := rand.New(rand.NewPCG(5, 6))
+	draw := func(n int) []T { return as(normals(rng, n)) }
+	w, x, weights, dy := e.Winograd, as(e.x), as(e.weights), as(e.dy)
+	y, dx, dw := e.y, e.dx, e.dw
 	back := w
 	back.InHeight, back.InWidth, back.OutHeight, back.OutWidth = w.OutHeight, w.OutWidth, w.InHeight, w.InWidth
 	back.In, back.Out, back.PadTop, back.PadLeft = w.Out, w.In, 2-w.PadTop, 2-w.PadLeft

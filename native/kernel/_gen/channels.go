@@ -21,44 +21,59 @@ func channels(v vector) {
 	v.channelData(true, true)
 }
 
-// columnsOfRows generates a loop over half vectors of channels and in it one over rows: begin and end run once for each half, with the memory of its
-// channels in float32 and float64.
-func (v vector) columnsOfRows(rowPointers []string, begin func(single, double reg.Register), row func(at []Mem), end func(double reg.Register)) {
+// columnsOfRows generates a loop over vectors of channels and in it one over rows: begin and end run once for each half of a vector, which is a vector of float64, with the
+// memory of its channels in float32 and float64.
+func (v vector) columnsOfRows(rowPointers []string, begin func(half int, single, double Mem), row func(half int, at []Mem), end func(half int, double Mem)) {
 	var pointers []reg.Register
 	for _, name := range rowPointers {
 		pointers = append(pointers, Load(Param(name), GP64()))
 	}
-	halves, step := Load(Param("vectors"), GP64()), Load(Param("step"), GP64())
-	ADDQ(halves, halves)
+	vectors, step := Load(Param("vectors"), GP64()), Load(Param("step"), GP64())
+	TESTQ(vectors, vectors)
 	JZ(LabelRef("done"))
 	single, double := GP64(), GP64() // offsets in bytes
 	XORQ(single, single)
 	XORQ(double, double)
-	Label("half")
-	begin(single, double)
+	Label("vector")
+	for half := range 2 {
+		begin(half, Mem{Index: single, Scale: 1, Disp: half * v.bytes / 2}, Mem{Index: double, Scale: 1, Disp: half * v.bytes})
+	}
 	rows := Load(Param("rows"), GP64())
 	offset := GP64()
 	MOVQ(single, offset)
 	TESTQ(rows, rows)
 	JZ(LabelRef("end"))
 	Label("row")
-	var at []Mem
-	for _, p := range pointers {
-		at = append(at, Mem{Base: p, Index: offset, Scale: 1})
+	for half := range 2 {
+		var at []Mem
+		for _, p := range pointers {
+			at = append(at, Mem{Base: p, Index: offset, Scale: 1, Disp: half * v.bytes / 2})
+		}
+		row(half, at)
 	}
-	row(at)
 	ADDQ(step, offset)
 	DECQ(rows)
 	JNZ(LabelRef("row"))
 	Label("end")
-	end(double)
-	ADDQ(U32(uint32(v.bytes/2)), single)
-	ADDQ(U32(uint32(v.bytes)), double)
-	DECQ(halves)
-	JNZ(LabelRef("half"))
+	for half := range 2 {
+		end(half, Mem{Index: double, Scale: 1, Disp: half * v.bytes})
+	}
+	ADDQ(U32(uint32(v.bytes)), single)
+	ADDQ(U32(uint32(2*v.bytes)), double)
+	DECQ(vectors)
+	JNZ(LabelRef("vector"))
 	Label("done")
 	VZEROUPPER()
 	RET()
+}
+
+// two returns a register for each half of a vector.
+func (v vector) two() [2]reg.VecVirtual { return [2]reg.VecVirtual{v.new(), v.new()} }
+
+// behind adds a pointer to an offset.
+func behind(pointer reg.Register, offset Mem) Mem {
+	offset.Base = pointer
+	return offset
 }
 
 func (v vector) channelMoments() {
@@ -66,20 +81,20 @@ func (v vector) channelMoments() {
 	Doc("channelMoments"+v.path+" adds the sums of x - middle over rows, step bytes apart, and of its square to sums and squares, in float64, for so many vectors", "of channels.")
 	Pragma("noescape")
 	sums, squares, middle := Load(Param("sums"), GP64()), Load(Param("squares"), GP64()), Load(Param("middle"), GP64())
-	sum, square, centre := v.new(), v.new(), v.new()
-	v.columnsOfRows([]string{"x"}, func(single, double reg.Register) {
-		VMOVUPD(Mem{Base: sums, Index: double, Scale: 1}, sum)
-		VMOVUPD(Mem{Base: squares, Index: double, Scale: 1}, square)
-		VCVTPS2PD(Mem{Base: middle, Index: single, Scale: 1}, centre)
-	}, func(at []Mem) {
+	sum, square, centre := v.two(), v.two(), v.two()
+	v.columnsOfRows([]string{"x"}, func(half int, single, double Mem) {
+		VMOVUPD(behind(sums, double), sum[half])
+		VMOVUPD(behind(squares, double), square[half])
+		VCVTPS2PD(behind(middle, single), centre[half])
+	}, func(half int, at []Mem) {
 		x := v.new()
 		VCVTPS2PD(at[0], x)
-		VSUBPD(centre, x, x)
-		VADDPD(x, sum, sum)
-		VFMADD231PD(x, x, square)
-	}, func(double reg.Register) {
-		VMOVUPD(sum, Mem{Base: sums, Index: double, Scale: 1})
-		VMOVUPD(square, Mem{Base: squares, Index: double, Scale: 1})
+		VSUBPD(centre[half], x, x)
+		VADDPD(x, sum[half], sum[half])
+		VFMADD231PD(x, x, square[half])
+	}, func(half int, double Mem) {
+		VMOVUPD(sum[half], behind(sums, double))
+		VMOVUPD(square[half], behind(squares, double))
 	})
 }
 
@@ -107,12 +122,12 @@ func (v vector) channelGradientSums(gated bool) {
 	Doc(name+v.path+" adds the sums over rows, step bytes apart, of "+what+" and of its product with x - mean to sums and products, in float64, for so many", "vectors of channels.")
 	Pragma("noescape")
 	sums, products, mean := Load(Param("sums"), GP64()), Load(Param("products"), GP64()), Load(Param("mean"), GP64())
-	sum, product, centre := v.new(), v.new(), v.new()
-	v.columnsOfRows(pointers, func(single, double reg.Register) {
-		VMOVUPD(Mem{Base: sums, Index: double, Scale: 1}, sum)
-		VMOVUPD(Mem{Base: products, Index: double, Scale: 1}, product)
-		VCVTPS2PD(Mem{Base: mean, Index: single, Scale: 1}, centre)
-	}, func(at []Mem) {
+	sum, product, centre := v.two(), v.two(), v.two()
+	v.columnsOfRows(pointers, func(half int, single, double Mem) {
+		VMOVUPD(behind(sums, double), sum[half])
+		VMOVUPD(behind(products, double), product[half])
+		VCVTPS2PD(behind(mean, single), centre[half])
+	}, func(half int, at []Mem) {
 		dy, x := v.new(), v.new()
 		if gated {
 			VCVTPS2PD(v.gate(at[0], at[2]), dy)
@@ -120,12 +135,12 @@ func (v vector) channelGradientSums(gated bool) {
 			VCVTPS2PD(at[0], dy)
 		}
 		VCVTPS2PD(at[1], x)
-		VSUBPD(centre, x, x)
-		VADDPD(dy, sum, sum)
-		VFMADD231PD(x, dy, product)
-	}, func(double reg.Register) {
-		VMOVUPD(sum, Mem{Base: sums, Index: double, Scale: 1})
-		VMOVUPD(product, Mem{Base: products, Index: double, Scale: 1})
+		VSUBPD(centre[half], x, x)
+		VADDPD(dy, sum[half], sum[half])
+		VFMADD231PD(x, dy, product[half])
+	}, func(half int, double Mem) {
+		VMOVUPD(sum[half], behind(sums, double))
+		VMOVUPD(product[half], behind(products, double))
 	})
 }
 
