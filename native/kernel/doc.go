@@ -44,14 +44,21 @@
 //     products of the MLP's layers at 83 to 95 % of the peak with avx512 and 62 to 86 % with avx2, 256 x 256 x 256 at 87 to 91 and 79
 //     to 88 %, 1024 x 1024 x 1024 at 63 to 84 and 60 to 80 %, the transposed left factor slowest. The generic product
 //     reaches 4 to 6.5 GF/s.
-//   - One call of assembly for all tiles of some rows, and all chains of a sum one after the other while that part of C is near: C passes once
-//     instead of once for each 200 of depth. Of large factors a group of 144 packed rows stays in the second level while panels pass
-//     (groupTiles); 128 to 256 columns that stayed there while rows passed packed the left factor four to eight times: on an Intel with two
-//     512-bit units, measured in processor time beside a busy machine, 1024 x 1024 x 1024 at 69 % of the peak for 61, with the left factor transposed 68 for 58,
-//     128 x 784 x 1024 with it transposed at 69 for 54. 85 % is not reached: the tiles alone run at 93 %, the rest is memory.
+//   - One call of assembly for all tiles of some rows, C passing once for all chains, and 144 packed rows of the left factor in the second level while
+//     packed panels passed: 1024 x 1024 x 1024 at 69 to 72 % of the peak of an Intel with two 512-bit units, 1000 x 1000 x 1000 at 56 %, 128 x 784 x 1024
+//     with the left factor transposed at 52 (in processor time beside a busy machine, as what follows). With nothing packed, fetched or stored, and C in a
+//     temporary tile, the same tiles ran at 88 %: packing each panel for 144 rows took 7 %, packing the left factor 5.
+//   - A chunk of the right factor, one chain of one panel, is packed just before its use, into the same 27 KiB each time, for up to a thousand rows of the left
+//     factor, of which one chain is in the second level (setGroup): 76 to 79 %, 70 to 77 and 70 to 78. C then passes once a chain; its rows are
+//     fetched one by one during the sums, since all at once they kept the tile's own operands waiting (77 for 74). Left as they did not help: fetching the
+//     next chunk into the second level during the tiles (74 for 77), reading rows of the left factor 4096 bytes apart where they lie (58 for 77), sums in
+//     contiguous temporary tiles that are copied to C (53 for 77). 85 % is not reached; a tile whose operands are in the first level runs at 94 to 99 %.
+//   - A transposed left factor is packed tile by tile, eight of its rows at a time for all tiles: 78 % for 70 of 1024 x 1024 x 1024. Packed as one matrix a tile
+//     touched twice the lines.
+//   - A transposed right factor's rows are fetched four turns ahead while they are packed, and its last columns are packed eight at a time as well: 32 x 128 x
+//     784 at 77 % for 74; without packing it would run at 85 to 93 %.
 //   - Two columns of the left factor a turn, for fewer additions beside the multiply-adds: tiles of 12 x 32 at 93 % for 91, of 8 x 32 at 90 for 85 at a depth of 32.
-//   - Fetching rows ahead when a transposed left factor is packed (copyRows): 68 % for 62. Chains of 256 for 200 gave 71 to 73 for 69 and were left, for
-//     the rounding error.
+//   - Chains of 256 for 200 gave 71 to 73 for 69 and were left, for the rounding error.
 //   - Storing a transposed tile element by element took a quarter of the time of 32 x 128 x 784 in a profile; avx512 now stores
 //     eight by eight through registers.
 //   - Products with a side or a depth of 10 stay at 31 to 83 %: there the call and the edges weigh as much as the sums.

@@ -64,6 +64,11 @@ func strip6x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32
 //go:noescape
 func strip6x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
+// copyPanelAVX2 copies rows of two vectors, which begin stepSrc bytes apart, one behind the other.
+//
+//go:noescape
+func copyPanelAVX2(dst *float32, src *float32, stepSrc uintptr, rows int)
+
 // reluAVX2 is y[i] = max(x[i], 0), x[i] if that is NaN, for whole vectors.
 //
 //go:noescape
@@ -351,6 +356,11 @@ func stripAdam12x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uin
 //
 //go:noescape
 func stripAdamDecay12x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
+
+// copyPanelAVX512 copies rows of two vectors, which begin stepSrc bytes apart, one behind the other.
+//
+//go:noescape
+func copyPanelAVX512(dst *float32, src *float32, stepSrc uintptr, rows int)
 
 // reluAVX512 is y[i] = max(x[i], 0), x[i] if that is NaN, for whole vectors.
 //

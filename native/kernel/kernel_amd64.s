@@ -7,41 +7,50 @@
 // func strip1x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·strip1x8AVX2(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), DI
-	TESTQ DI, DI
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R8
-	MOVQ       depth+64(FP), R9
-	VXORPS     Y4, Y4, Y4
-	CMPQ       R9, $0x40
-	JL         fetched
-	MOVQ       SI, R10
-	PREFETCHT0 (R10)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VXORPS Y4, Y4, Y4
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R10
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
 	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00004000, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
 	VMOVUPS      (R8), Y0
-	VBROADCASTSS (R10), Y2
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VMOVUPS      (R8)(AX*1), Y0
-	VBROADCASTSS (R10)(DX*1), Y2
+	VBROADCASTSS (R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	LEAQ         (R8)(AX*2), R8
-	LEAQ         (R10)(DX*2), R10
+	LEAQ         (R12)(DX*2), R12
 	SUBQ         $0x02, R9
 	JGE          beside
 
@@ -49,7 +58,7 @@ besideRest:
 	CMPQ         R9, $-2
 	JE           store
 	VMOVUPS      (R8), Y0
-	VBROADCASTSS (R10), Y2
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	JMP          store
 
@@ -58,14 +67,23 @@ apart:
 	JL   alongRest
 
 along:
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00004000, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
 	VMOVUPS      (R8), Y0
-	VBROADCASTSS (R10), Y2
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VMOVUPS      (R8)(AX*1), Y0
-	VBROADCASTSS 4(R10), Y2
+	VBROADCASTSS 4(R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	LEAQ         (R8)(AX*2), R8
-	ADDQ         $0x08, R10
+	ADDQ         $0x08, R12
 	SUBQ         $0x02, R9
 	JGE          along
 
@@ -73,7 +91,7 @@ alongRest:
 	CMPQ         R9, $-2
 	JE           store
 	VMOVUPS      (R8), Y0
-	VBROADCASTSS (R10), Y2
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 
 store:
@@ -97,7 +115,7 @@ next:
 	MOVQ tileB+40(FP), R8
 	ADDQ R8, BX
 	ADDQ $0x00000020, SI
-	DECQ DI
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -107,46 +125,55 @@ done:
 // func strip1x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·strip1x16AVX2(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), DI
-	TESTQ DI, DI
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R8
-	MOVQ       depth+64(FP), R9
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	CMPQ       R9, $0x40
-	JL         fetched
-	MOVQ       SI, R10
-	PREFETCHT0 (R10)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R10
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
 	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00004000, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
 	VMOVUPS      (R8), Y0
 	VMOVUPS      32(R8), Y1
-	VBROADCASTSS (R10), Y2
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
 	VMOVUPS      (R8)(AX*1), Y0
 	VMOVUPS      32(R8)(AX*1), Y1
-	VBROADCASTSS (R10)(DX*1), Y2
+	VBROADCASTSS (R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
 	LEAQ         (R8)(AX*2), R8
-	LEAQ         (R10)(DX*2), R10
+	LEAQ         (R12)(DX*2), R12
 	SUBQ         $0x02, R9
 	JGE          beside
 
@@ -155,7 +182,7 @@ besideRest:
 	JE           store
 	VMOVUPS      (R8), Y0
 	VMOVUPS      32(R8), Y1
-	VBROADCASTSS (R10), Y2
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
 	JMP          store
@@ -165,18 +192,27 @@ apart:
 	JL   alongRest
 
 along:
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00004000, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
 	VMOVUPS      (R8), Y0
 	VMOVUPS      32(R8), Y1
-	VBROADCASTSS (R10), Y2
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
 	VMOVUPS      (R8)(AX*1), Y0
 	VMOVUPS      32(R8)(AX*1), Y1
-	VBROADCASTSS 4(R10), Y2
+	VBROADCASTSS 4(R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
 	LEAQ         (R8)(AX*2), R8
-	ADDQ         $0x08, R10
+	ADDQ         $0x08, R12
 	SUBQ         $0x02, R9
 	JGE          along
 
@@ -185,7 +221,7 @@ alongRest:
 	JE           store
 	VMOVUPS      (R8), Y0
 	VMOVUPS      32(R8), Y1
-	VBROADCASTSS (R10), Y2
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
 
@@ -214,7 +250,7 @@ next:
 	MOVQ tileB+40(FP), R8
 	ADDQ R8, BX
 	ADDQ $0x00000040, SI
-	DECQ DI
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -224,92 +260,108 @@ done:
 // func strip2x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·strip2x8AVX2(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Y0
-	VBROADCASTSS (R11), Y2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00002aaa, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS 4(R11), Y3
+	VBROADCASTSS 4(R12), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VMOVUPS      (R9)(AX*1), Y0
-	VBROADCASTSS (R11)(DX*1), Y2
+	VMOVUPS      (R8)(AX*1), Y0
+	VBROADCASTSS (R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS 4(R11)(DX*1), Y3
+	VBROADCASTSS 4(R12)(DX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Y0
-	VBROADCASTSS (R11), Y2
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS 4(R11), Y3
+	VBROADCASTSS 4(R12), Y3
 	VFMADD231PS  Y0, Y3, Y5
 	JMP          store
 
 apart:
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Y0
-	VBROADCASTSS (R11), Y2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00002aaa, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS (R11)(CX*1), Y3
+	VBROADCASTSS (R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VMOVUPS      (R9)(AX*1), Y0
-	VBROADCASTSS 4(R11), Y2
+	VMOVUPS      (R8)(AX*1), Y0
+	VBROADCASTSS 4(R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS 4(R11)(CX*1), Y3
+	VBROADCASTSS 4(R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Y0
-	VBROADCASTSS (R11), Y2
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS (R11)(CX*1), Y3
+	VBROADCASTSS (R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Y0
@@ -319,23 +371,23 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Y4, Y4
-	VMOVUPS Y4, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y5, Y5
-	VMOVUPS Y5, (R9)
+	VADDPS  (R8), Y4, Y4
+	VMOVUPS Y4, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y5, Y5
+	VMOVUPS Y5, (R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Y4, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Y5, (R9)
+	VMOVUPS Y4, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Y5, (R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000020, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -345,112 +397,128 @@ done:
 // func strip2x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·strip2x16AVX2(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (R11), Y2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00002aaa, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS 4(R11), Y3
+	VBROADCASTSS 4(R12), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VMOVUPS      (R9)(AX*1), Y0
-	VMOVUPS      32(R9)(AX*1), Y1
-	VBROADCASTSS (R11)(DX*1), Y2
+	VMOVUPS      (R8)(AX*1), Y0
+	VMOVUPS      32(R8)(AX*1), Y1
+	VBROADCASTSS (R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS 4(R11)(DX*1), Y3
+	VBROADCASTSS 4(R12)(DX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (R11), Y2
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS 4(R11), Y3
+	VBROADCASTSS 4(R12), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
 	JMP          store
 
 apart:
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (R11), Y2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00002aaa, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (R11)(CX*1), Y3
+	VBROADCASTSS (R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VMOVUPS      (R9)(AX*1), Y0
-	VMOVUPS      32(R9)(AX*1), Y1
-	VBROADCASTSS 4(R11), Y2
+	VMOVUPS      (R8)(AX*1), Y0
+	VMOVUPS      32(R8)(AX*1), Y1
+	VBROADCASTSS 4(R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS 4(R11)(CX*1), Y3
+	VBROADCASTSS 4(R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (R11), Y2
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (R11)(CX*1), Y3
+	VBROADCASTSS (R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Y0
@@ -462,29 +530,29 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Y4, Y4
-	VMOVUPS Y4, (R9)
-	VADDPS  32(R9), Y5, Y5
-	VMOVUPS Y5, 32(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y6, Y6
-	VMOVUPS Y6, (R9)
-	VADDPS  32(R9), Y7, Y7
-	VMOVUPS Y7, 32(R9)
+	VADDPS  (R8), Y4, Y4
+	VMOVUPS Y4, (R8)
+	VADDPS  32(R8), Y5, Y5
+	VMOVUPS Y5, 32(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y6, Y6
+	VMOVUPS Y6, (R8)
+	VADDPS  32(R8), Y7, Y7
+	VMOVUPS Y7, 32(R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Y4, (R9)
-	VMOVUPS Y5, 32(R9)
-	ADDQ    DI, R9
-	VMOVUPS Y6, (R9)
-	VMOVUPS Y7, 32(R9)
+	VMOVUPS Y4, (R8)
+	VMOVUPS Y5, 32(R8)
+	ADDQ    DI, R8
+	VMOVUPS Y6, (R8)
+	VMOVUPS Y7, 32(R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000040, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -494,107 +562,121 @@ done:
 // func strip3x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·strip3x8AVX2(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Y0
-	VBROADCASTSS (R11), Y2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00002000, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS 4(R11), Y3
+	VBROADCASTSS 4(R12), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS 8(R11), Y2
+	VBROADCASTSS 8(R12), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VMOVUPS      (R9)(AX*1), Y0
-	VBROADCASTSS (R11)(DX*1), Y2
+	VMOVUPS      (R8)(AX*1), Y0
+	VBROADCASTSS (R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS 4(R11)(DX*1), Y3
+	VBROADCASTSS 4(R12)(DX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS 8(R11)(DX*1), Y2
+	VBROADCASTSS 8(R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Y0
-	VBROADCASTSS (R11), Y2
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS 4(R11), Y3
+	VBROADCASTSS 4(R12), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS 8(R11), Y2
+	VBROADCASTSS 8(R12), Y2
 	VFMADD231PS  Y0, Y2, Y6
 	JMP          store
 
 apart:
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Y0
-	VBROADCASTSS (R11), Y2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00002000, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS (R11)(CX*1), Y3
+	VBROADCASTSS (R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS (R11)(CX*2), Y2
+	VBROADCASTSS (R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VMOVUPS      (R9)(AX*1), Y0
-	VBROADCASTSS 4(R11), Y2
+	VMOVUPS      (R8)(AX*1), Y0
+	VBROADCASTSS 4(R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS 4(R11)(CX*1), Y3
+	VBROADCASTSS 4(R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS 4(R11)(CX*2), Y2
+	VBROADCASTSS 4(R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Y0
-	VBROADCASTSS (R11), Y2
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS (R11)(CX*1), Y3
+	VBROADCASTSS (R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS (R11)(CX*2), Y2
+	VBROADCASTSS (R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y6
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Y0
@@ -605,28 +687,28 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Y4, Y4
-	VMOVUPS Y4, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y5, Y5
-	VMOVUPS Y5, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y6, Y6
-	VMOVUPS Y6, (R9)
+	VADDPS  (R8), Y4, Y4
+	VMOVUPS Y4, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y5, Y5
+	VMOVUPS Y5, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y6, Y6
+	VMOVUPS Y6, (R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Y4, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Y5, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Y6, (R9)
+	VMOVUPS Y4, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Y5, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Y6, (R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000020, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -636,134 +718,148 @@ done:
 // func strip3x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·strip3x16AVX2(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	VXORPS     Y8, Y8, Y8
-	VXORPS     Y9, Y9, Y9
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (R11), Y2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00002000, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS 4(R11), Y3
+	VBROADCASTSS 4(R12), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS 8(R11), Y2
+	VBROADCASTSS 8(R12), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VMOVUPS      (R9)(AX*1), Y0
-	VMOVUPS      32(R9)(AX*1), Y1
-	VBROADCASTSS (R11)(DX*1), Y2
+	VMOVUPS      (R8)(AX*1), Y0
+	VMOVUPS      32(R8)(AX*1), Y1
+	VBROADCASTSS (R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS 4(R11)(DX*1), Y3
+	VBROADCASTSS 4(R12)(DX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS 8(R11)(DX*1), Y2
+	VBROADCASTSS 8(R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (R11), Y2
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS 4(R11), Y3
+	VBROADCASTSS 4(R12), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS 8(R11), Y2
+	VBROADCASTSS 8(R12), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
 	JMP          store
 
 apart:
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (R11), Y2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00002000, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (R11)(CX*1), Y3
+	VBROADCASTSS (R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS (R11)(CX*2), Y2
+	VBROADCASTSS (R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VMOVUPS      (R9)(AX*1), Y0
-	VMOVUPS      32(R9)(AX*1), Y1
-	VBROADCASTSS 4(R11), Y2
+	VMOVUPS      (R8)(AX*1), Y0
+	VMOVUPS      32(R8)(AX*1), Y1
+	VBROADCASTSS 4(R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS 4(R11)(CX*1), Y3
+	VBROADCASTSS 4(R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS 4(R11)(CX*2), Y2
+	VBROADCASTSS 4(R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (R11), Y2
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (R11)(CX*1), Y3
+	VBROADCASTSS (R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS (R11)(CX*2), Y2
+	VBROADCASTSS (R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Y0
@@ -777,37 +873,37 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Y4, Y4
-	VMOVUPS Y4, (R9)
-	VADDPS  32(R9), Y5, Y5
-	VMOVUPS Y5, 32(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y6, Y6
-	VMOVUPS Y6, (R9)
-	VADDPS  32(R9), Y7, Y7
-	VMOVUPS Y7, 32(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y8, Y8
-	VMOVUPS Y8, (R9)
-	VADDPS  32(R9), Y9, Y9
-	VMOVUPS Y9, 32(R9)
+	VADDPS  (R8), Y4, Y4
+	VMOVUPS Y4, (R8)
+	VADDPS  32(R8), Y5, Y5
+	VMOVUPS Y5, 32(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y6, Y6
+	VMOVUPS Y6, (R8)
+	VADDPS  32(R8), Y7, Y7
+	VMOVUPS Y7, 32(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y8, Y8
+	VMOVUPS Y8, (R8)
+	VADDPS  32(R8), Y9, Y9
+	VMOVUPS Y9, 32(R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Y4, (R9)
-	VMOVUPS Y5, 32(R9)
-	ADDQ    DI, R9
-	VMOVUPS Y6, (R9)
-	VMOVUPS Y7, 32(R9)
-	ADDQ    DI, R9
-	VMOVUPS Y8, (R9)
-	VMOVUPS Y9, 32(R9)
+	VMOVUPS Y4, (R8)
+	VMOVUPS Y5, 32(R8)
+	ADDQ    DI, R8
+	VMOVUPS Y6, (R8)
+	VMOVUPS Y7, 32(R8)
+	ADDQ    DI, R8
+	VMOVUPS Y8, (R8)
+	VMOVUPS Y9, 32(R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000040, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -817,125 +913,137 @@ done:
 // func strip4x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·strip4x8AVX2(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Y0
-	VBROADCASTSS (R11), Y2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001999, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS 4(R11), Y3
+	VBROADCASTSS 4(R12), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS 8(R11), Y2
+	VBROADCASTSS 8(R12), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS 12(R11), Y3
+	VBROADCASTSS 12(R12), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	VMOVUPS      (R9)(AX*1), Y0
-	VBROADCASTSS (R11)(DX*1), Y2
+	VMOVUPS      (R8)(AX*1), Y0
+	VBROADCASTSS (R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS 4(R11)(DX*1), Y3
+	VBROADCASTSS 4(R12)(DX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS 8(R11)(DX*1), Y2
+	VBROADCASTSS 8(R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS 12(R11)(DX*1), Y3
+	VBROADCASTSS 12(R12)(DX*1), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Y0
-	VBROADCASTSS (R11), Y2
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS 4(R11), Y3
+	VBROADCASTSS 4(R12), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS 8(R11), Y2
+	VBROADCASTSS 8(R12), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS 12(R11), Y3
+	VBROADCASTSS 12(R12), Y3
 	VFMADD231PS  Y0, Y3, Y7
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
-	SUBQ $0x02, R10
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Y0
-	VBROADCASTSS (R11), Y2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001999, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS (R11)(CX*1), Y3
+	VBROADCASTSS (R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS (R11)(CX*2), Y2
+	VBROADCASTSS (R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS (R12), Y3
+	VBROADCASTSS (R13), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	VMOVUPS      (R9)(AX*1), Y0
-	VBROADCASTSS 4(R11), Y2
+	VMOVUPS      (R8)(AX*1), Y0
+	VBROADCASTSS 4(R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS 4(R11)(CX*1), Y3
+	VBROADCASTSS 4(R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS 4(R11)(CX*2), Y2
+	VBROADCASTSS 4(R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS 4(R12), Y3
+	VBROADCASTSS 4(R13), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R13
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Y0
-	VBROADCASTSS (R11), Y2
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS (R11)(CX*1), Y3
+	VBROADCASTSS (R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS (R11)(CX*2), Y2
+	VBROADCASTSS (R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS (R12), Y3
+	VBROADCASTSS (R13), Y3
 	VFMADD231PS  Y0, Y3, Y7
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Y0
@@ -947,33 +1055,33 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Y4, Y4
-	VMOVUPS Y4, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y5, Y5
-	VMOVUPS Y5, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y6, Y6
-	VMOVUPS Y6, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y7, Y7
-	VMOVUPS Y7, (R9)
+	VADDPS  (R8), Y4, Y4
+	VMOVUPS Y4, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y5, Y5
+	VMOVUPS Y5, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y6, Y6
+	VMOVUPS Y6, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y7, Y7
+	VMOVUPS Y7, (R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Y4, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Y5, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Y6, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Y7, (R9)
+	VMOVUPS Y4, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Y5, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Y6, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Y7, (R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000020, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -983,159 +1091,171 @@ done:
 // func strip4x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·strip4x16AVX2(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	VXORPS     Y8, Y8, Y8
-	VXORPS     Y9, Y9, Y9
-	VXORPS     Y10, Y10, Y10
-	VXORPS     Y11, Y11, Y11
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (R11), Y2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001999, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS 4(R11), Y3
+	VBROADCASTSS 4(R12), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS 8(R11), Y2
+	VBROADCASTSS 8(R12), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS 12(R11), Y3
+	VBROADCASTSS 12(R12), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	VMOVUPS      (R9)(AX*1), Y0
-	VMOVUPS      32(R9)(AX*1), Y1
-	VBROADCASTSS (R11)(DX*1), Y2
+	VMOVUPS      (R8)(AX*1), Y0
+	VMOVUPS      32(R8)(AX*1), Y1
+	VBROADCASTSS (R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS 4(R11)(DX*1), Y3
+	VBROADCASTSS 4(R12)(DX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS 8(R11)(DX*1), Y2
+	VBROADCASTSS 8(R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS 12(R11)(DX*1), Y3
+	VBROADCASTSS 12(R12)(DX*1), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (R11), Y2
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS 4(R11), Y3
+	VBROADCASTSS 4(R12), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS 8(R11), Y2
+	VBROADCASTSS 8(R12), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS 12(R11), Y3
+	VBROADCASTSS 12(R12), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
-	SUBQ $0x02, R10
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (R11), Y2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001999, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (R11)(CX*1), Y3
+	VBROADCASTSS (R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS (R11)(CX*2), Y2
+	VBROADCASTSS (R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS (R12), Y3
+	VBROADCASTSS (R13), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	VMOVUPS      (R9)(AX*1), Y0
-	VMOVUPS      32(R9)(AX*1), Y1
-	VBROADCASTSS 4(R11), Y2
+	VMOVUPS      (R8)(AX*1), Y0
+	VMOVUPS      32(R8)(AX*1), Y1
+	VBROADCASTSS 4(R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS 4(R11)(CX*1), Y3
+	VBROADCASTSS 4(R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS 4(R11)(CX*2), Y2
+	VBROADCASTSS 4(R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS 4(R12), Y3
+	VBROADCASTSS 4(R13), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R13
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (R11), Y2
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (R11)(CX*1), Y3
+	VBROADCASTSS (R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS (R11)(CX*2), Y2
+	VBROADCASTSS (R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS (R12), Y3
+	VBROADCASTSS (R13), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Y0
@@ -1151,45 +1271,45 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Y4, Y4
-	VMOVUPS Y4, (R9)
-	VADDPS  32(R9), Y5, Y5
-	VMOVUPS Y5, 32(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y6, Y6
-	VMOVUPS Y6, (R9)
-	VADDPS  32(R9), Y7, Y7
-	VMOVUPS Y7, 32(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y8, Y8
-	VMOVUPS Y8, (R9)
-	VADDPS  32(R9), Y9, Y9
-	VMOVUPS Y9, 32(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y10, Y10
-	VMOVUPS Y10, (R9)
-	VADDPS  32(R9), Y11, Y11
-	VMOVUPS Y11, 32(R9)
+	VADDPS  (R8), Y4, Y4
+	VMOVUPS Y4, (R8)
+	VADDPS  32(R8), Y5, Y5
+	VMOVUPS Y5, 32(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y6, Y6
+	VMOVUPS Y6, (R8)
+	VADDPS  32(R8), Y7, Y7
+	VMOVUPS Y7, 32(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y8, Y8
+	VMOVUPS Y8, (R8)
+	VADDPS  32(R8), Y9, Y9
+	VMOVUPS Y9, 32(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y10, Y10
+	VMOVUPS Y10, (R8)
+	VADDPS  32(R8), Y11, Y11
+	VMOVUPS Y11, 32(R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Y4, (R9)
-	VMOVUPS Y5, 32(R9)
-	ADDQ    DI, R9
-	VMOVUPS Y6, (R9)
-	VMOVUPS Y7, 32(R9)
-	ADDQ    DI, R9
-	VMOVUPS Y8, (R9)
-	VMOVUPS Y9, 32(R9)
-	ADDQ    DI, R9
-	VMOVUPS Y10, (R9)
-	VMOVUPS Y11, 32(R9)
+	VMOVUPS Y4, (R8)
+	VMOVUPS Y5, 32(R8)
+	ADDQ    DI, R8
+	VMOVUPS Y6, (R8)
+	VMOVUPS Y7, 32(R8)
+	ADDQ    DI, R8
+	VMOVUPS Y8, (R8)
+	VMOVUPS Y9, 32(R8)
+	ADDQ    DI, R8
+	VMOVUPS Y10, (R8)
+	VMOVUPS Y11, 32(R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000040, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -1199,140 +1319,150 @@ done:
 // func strip5x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·strip5x8AVX2(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	VXORPS     Y8, Y8, Y8
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Y0
-	VBROADCASTSS (R11), Y2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001555, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS 4(R11), Y3
+	VBROADCASTSS 4(R12), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS 8(R11), Y2
+	VBROADCASTSS 8(R12), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS 12(R11), Y3
+	VBROADCASTSS 12(R12), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	VBROADCASTSS 16(R11), Y2
+	VBROADCASTSS 16(R12), Y2
 	VFMADD231PS  Y0, Y2, Y8
-	VMOVUPS      (R9)(AX*1), Y0
-	VBROADCASTSS (R11)(DX*1), Y2
+	VMOVUPS      (R8)(AX*1), Y0
+	VBROADCASTSS (R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS 4(R11)(DX*1), Y3
+	VBROADCASTSS 4(R12)(DX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS 8(R11)(DX*1), Y2
+	VBROADCASTSS 8(R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS 12(R11)(DX*1), Y3
+	VBROADCASTSS 12(R12)(DX*1), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	VBROADCASTSS 16(R11)(DX*1), Y2
+	VBROADCASTSS 16(R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y8
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Y0
-	VBROADCASTSS (R11), Y2
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS 4(R11), Y3
+	VBROADCASTSS 4(R12), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS 8(R11), Y2
+	VBROADCASTSS 8(R12), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS 12(R11), Y3
+	VBROADCASTSS 12(R12), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	VBROADCASTSS 16(R11), Y2
+	VBROADCASTSS 16(R12), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
-	SUBQ $0x02, R10
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Y0
-	VBROADCASTSS (R11), Y2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001555, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS (R11)(CX*1), Y3
+	VBROADCASTSS (R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS (R11)(CX*2), Y2
+	VBROADCASTSS (R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS (R12), Y3
+	VBROADCASTSS (R13), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	VBROADCASTSS (R12)(CX*1), Y2
+	VBROADCASTSS (R13)(CX*1), Y2
 	VFMADD231PS  Y0, Y2, Y8
-	VMOVUPS      (R9)(AX*1), Y0
-	VBROADCASTSS 4(R11), Y2
+	VMOVUPS      (R8)(AX*1), Y0
+	VBROADCASTSS 4(R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS 4(R11)(CX*1), Y3
+	VBROADCASTSS 4(R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS 4(R11)(CX*2), Y2
+	VBROADCASTSS 4(R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS 4(R12), Y3
+	VBROADCASTSS 4(R13), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	VBROADCASTSS 4(R12)(CX*1), Y2
+	VBROADCASTSS 4(R13)(CX*1), Y2
 	VFMADD231PS  Y0, Y2, Y8
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R13
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Y0
-	VBROADCASTSS (R11), Y2
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS (R11)(CX*1), Y3
+	VBROADCASTSS (R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS (R11)(CX*2), Y2
+	VBROADCASTSS (R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS (R12), Y3
+	VBROADCASTSS (R13), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	VBROADCASTSS (R12)(CX*1), Y2
+	VBROADCASTSS (R13)(CX*1), Y2
 	VFMADD231PS  Y0, Y2, Y8
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Y0
@@ -1345,38 +1475,38 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Y4, Y4
-	VMOVUPS Y4, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y5, Y5
-	VMOVUPS Y5, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y6, Y6
-	VMOVUPS Y6, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y7, Y7
-	VMOVUPS Y7, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y8, Y8
-	VMOVUPS Y8, (R9)
+	VADDPS  (R8), Y4, Y4
+	VMOVUPS Y4, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y5, Y5
+	VMOVUPS Y5, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y6, Y6
+	VMOVUPS Y6, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y7, Y7
+	VMOVUPS Y7, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y8, Y8
+	VMOVUPS Y8, (R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Y4, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Y5, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Y6, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Y7, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Y8, (R9)
+	VMOVUPS Y4, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Y5, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Y6, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Y7, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Y8, (R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000020, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -1386,181 +1516,191 @@ done:
 // func strip5x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·strip5x16AVX2(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	VXORPS     Y8, Y8, Y8
-	VXORPS     Y9, Y9, Y9
-	VXORPS     Y10, Y10, Y10
-	VXORPS     Y11, Y11, Y11
-	VXORPS     Y12, Y12, Y12
-	VXORPS     Y13, Y13, Y13
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (R11), Y2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001555, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS 4(R11), Y3
+	VBROADCASTSS 4(R12), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS 8(R11), Y2
+	VBROADCASTSS 8(R12), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS 12(R11), Y3
+	VBROADCASTSS 12(R12), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	VBROADCASTSS 16(R11), Y2
+	VBROADCASTSS 16(R12), Y2
 	VFMADD231PS  Y0, Y2, Y12
 	VFMADD231PS  Y1, Y2, Y13
-	VMOVUPS      (R9)(AX*1), Y0
-	VMOVUPS      32(R9)(AX*1), Y1
-	VBROADCASTSS (R11)(DX*1), Y2
+	VMOVUPS      (R8)(AX*1), Y0
+	VMOVUPS      32(R8)(AX*1), Y1
+	VBROADCASTSS (R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS 4(R11)(DX*1), Y3
+	VBROADCASTSS 4(R12)(DX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS 8(R11)(DX*1), Y2
+	VBROADCASTSS 8(R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS 12(R11)(DX*1), Y3
+	VBROADCASTSS 12(R12)(DX*1), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	VBROADCASTSS 16(R11)(DX*1), Y2
+	VBROADCASTSS 16(R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y12
 	VFMADD231PS  Y1, Y2, Y13
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (R11), Y2
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS 4(R11), Y3
+	VBROADCASTSS 4(R12), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS 8(R11), Y2
+	VBROADCASTSS 8(R12), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS 12(R11), Y3
+	VBROADCASTSS 12(R12), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	VBROADCASTSS 16(R11), Y2
+	VBROADCASTSS 16(R12), Y2
 	VFMADD231PS  Y0, Y2, Y12
 	VFMADD231PS  Y1, Y2, Y13
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
-	SUBQ $0x02, R10
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (R11), Y2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001555, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (R11)(CX*1), Y3
+	VBROADCASTSS (R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS (R11)(CX*2), Y2
+	VBROADCASTSS (R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS (R12), Y3
+	VBROADCASTSS (R13), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	VBROADCASTSS (R12)(CX*1), Y2
+	VBROADCASTSS (R13)(CX*1), Y2
 	VFMADD231PS  Y0, Y2, Y12
 	VFMADD231PS  Y1, Y2, Y13
-	VMOVUPS      (R9)(AX*1), Y0
-	VMOVUPS      32(R9)(AX*1), Y1
-	VBROADCASTSS 4(R11), Y2
+	VMOVUPS      (R8)(AX*1), Y0
+	VMOVUPS      32(R8)(AX*1), Y1
+	VBROADCASTSS 4(R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS 4(R11)(CX*1), Y3
+	VBROADCASTSS 4(R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS 4(R11)(CX*2), Y2
+	VBROADCASTSS 4(R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS 4(R12), Y3
+	VBROADCASTSS 4(R13), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	VBROADCASTSS 4(R12)(CX*1), Y2
+	VBROADCASTSS 4(R13)(CX*1), Y2
 	VFMADD231PS  Y0, Y2, Y12
 	VFMADD231PS  Y1, Y2, Y13
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R13
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (R11), Y2
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (R11)(CX*1), Y3
+	VBROADCASTSS (R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS (R11)(CX*2), Y2
+	VBROADCASTSS (R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS (R12), Y3
+	VBROADCASTSS (R13), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	VBROADCASTSS (R12)(CX*1), Y2
+	VBROADCASTSS (R13)(CX*1), Y2
 	VFMADD231PS  Y0, Y2, Y12
 	VFMADD231PS  Y1, Y2, Y13
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Y0
@@ -1578,53 +1718,53 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Y4, Y4
-	VMOVUPS Y4, (R9)
-	VADDPS  32(R9), Y5, Y5
-	VMOVUPS Y5, 32(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y6, Y6
-	VMOVUPS Y6, (R9)
-	VADDPS  32(R9), Y7, Y7
-	VMOVUPS Y7, 32(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y8, Y8
-	VMOVUPS Y8, (R9)
-	VADDPS  32(R9), Y9, Y9
-	VMOVUPS Y9, 32(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y10, Y10
-	VMOVUPS Y10, (R9)
-	VADDPS  32(R9), Y11, Y11
-	VMOVUPS Y11, 32(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y12, Y12
-	VMOVUPS Y12, (R9)
-	VADDPS  32(R9), Y13, Y13
-	VMOVUPS Y13, 32(R9)
+	VADDPS  (R8), Y4, Y4
+	VMOVUPS Y4, (R8)
+	VADDPS  32(R8), Y5, Y5
+	VMOVUPS Y5, 32(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y6, Y6
+	VMOVUPS Y6, (R8)
+	VADDPS  32(R8), Y7, Y7
+	VMOVUPS Y7, 32(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y8, Y8
+	VMOVUPS Y8, (R8)
+	VADDPS  32(R8), Y9, Y9
+	VMOVUPS Y9, 32(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y10, Y10
+	VMOVUPS Y10, (R8)
+	VADDPS  32(R8), Y11, Y11
+	VMOVUPS Y11, 32(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y12, Y12
+	VMOVUPS Y12, (R8)
+	VADDPS  32(R8), Y13, Y13
+	VMOVUPS Y13, 32(R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Y4, (R9)
-	VMOVUPS Y5, 32(R9)
-	ADDQ    DI, R9
-	VMOVUPS Y6, (R9)
-	VMOVUPS Y7, 32(R9)
-	ADDQ    DI, R9
-	VMOVUPS Y8, (R9)
-	VMOVUPS Y9, 32(R9)
-	ADDQ    DI, R9
-	VMOVUPS Y10, (R9)
-	VMOVUPS Y11, 32(R9)
-	ADDQ    DI, R9
-	VMOVUPS Y12, (R9)
-	VMOVUPS Y13, 32(R9)
+	VMOVUPS Y4, (R8)
+	VMOVUPS Y5, 32(R8)
+	ADDQ    DI, R8
+	VMOVUPS Y6, (R8)
+	VMOVUPS Y7, 32(R8)
+	ADDQ    DI, R8
+	VMOVUPS Y8, (R8)
+	VMOVUPS Y9, 32(R8)
+	ADDQ    DI, R8
+	VMOVUPS Y10, (R8)
+	VMOVUPS Y11, 32(R8)
+	ADDQ    DI, R8
+	VMOVUPS Y12, (R8)
+	VMOVUPS Y13, 32(R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000040, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -1634,155 +1774,163 @@ done:
 // func strip6x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·strip6x8AVX2(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	VXORPS     Y8, Y8, Y8
-	VXORPS     Y9, Y9, Y9
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Y0
-	VBROADCASTSS (R11), Y2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001249, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS 4(R11), Y3
+	VBROADCASTSS 4(R12), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS 8(R11), Y2
+	VBROADCASTSS 8(R12), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS 12(R11), Y3
+	VBROADCASTSS 12(R12), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	VBROADCASTSS 16(R11), Y2
+	VBROADCASTSS 16(R12), Y2
 	VFMADD231PS  Y0, Y2, Y8
-	VBROADCASTSS 20(R11), Y3
+	VBROADCASTSS 20(R12), Y3
 	VFMADD231PS  Y0, Y3, Y9
-	VMOVUPS      (R9)(AX*1), Y0
-	VBROADCASTSS (R11)(DX*1), Y2
+	VMOVUPS      (R8)(AX*1), Y0
+	VBROADCASTSS (R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS 4(R11)(DX*1), Y3
+	VBROADCASTSS 4(R12)(DX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS 8(R11)(DX*1), Y2
+	VBROADCASTSS 8(R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS 12(R11)(DX*1), Y3
+	VBROADCASTSS 12(R12)(DX*1), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	VBROADCASTSS 16(R11)(DX*1), Y2
+	VBROADCASTSS 16(R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y8
-	VBROADCASTSS 20(R11)(DX*1), Y3
+	VBROADCASTSS 20(R12)(DX*1), Y3
 	VFMADD231PS  Y0, Y3, Y9
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Y0
-	VBROADCASTSS (R11), Y2
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS 4(R11), Y3
+	VBROADCASTSS 4(R12), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS 8(R11), Y2
+	VBROADCASTSS 8(R12), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS 12(R11), Y3
+	VBROADCASTSS 12(R12), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	VBROADCASTSS 16(R11), Y2
+	VBROADCASTSS 16(R12), Y2
 	VFMADD231PS  Y0, Y2, Y8
-	VBROADCASTSS 20(R11), Y3
+	VBROADCASTSS 20(R12), Y3
 	VFMADD231PS  Y0, Y3, Y9
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
-	SUBQ $0x02, R10
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Y0
-	VBROADCASTSS (R11), Y2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001249, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS (R11)(CX*1), Y3
+	VBROADCASTSS (R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS (R11)(CX*2), Y2
+	VBROADCASTSS (R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS (R12), Y3
+	VBROADCASTSS (R13), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	VBROADCASTSS (R12)(CX*1), Y2
+	VBROADCASTSS (R13)(CX*1), Y2
 	VFMADD231PS  Y0, Y2, Y8
-	VBROADCASTSS (R12)(CX*2), Y3
+	VBROADCASTSS (R13)(CX*2), Y3
 	VFMADD231PS  Y0, Y3, Y9
-	VMOVUPS      (R9)(AX*1), Y0
-	VBROADCASTSS 4(R11), Y2
+	VMOVUPS      (R8)(AX*1), Y0
+	VBROADCASTSS 4(R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS 4(R11)(CX*1), Y3
+	VBROADCASTSS 4(R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS 4(R11)(CX*2), Y2
+	VBROADCASTSS 4(R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS 4(R12), Y3
+	VBROADCASTSS 4(R13), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	VBROADCASTSS 4(R12)(CX*1), Y2
+	VBROADCASTSS 4(R13)(CX*1), Y2
 	VFMADD231PS  Y0, Y2, Y8
-	VBROADCASTSS 4(R12)(CX*2), Y3
+	VBROADCASTSS 4(R13)(CX*2), Y3
 	VFMADD231PS  Y0, Y3, Y9
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R13
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Y0
-	VBROADCASTSS (R11), Y2
+	VMOVUPS      (R8), Y0
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
-	VBROADCASTSS (R11)(CX*1), Y3
+	VBROADCASTSS (R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y5
-	VBROADCASTSS (R11)(CX*2), Y2
+	VBROADCASTSS (R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y6
-	VBROADCASTSS (R12), Y3
+	VBROADCASTSS (R13), Y3
 	VFMADD231PS  Y0, Y3, Y7
-	VBROADCASTSS (R12)(CX*1), Y2
+	VBROADCASTSS (R13)(CX*1), Y2
 	VFMADD231PS  Y0, Y2, Y8
-	VBROADCASTSS (R12)(CX*2), Y3
+	VBROADCASTSS (R13)(CX*2), Y3
 	VFMADD231PS  Y0, Y3, Y9
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Y0
@@ -1796,43 +1944,43 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Y4, Y4
-	VMOVUPS Y4, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y5, Y5
-	VMOVUPS Y5, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y6, Y6
-	VMOVUPS Y6, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y7, Y7
-	VMOVUPS Y7, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y8, Y8
-	VMOVUPS Y8, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y9, Y9
-	VMOVUPS Y9, (R9)
+	VADDPS  (R8), Y4, Y4
+	VMOVUPS Y4, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y5, Y5
+	VMOVUPS Y5, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y6, Y6
+	VMOVUPS Y6, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y7, Y7
+	VMOVUPS Y7, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y8, Y8
+	VMOVUPS Y8, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y9, Y9
+	VMOVUPS Y9, (R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Y4, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Y5, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Y6, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Y7, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Y8, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Y9, (R9)
+	VMOVUPS Y4, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Y5, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Y6, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Y7, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Y8, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Y9, (R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000020, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -1842,203 +1990,211 @@ done:
 // func strip6x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·strip6x16AVX2(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VXORPS     Y4, Y4, Y4
-	VXORPS     Y5, Y5, Y5
-	VXORPS     Y6, Y6, Y6
-	VXORPS     Y7, Y7, Y7
-	VXORPS     Y8, Y8, Y8
-	VXORPS     Y9, Y9, Y9
-	VXORPS     Y10, Y10, Y10
-	VXORPS     Y11, Y11, Y11
-	VXORPS     Y12, Y12, Y12
-	VXORPS     Y13, Y13, Y13
-	VXORPS     Y14, Y14, Y14
-	VXORPS     Y15, Y15, Y15
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (R11), Y2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001249, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS 4(R11), Y3
+	VBROADCASTSS 4(R12), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS 8(R11), Y2
+	VBROADCASTSS 8(R12), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS 12(R11), Y3
+	VBROADCASTSS 12(R12), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	VBROADCASTSS 16(R11), Y2
+	VBROADCASTSS 16(R12), Y2
 	VFMADD231PS  Y0, Y2, Y12
 	VFMADD231PS  Y1, Y2, Y13
-	VBROADCASTSS 20(R11), Y3
+	VBROADCASTSS 20(R12), Y3
 	VFMADD231PS  Y0, Y3, Y14
 	VFMADD231PS  Y1, Y3, Y15
-	VMOVUPS      (R9)(AX*1), Y0
-	VMOVUPS      32(R9)(AX*1), Y1
-	VBROADCASTSS (R11)(DX*1), Y2
+	VMOVUPS      (R8)(AX*1), Y0
+	VMOVUPS      32(R8)(AX*1), Y1
+	VBROADCASTSS (R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS 4(R11)(DX*1), Y3
+	VBROADCASTSS 4(R12)(DX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS 8(R11)(DX*1), Y2
+	VBROADCASTSS 8(R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS 12(R11)(DX*1), Y3
+	VBROADCASTSS 12(R12)(DX*1), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	VBROADCASTSS 16(R11)(DX*1), Y2
+	VBROADCASTSS 16(R12)(DX*1), Y2
 	VFMADD231PS  Y0, Y2, Y12
 	VFMADD231PS  Y1, Y2, Y13
-	VBROADCASTSS 20(R11)(DX*1), Y3
+	VBROADCASTSS 20(R12)(DX*1), Y3
 	VFMADD231PS  Y0, Y3, Y14
 	VFMADD231PS  Y1, Y3, Y15
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (R11), Y2
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS 4(R11), Y3
+	VBROADCASTSS 4(R12), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS 8(R11), Y2
+	VBROADCASTSS 8(R12), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS 12(R11), Y3
+	VBROADCASTSS 12(R12), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	VBROADCASTSS 16(R11), Y2
+	VBROADCASTSS 16(R12), Y2
 	VFMADD231PS  Y0, Y2, Y12
 	VFMADD231PS  Y1, Y2, Y13
-	VBROADCASTSS 20(R11), Y3
+	VBROADCASTSS 20(R12), Y3
 	VFMADD231PS  Y0, Y3, Y14
 	VFMADD231PS  Y1, Y3, Y15
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
-	SUBQ $0x02, R10
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (R11), Y2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001249, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (R11)(CX*1), Y3
+	VBROADCASTSS (R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS (R11)(CX*2), Y2
+	VBROADCASTSS (R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS (R12), Y3
+	VBROADCASTSS (R13), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	VBROADCASTSS (R12)(CX*1), Y2
+	VBROADCASTSS (R13)(CX*1), Y2
 	VFMADD231PS  Y0, Y2, Y12
 	VFMADD231PS  Y1, Y2, Y13
-	VBROADCASTSS (R12)(CX*2), Y3
+	VBROADCASTSS (R13)(CX*2), Y3
 	VFMADD231PS  Y0, Y3, Y14
 	VFMADD231PS  Y1, Y3, Y15
-	VMOVUPS      (R9)(AX*1), Y0
-	VMOVUPS      32(R9)(AX*1), Y1
-	VBROADCASTSS 4(R11), Y2
+	VMOVUPS      (R8)(AX*1), Y0
+	VMOVUPS      32(R8)(AX*1), Y1
+	VBROADCASTSS 4(R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS 4(R11)(CX*1), Y3
+	VBROADCASTSS 4(R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS 4(R11)(CX*2), Y2
+	VBROADCASTSS 4(R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS 4(R12), Y3
+	VBROADCASTSS 4(R13), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	VBROADCASTSS 4(R12)(CX*1), Y2
+	VBROADCASTSS 4(R13)(CX*1), Y2
 	VFMADD231PS  Y0, Y2, Y12
 	VFMADD231PS  Y1, Y2, Y13
-	VBROADCASTSS 4(R12)(CX*2), Y3
+	VBROADCASTSS 4(R13)(CX*2), Y3
 	VFMADD231PS  Y0, Y3, Y14
 	VFMADD231PS  Y1, Y3, Y15
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R13
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Y0
-	VMOVUPS      32(R9), Y1
-	VBROADCASTSS (R11), Y2
+	VMOVUPS      (R8), Y0
+	VMOVUPS      32(R8), Y1
+	VBROADCASTSS (R12), Y2
 	VFMADD231PS  Y0, Y2, Y4
 	VFMADD231PS  Y1, Y2, Y5
-	VBROADCASTSS (R11)(CX*1), Y3
+	VBROADCASTSS (R12)(CX*1), Y3
 	VFMADD231PS  Y0, Y3, Y6
 	VFMADD231PS  Y1, Y3, Y7
-	VBROADCASTSS (R11)(CX*2), Y2
+	VBROADCASTSS (R12)(CX*2), Y2
 	VFMADD231PS  Y0, Y2, Y8
 	VFMADD231PS  Y1, Y2, Y9
-	VBROADCASTSS (R12), Y3
+	VBROADCASTSS (R13), Y3
 	VFMADD231PS  Y0, Y3, Y10
 	VFMADD231PS  Y1, Y3, Y11
-	VBROADCASTSS (R12)(CX*1), Y2
+	VBROADCASTSS (R13)(CX*1), Y2
 	VFMADD231PS  Y0, Y2, Y12
 	VFMADD231PS  Y1, Y2, Y13
-	VBROADCASTSS (R12)(CX*2), Y3
+	VBROADCASTSS (R13)(CX*2), Y3
 	VFMADD231PS  Y0, Y3, Y14
 	VFMADD231PS  Y1, Y3, Y15
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Y0
@@ -2058,62 +2214,89 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Y4, Y4
-	VMOVUPS Y4, (R9)
-	VADDPS  32(R9), Y5, Y5
-	VMOVUPS Y5, 32(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y6, Y6
-	VMOVUPS Y6, (R9)
-	VADDPS  32(R9), Y7, Y7
-	VMOVUPS Y7, 32(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y8, Y8
-	VMOVUPS Y8, (R9)
-	VADDPS  32(R9), Y9, Y9
-	VMOVUPS Y9, 32(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y10, Y10
-	VMOVUPS Y10, (R9)
-	VADDPS  32(R9), Y11, Y11
-	VMOVUPS Y11, 32(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y12, Y12
-	VMOVUPS Y12, (R9)
-	VADDPS  32(R9), Y13, Y13
-	VMOVUPS Y13, 32(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Y14, Y14
-	VMOVUPS Y14, (R9)
-	VADDPS  32(R9), Y15, Y15
-	VMOVUPS Y15, 32(R9)
+	VADDPS  (R8), Y4, Y4
+	VMOVUPS Y4, (R8)
+	VADDPS  32(R8), Y5, Y5
+	VMOVUPS Y5, 32(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y6, Y6
+	VMOVUPS Y6, (R8)
+	VADDPS  32(R8), Y7, Y7
+	VMOVUPS Y7, 32(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y8, Y8
+	VMOVUPS Y8, (R8)
+	VADDPS  32(R8), Y9, Y9
+	VMOVUPS Y9, 32(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y10, Y10
+	VMOVUPS Y10, (R8)
+	VADDPS  32(R8), Y11, Y11
+	VMOVUPS Y11, 32(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y12, Y12
+	VMOVUPS Y12, (R8)
+	VADDPS  32(R8), Y13, Y13
+	VMOVUPS Y13, 32(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Y14, Y14
+	VMOVUPS Y14, (R8)
+	VADDPS  32(R8), Y15, Y15
+	VMOVUPS Y15, 32(R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Y4, (R9)
-	VMOVUPS Y5, 32(R9)
-	ADDQ    DI, R9
-	VMOVUPS Y6, (R9)
-	VMOVUPS Y7, 32(R9)
-	ADDQ    DI, R9
-	VMOVUPS Y8, (R9)
-	VMOVUPS Y9, 32(R9)
-	ADDQ    DI, R9
-	VMOVUPS Y10, (R9)
-	VMOVUPS Y11, 32(R9)
-	ADDQ    DI, R9
-	VMOVUPS Y12, (R9)
-	VMOVUPS Y13, 32(R9)
-	ADDQ    DI, R9
-	VMOVUPS Y14, (R9)
-	VMOVUPS Y15, 32(R9)
+	VMOVUPS Y4, (R8)
+	VMOVUPS Y5, 32(R8)
+	ADDQ    DI, R8
+	VMOVUPS Y6, (R8)
+	VMOVUPS Y7, 32(R8)
+	ADDQ    DI, R8
+	VMOVUPS Y8, (R8)
+	VMOVUPS Y9, 32(R8)
+	ADDQ    DI, R8
+	VMOVUPS Y10, (R8)
+	VMOVUPS Y11, 32(R8)
+	ADDQ    DI, R8
+	VMOVUPS Y12, (R8)
+	VMOVUPS Y13, 32(R8)
+	ADDQ    DI, R8
+	VMOVUPS Y14, (R8)
+	VMOVUPS Y15, 32(R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000040, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
+
+done:
+	VZEROUPPER
+	RET
+
+// func copyPanelAVX2(dst *float32, src *float32, stepSrc uintptr, rows int)
+// Requires: AVX, MMX+
+TEXT ·copyPanelAVX2(SB), NOSPLIT, $0-32
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  stepSrc+16(FP), DX
+	MOVQ  rows+24(FP), BX
+	LEAQ  (CX)(DX*8), SI
+	TESTQ BX, BX
+	JZ    done
+
+row:
+	PREFETCHT0 (SI)
+	VMOVUPS    (CX), Y0
+	VMOVUPS    32(CX), Y1
+	VMOVUPS    Y0, (AX)
+	VMOVUPS    Y1, 32(AX)
+	ADDQ       DX, CX
+	ADDQ       DX, SI
+	ADDQ       $0x00000040, AX
+	DECQ       BX
+	JNZ        row
 
 done:
 	VZEROUPPER
@@ -2468,41 +2651,50 @@ done:
 // func strip1x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip1x16AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), DI
-	TESTQ DI, DI
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R8
-	MOVQ       depth+64(FP), R9
-	VPXORD     Z4, Z4, Z4
-	CMPQ       R9, $0x40
-	JL         fetched
-	MOVQ       SI, R10
-	PREFETCHT0 (R10)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R10
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
 	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00004000, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
 	VMOVUPS      (R8), Z0
-	VBROADCASTSS (R10), Z2
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VMOVUPS      (R8)(AX*1), Z0
-	VBROADCASTSS (R10)(DX*1), Z2
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	LEAQ         (R8)(AX*2), R8
-	LEAQ         (R10)(DX*2), R10
+	LEAQ         (R12)(DX*2), R12
 	SUBQ         $0x02, R9
 	JGE          beside
 
@@ -2510,7 +2702,7 @@ besideRest:
 	CMPQ         R9, $-2
 	JE           store
 	VMOVUPS      (R8), Z0
-	VBROADCASTSS (R10), Z2
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	JMP          store
 
@@ -2519,14 +2711,23 @@ apart:
 	JL   alongRest
 
 along:
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00004000, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
 	VMOVUPS      (R8), Z0
-	VBROADCASTSS (R10), Z2
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VMOVUPS      (R8)(AX*1), Z0
-	VBROADCASTSS 4(R10), Z2
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	LEAQ         (R8)(AX*2), R8
-	ADDQ         $0x08, R10
+	ADDQ         $0x08, R12
 	SUBQ         $0x02, R9
 	JGE          along
 
@@ -2534,7 +2735,7 @@ alongRest:
 	CMPQ         R9, $-2
 	JE           store
 	VMOVUPS      (R8), Z0
-	VBROADCASTSS (R10), Z2
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 
 store:
@@ -2558,7 +2759,7 @@ next:
 	MOVQ tileB+40(FP), R8
 	ADDQ R8, BX
 	ADDQ $0x00000040, SI
-	DECQ DI
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -2568,47 +2769,56 @@ done:
 // func strip1x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip1x32AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), DI
-	TESTQ DI, DI
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R8
-	MOVQ       depth+64(FP), R9
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	CMPQ       R9, $0x40
-	JL         fetched
-	MOVQ       SI, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R10
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
 	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00004000, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
 	VMOVUPS      (R8), Z0
 	VMOVUPS      64(R8), Z1
-	VBROADCASTSS (R10), Z2
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
 	VMOVUPS      (R8)(AX*1), Z0
 	VMOVUPS      64(R8)(AX*1), Z1
-	VBROADCASTSS (R10)(DX*1), Z2
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
 	LEAQ         (R8)(AX*2), R8
-	LEAQ         (R10)(DX*2), R10
+	LEAQ         (R12)(DX*2), R12
 	SUBQ         $0x02, R9
 	JGE          beside
 
@@ -2617,7 +2827,7 @@ besideRest:
 	JE           store
 	VMOVUPS      (R8), Z0
 	VMOVUPS      64(R8), Z1
-	VBROADCASTSS (R10), Z2
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
 	JMP          store
@@ -2627,18 +2837,28 @@ apart:
 	JL   alongRest
 
 along:
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00004000, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
 	VMOVUPS      (R8), Z0
 	VMOVUPS      64(R8), Z1
-	VBROADCASTSS (R10), Z2
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
 	VMOVUPS      (R8)(AX*1), Z0
 	VMOVUPS      64(R8)(AX*1), Z1
-	VBROADCASTSS 4(R10), Z2
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
 	LEAQ         (R8)(AX*2), R8
-	ADDQ         $0x08, R10
+	ADDQ         $0x08, R12
 	SUBQ         $0x02, R9
 	JGE          along
 
@@ -2647,7 +2867,7 @@ alongRest:
 	JE           store
 	VMOVUPS      (R8), Z0
 	VMOVUPS      64(R8), Z1
-	VBROADCASTSS (R10), Z2
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
 
@@ -2676,7 +2896,7 @@ next:
 	MOVQ tileB+40(FP), R8
 	ADDQ R8, BX
 	ADDQ $0x00000080, SI
-	DECQ DI
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -2686,92 +2906,108 @@ done:
 // func strip2x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip2x16AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00002aaa, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
 	JMP          store
 
 apart:
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00002aaa, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -2781,23 +3017,23 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z5, Z5
-	VMOVUPS Z5, (R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z5, Z5
+	VMOVUPS Z5, (R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z5, (R9)
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z5, (R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000040, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -2807,114 +3043,130 @@ done:
 // func strip2x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip2x32AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00002aaa, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
 	JMP          store
 
 apart:
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00002aaa, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -2926,29 +3178,29 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	VADDPS  64(R9), Z5, Z5
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
-	VADDPS  64(R9), Z7, Z7
-	VMOVUPS Z7, 64(R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	VADDPS  64(R8), Z5, Z5
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
+	VADDPS  64(R8), Z7, Z7
+	VMOVUPS Z7, 64(R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
-	VMOVUPS Z7, 64(R9)
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000080, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -2958,107 +3210,121 @@ done:
 // func strip3x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip3x16AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00002000, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11)(DX*1), Z2
+	VBROADCASTSS 8(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z6
 	JMP          store
 
 apart:
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00002000, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 4(R11)(CX*2), Z2
+	VBROADCASTSS 4(R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -3069,28 +3335,28 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z5, Z5
-	VMOVUPS Z5, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z5, Z5
+	VMOVUPS Z5, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z5, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z5, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000040, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -3100,137 +3366,150 @@ done:
 // func strip3x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip3x32AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00002000, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11)(DX*1), Z2
+	VBROADCASTSS 8(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
 	JMP          store
 
 apart:
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00002000, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 4(R11)(CX*2), Z2
+	VBROADCASTSS 4(R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -3244,37 +3523,37 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	VADDPS  64(R9), Z5, Z5
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
-	VADDPS  64(R9), Z7, Z7
-	VMOVUPS Z7, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z8, Z8
-	VMOVUPS Z8, (R9)
-	VADDPS  64(R9), Z9, Z9
-	VMOVUPS Z9, 64(R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	VADDPS  64(R8), Z5, Z5
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
+	VADDPS  64(R8), Z7, Z7
+	VMOVUPS Z7, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
+	VADDPS  64(R8), Z9, Z9
+	VMOVUPS Z9, 64(R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
-	VMOVUPS Z7, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z8, (R9)
-	VMOVUPS Z9, 64(R9)
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000080, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -3284,125 +3563,137 @@ done:
 // func strip4x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip4x16AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001999, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11)(DX*1), Z2
+	VBROADCASTSS 8(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11)(DX*1), Z3
+	VBROADCASTSS 12(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z7
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
-	SUBQ $0x02, R10
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001999, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 4(R11)(CX*2), Z2
+	VBROADCASTSS 4(R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 4(R12), Z3
+	VBROADCASTSS 4(R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R13
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -3414,33 +3705,33 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z5, Z5
-	VMOVUPS Z5, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z7, Z7
-	VMOVUPS Z7, (R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z5, Z5
+	VMOVUPS Z5, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z7, Z7
+	VMOVUPS Z7, (R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z5, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z7, (R9)
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z5, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z7, (R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000040, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -3450,163 +3741,173 @@ done:
 // func strip4x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip4x32AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001999, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11)(DX*1), Z2
+	VBROADCASTSS 8(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
+	VBROADCASTSS 12(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
-	SUBQ $0x02, R10
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001999, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 4(R11)(CX*2), Z2
+	VBROADCASTSS 4(R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 4(R12), Z3
+	VBROADCASTSS 4(R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R13
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -3622,45 +3923,45 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	VADDPS  64(R9), Z5, Z5
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
-	VADDPS  64(R9), Z7, Z7
-	VMOVUPS Z7, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z8, Z8
-	VMOVUPS Z8, (R9)
-	VADDPS  64(R9), Z9, Z9
-	VMOVUPS Z9, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z10, Z10
-	VMOVUPS Z10, (R9)
-	VADDPS  64(R9), Z11, Z11
-	VMOVUPS Z11, 64(R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	VADDPS  64(R8), Z5, Z5
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
+	VADDPS  64(R8), Z7, Z7
+	VMOVUPS Z7, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
+	VADDPS  64(R8), Z9, Z9
+	VMOVUPS Z9, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z10, Z10
+	VMOVUPS Z10, (R8)
+	VADDPS  64(R8), Z11, Z11
+	VMOVUPS Z11, 64(R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
-	VMOVUPS Z7, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z8, (R9)
-	VMOVUPS Z9, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z10, (R9)
-	VMOVUPS Z11, 64(R9)
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000080, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -3670,140 +3971,150 @@ done:
 // func strip5x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip5x16AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001555, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11)(DX*1), Z2
+	VBROADCASTSS 8(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11)(DX*1), Z3
+	VBROADCASTSS 12(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11)(DX*1), Z2
+	VBROADCASTSS 16(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
-	SUBQ $0x02, R10
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001555, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 4(R11)(CX*2), Z2
+	VBROADCASTSS 4(R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 4(R12), Z3
+	VBROADCASTSS 4(R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 4(R12)(CX*1), Z2
+	VBROADCASTSS 4(R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R13
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -3816,38 +4127,38 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z5, Z5
-	VMOVUPS Z5, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z7, Z7
-	VMOVUPS Z7, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z8, Z8
-	VMOVUPS Z8, (R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z5, Z5
+	VMOVUPS Z5, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z7, Z7
+	VMOVUPS Z7, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z5, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z7, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z8, (R9)
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z5, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z7, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z8, (R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000040, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -3857,186 +4168,193 @@ done:
 // func strip5x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip5x32AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001555, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11)(DX*1), Z2
+	VBROADCASTSS 8(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
+	VBROADCASTSS 12(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11)(DX*1), Z2
+	VBROADCASTSS 16(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
-	SUBQ $0x02, R10
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001555, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 4(R11)(CX*2), Z2
+	VBROADCASTSS 4(R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 4(R12), Z3
+	VBROADCASTSS 4(R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 4(R12)(CX*1), Z2
+	VBROADCASTSS 4(R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R13
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -4054,53 +4372,53 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	VADDPS  64(R9), Z5, Z5
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
-	VADDPS  64(R9), Z7, Z7
-	VMOVUPS Z7, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z8, Z8
-	VMOVUPS Z8, (R9)
-	VADDPS  64(R9), Z9, Z9
-	VMOVUPS Z9, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z10, Z10
-	VMOVUPS Z10, (R9)
-	VADDPS  64(R9), Z11, Z11
-	VMOVUPS Z11, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z12, Z12
-	VMOVUPS Z12, (R9)
-	VADDPS  64(R9), Z13, Z13
-	VMOVUPS Z13, 64(R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	VADDPS  64(R8), Z5, Z5
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
+	VADDPS  64(R8), Z7, Z7
+	VMOVUPS Z7, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
+	VADDPS  64(R8), Z9, Z9
+	VMOVUPS Z9, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z10, Z10
+	VMOVUPS Z10, (R8)
+	VADDPS  64(R8), Z11, Z11
+	VMOVUPS Z11, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z12, Z12
+	VMOVUPS Z12, (R8)
+	VADDPS  64(R8), Z13, Z13
+	VMOVUPS Z13, 64(R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
-	VMOVUPS Z7, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z8, (R9)
-	VMOVUPS Z9, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z10, (R9)
-	VMOVUPS Z11, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z12, (R9)
-	VMOVUPS Z13, 64(R9)
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000080, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -4110,155 +4428,163 @@ done:
 // func strip6x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip6x16AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001249, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11)(DX*1), Z2
+	VBROADCASTSS 8(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11)(DX*1), Z3
+	VBROADCASTSS 12(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11)(DX*1), Z2
+	VBROADCASTSS 16(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11)(DX*1), Z3
+	VBROADCASTSS 20(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z9
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
-	SUBQ $0x02, R10
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001249, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 4(R11)(CX*2), Z2
+	VBROADCASTSS 4(R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 4(R12), Z3
+	VBROADCASTSS 4(R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 4(R12)(CX*1), Z2
+	VBROADCASTSS 4(R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 4(R12)(CX*2), Z3
+	VBROADCASTSS 4(R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R13
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -4272,43 +4598,43 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z5, Z5
-	VMOVUPS Z5, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z7, Z7
-	VMOVUPS Z7, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z8, Z8
-	VMOVUPS Z8, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z9, Z9
-	VMOVUPS Z9, (R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z5, Z5
+	VMOVUPS Z5, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z7, Z7
+	VMOVUPS Z7, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z9, Z9
+	VMOVUPS Z9, (R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z5, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z7, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z8, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z9, (R9)
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z5, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z7, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z8, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z9, (R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000040, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -4318,209 +4644,213 @@ done:
 // func strip6x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip6x32AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001249, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11)(DX*1), Z2
+	VBROADCASTSS 8(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
+	VBROADCASTSS 12(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11)(DX*1), Z2
+	VBROADCASTSS 16(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
+	VBROADCASTSS 20(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
-	SUBQ $0x02, R10
+	LEAQ (R12)(CX*2), R13
+	ADDQ CX, R13
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001249, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 4(R11)(CX*2), Z2
+	VBROADCASTSS 4(R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 4(R12), Z3
+	VBROADCASTSS 4(R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 4(R12)(CX*1), Z2
+	VBROADCASTSS 4(R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 4(R12)(CX*2), Z3
+	VBROADCASTSS 4(R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R13
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -4540,61 +4870,61 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	VADDPS  64(R9), Z5, Z5
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
-	VADDPS  64(R9), Z7, Z7
-	VMOVUPS Z7, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z8, Z8
-	VMOVUPS Z8, (R9)
-	VADDPS  64(R9), Z9, Z9
-	VMOVUPS Z9, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z10, Z10
-	VMOVUPS Z10, (R9)
-	VADDPS  64(R9), Z11, Z11
-	VMOVUPS Z11, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z12, Z12
-	VMOVUPS Z12, (R9)
-	VADDPS  64(R9), Z13, Z13
-	VMOVUPS Z13, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z14, Z14
-	VMOVUPS Z14, (R9)
-	VADDPS  64(R9), Z15, Z15
-	VMOVUPS Z15, 64(R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	VADDPS  64(R8), Z5, Z5
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
+	VADDPS  64(R8), Z7, Z7
+	VMOVUPS Z7, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
+	VADDPS  64(R8), Z9, Z9
+	VMOVUPS Z9, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z10, Z10
+	VMOVUPS Z10, (R8)
+	VADDPS  64(R8), Z11, Z11
+	VMOVUPS Z11, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z12, Z12
+	VMOVUPS Z12, (R8)
+	VADDPS  64(R8), Z13, Z13
+	VMOVUPS Z13, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z14, Z14
+	VMOVUPS Z14, (R8)
+	VADDPS  64(R8), Z15, Z15
+	VMOVUPS Z15, 64(R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
-	VMOVUPS Z7, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z8, (R9)
-	VMOVUPS Z9, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z10, (R9)
-	VMOVUPS Z11, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z12, (R9)
-	VMOVUPS Z13, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z14, (R9)
-	VMOVUPS Z15, 64(R9)
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z14, (R8)
+	VMOVUPS Z15, 64(R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000080, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -4604,173 +4934,179 @@ done:
 // func strip7x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip7x16AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001000, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11)(DX*1), Z2
+	VBROADCASTSS 8(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11)(DX*1), Z3
+	VBROADCASTSS 12(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11)(DX*1), Z2
+	VBROADCASTSS 16(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11)(DX*1), Z3
+	VBROADCASTSS 20(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 24(R11)(DX*1), Z2
+	VBROADCASTSS 24(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z10
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
 	LEAQ (R12)(CX*2), R13
 	ADDQ CX, R13
-	SUBQ $0x02, R10
+	LEAQ (R13)(CX*2), R14
+	ADDQ CX, R14
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001000, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 4(R11)(CX*2), Z2
+	VBROADCASTSS 4(R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 4(R12), Z3
+	VBROADCASTSS 4(R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 4(R12)(CX*1), Z2
+	VBROADCASTSS 4(R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 4(R12)(CX*2), Z3
+	VBROADCASTSS 4(R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 4(R13), Z2
+	VBROADCASTSS 4(R14), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
 	ADDQ         $0x08, R13
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R14
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z10
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -4785,48 +5121,48 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z5, Z5
-	VMOVUPS Z5, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z7, Z7
-	VMOVUPS Z7, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z8, Z8
-	VMOVUPS Z8, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z9, Z9
-	VMOVUPS Z9, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z10, Z10
-	VMOVUPS Z10, (R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z5, Z5
+	VMOVUPS Z5, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z7, Z7
+	VMOVUPS Z7, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z9, Z9
+	VMOVUPS Z9, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z10, Z10
+	VMOVUPS Z10, (R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z5, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z7, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z8, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z9, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z10, (R9)
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z5, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z7, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z8, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z9, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z10, (R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000040, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -4836,235 +5172,236 @@ done:
 // func strip7x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip7x32AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001000, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11)(DX*1), Z2
+	VBROADCASTSS 8(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
+	VBROADCASTSS 12(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11)(DX*1), Z2
+	VBROADCASTSS 16(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
+	VBROADCASTSS 20(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 24(R11)(DX*1), Z2
+	VBROADCASTSS 24(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
 	LEAQ (R12)(CX*2), R13
 	ADDQ CX, R13
-	SUBQ $0x02, R10
+	LEAQ (R13)(CX*2), R14
+	ADDQ CX, R14
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00001000, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 4(R11)(CX*2), Z2
+	VBROADCASTSS 4(R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 4(R12), Z3
+	VBROADCASTSS 4(R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 4(R12)(CX*1), Z2
+	VBROADCASTSS 4(R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 4(R12)(CX*2), Z3
+	VBROADCASTSS 4(R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 4(R13), Z2
+	VBROADCASTSS 4(R14), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
 	ADDQ         $0x08, R13
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R14
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -5086,69 +5423,69 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	VADDPS  64(R9), Z5, Z5
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
-	VADDPS  64(R9), Z7, Z7
-	VMOVUPS Z7, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z8, Z8
-	VMOVUPS Z8, (R9)
-	VADDPS  64(R9), Z9, Z9
-	VMOVUPS Z9, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z10, Z10
-	VMOVUPS Z10, (R9)
-	VADDPS  64(R9), Z11, Z11
-	VMOVUPS Z11, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z12, Z12
-	VMOVUPS Z12, (R9)
-	VADDPS  64(R9), Z13, Z13
-	VMOVUPS Z13, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z14, Z14
-	VMOVUPS Z14, (R9)
-	VADDPS  64(R9), Z15, Z15
-	VMOVUPS Z15, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z16, Z16
-	VMOVUPS Z16, (R9)
-	VADDPS  64(R9), Z17, Z17
-	VMOVUPS Z17, 64(R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	VADDPS  64(R8), Z5, Z5
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
+	VADDPS  64(R8), Z7, Z7
+	VMOVUPS Z7, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
+	VADDPS  64(R8), Z9, Z9
+	VMOVUPS Z9, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z10, Z10
+	VMOVUPS Z10, (R8)
+	VADDPS  64(R8), Z11, Z11
+	VMOVUPS Z11, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z12, Z12
+	VMOVUPS Z12, (R8)
+	VADDPS  64(R8), Z13, Z13
+	VMOVUPS Z13, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z14, Z14
+	VMOVUPS Z14, (R8)
+	VADDPS  64(R8), Z15, Z15
+	VMOVUPS Z15, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z16, Z16
+	VMOVUPS Z16, (R8)
+	VADDPS  64(R8), Z17, Z17
+	VMOVUPS Z17, 64(R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
-	VMOVUPS Z7, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z8, (R9)
-	VMOVUPS Z9, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z10, (R9)
-	VMOVUPS Z11, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z12, (R9)
-	VMOVUPS Z13, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z14, (R9)
-	VMOVUPS Z15, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z16, (R9)
-	VMOVUPS Z17, 64(R9)
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z14, (R8)
+	VMOVUPS Z15, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z16, (R8)
+	VMOVUPS Z17, 64(R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000080, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -5158,188 +5495,192 @@ done:
 // func strip8x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip8x16AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00000e38, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS 28(R11), Z3
+	VBROADCASTSS 28(R12), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11)(DX*1), Z2
+	VBROADCASTSS 8(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11)(DX*1), Z3
+	VBROADCASTSS 12(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11)(DX*1), Z2
+	VBROADCASTSS 16(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11)(DX*1), Z3
+	VBROADCASTSS 20(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 24(R11)(DX*1), Z2
+	VBROADCASTSS 24(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS 28(R11)(DX*1), Z3
+	VBROADCASTSS 28(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS 28(R11), Z3
+	VBROADCASTSS 28(R12), Z3
 	VFMADD231PS  Z0, Z3, Z11
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
 	LEAQ (R12)(CX*2), R13
 	ADDQ CX, R13
-	SUBQ $0x02, R10
+	LEAQ (R13)(CX*2), R14
+	ADDQ CX, R14
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00000e38, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS (R13)(CX*1), Z3
+	VBROADCASTSS (R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 4(R11)(CX*2), Z2
+	VBROADCASTSS 4(R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 4(R12), Z3
+	VBROADCASTSS 4(R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 4(R12)(CX*1), Z2
+	VBROADCASTSS 4(R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 4(R12)(CX*2), Z3
+	VBROADCASTSS 4(R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 4(R13), Z2
+	VBROADCASTSS 4(R14), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS 4(R13)(CX*1), Z3
+	VBROADCASTSS 4(R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
 	ADDQ         $0x08, R13
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R14
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS (R13)(CX*1), Z3
+	VBROADCASTSS (R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -5355,53 +5696,53 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z5, Z5
-	VMOVUPS Z5, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z7, Z7
-	VMOVUPS Z7, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z8, Z8
-	VMOVUPS Z8, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z9, Z9
-	VMOVUPS Z9, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z10, Z10
-	VMOVUPS Z10, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z11, Z11
-	VMOVUPS Z11, (R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z5, Z5
+	VMOVUPS Z5, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z7, Z7
+	VMOVUPS Z7, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z9, Z9
+	VMOVUPS Z9, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z10, Z10
+	VMOVUPS Z10, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z11, Z11
+	VMOVUPS Z11, (R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z5, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z7, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z8, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z9, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z10, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z11, (R9)
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z5, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z7, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z8, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z9, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z10, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z11, (R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000040, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -5411,258 +5752,256 @@ done:
 // func strip8x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip8x32AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00000e38, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
+	VBROADCASTSS 28(R12), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11)(DX*1), Z2
+	VBROADCASTSS 8(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
+	VBROADCASTSS 12(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11)(DX*1), Z2
+	VBROADCASTSS 16(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
+	VBROADCASTSS 20(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 24(R11)(DX*1), Z2
+	VBROADCASTSS 24(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11)(DX*1), Z3
+	VBROADCASTSS 28(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
+	VBROADCASTSS 28(R12), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
 	LEAQ (R12)(CX*2), R13
 	ADDQ CX, R13
-	SUBQ $0x02, R10
+	LEAQ (R13)(CX*2), R14
+	ADDQ CX, R14
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00000e38, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R13)(CX*1), Z3
+	VBROADCASTSS (R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 4(R11)(CX*2), Z2
+	VBROADCASTSS 4(R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 4(R12), Z3
+	VBROADCASTSS 4(R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 4(R12)(CX*1), Z2
+	VBROADCASTSS 4(R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 4(R12)(CX*2), Z3
+	VBROADCASTSS 4(R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 4(R13), Z2
+	VBROADCASTSS 4(R14), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 4(R13)(CX*1), Z3
+	VBROADCASTSS 4(R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
 	ADDQ         $0x08, R13
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R14
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R13)(CX*1), Z3
+	VBROADCASTSS (R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -5686,77 +6025,77 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	VADDPS  64(R9), Z5, Z5
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
-	VADDPS  64(R9), Z7, Z7
-	VMOVUPS Z7, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z8, Z8
-	VMOVUPS Z8, (R9)
-	VADDPS  64(R9), Z9, Z9
-	VMOVUPS Z9, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z10, Z10
-	VMOVUPS Z10, (R9)
-	VADDPS  64(R9), Z11, Z11
-	VMOVUPS Z11, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z12, Z12
-	VMOVUPS Z12, (R9)
-	VADDPS  64(R9), Z13, Z13
-	VMOVUPS Z13, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z14, Z14
-	VMOVUPS Z14, (R9)
-	VADDPS  64(R9), Z15, Z15
-	VMOVUPS Z15, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z16, Z16
-	VMOVUPS Z16, (R9)
-	VADDPS  64(R9), Z17, Z17
-	VMOVUPS Z17, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z18, Z18
-	VMOVUPS Z18, (R9)
-	VADDPS  64(R9), Z19, Z19
-	VMOVUPS Z19, 64(R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	VADDPS  64(R8), Z5, Z5
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
+	VADDPS  64(R8), Z7, Z7
+	VMOVUPS Z7, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
+	VADDPS  64(R8), Z9, Z9
+	VMOVUPS Z9, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z10, Z10
+	VMOVUPS Z10, (R8)
+	VADDPS  64(R8), Z11, Z11
+	VMOVUPS Z11, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z12, Z12
+	VMOVUPS Z12, (R8)
+	VADDPS  64(R8), Z13, Z13
+	VMOVUPS Z13, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z14, Z14
+	VMOVUPS Z14, (R8)
+	VADDPS  64(R8), Z15, Z15
+	VMOVUPS Z15, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z16, Z16
+	VMOVUPS Z16, (R8)
+	VADDPS  64(R8), Z17, Z17
+	VMOVUPS Z17, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z18, Z18
+	VMOVUPS Z18, (R8)
+	VADDPS  64(R8), Z19, Z19
+	VMOVUPS Z19, 64(R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
-	VMOVUPS Z7, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z8, (R9)
-	VMOVUPS Z9, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z10, (R9)
-	VMOVUPS Z11, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z12, (R9)
-	VMOVUPS Z13, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z14, (R9)
-	VMOVUPS Z15, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z16, (R9)
-	VMOVUPS Z17, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z18, (R9)
-	VMOVUPS Z19, 64(R9)
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z14, (R8)
+	VMOVUPS Z15, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z16, (R8)
+	VMOVUPS Z17, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z18, (R8)
+	VMOVUPS Z19, 64(R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000080, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -5766,203 +6105,205 @@ done:
 // func strip9x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip9x16AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00000ccc, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS 28(R11), Z3
+	VBROADCASTSS 28(R12), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS 32(R11), Z2
+	VBROADCASTSS 32(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11)(DX*1), Z2
+	VBROADCASTSS 8(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11)(DX*1), Z3
+	VBROADCASTSS 12(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11)(DX*1), Z2
+	VBROADCASTSS 16(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11)(DX*1), Z3
+	VBROADCASTSS 20(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 24(R11)(DX*1), Z2
+	VBROADCASTSS 24(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS 28(R11)(DX*1), Z3
+	VBROADCASTSS 28(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS 32(R11)(DX*1), Z2
+	VBROADCASTSS 32(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS 28(R11), Z3
+	VBROADCASTSS 28(R12), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS 32(R11), Z2
+	VBROADCASTSS 32(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
 	LEAQ (R12)(CX*2), R13
 	ADDQ CX, R13
-	SUBQ $0x02, R10
+	LEAQ (R13)(CX*2), R14
+	ADDQ CX, R14
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00000ccc, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS (R13)(CX*1), Z3
+	VBROADCASTSS (R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS (R13)(CX*2), Z2
+	VBROADCASTSS (R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 4(R11)(CX*2), Z2
+	VBROADCASTSS 4(R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 4(R12), Z3
+	VBROADCASTSS 4(R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 4(R12)(CX*1), Z2
+	VBROADCASTSS 4(R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 4(R12)(CX*2), Z3
+	VBROADCASTSS 4(R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 4(R13), Z2
+	VBROADCASTSS 4(R14), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS 4(R13)(CX*1), Z3
+	VBROADCASTSS 4(R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS 4(R13)(CX*2), Z2
+	VBROADCASTSS 4(R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
 	ADDQ         $0x08, R13
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R14
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS (R13)(CX*1), Z3
+	VBROADCASTSS (R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS (R13)(CX*2), Z2
+	VBROADCASTSS (R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z12
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -5979,58 +6320,58 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z5, Z5
-	VMOVUPS Z5, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z7, Z7
-	VMOVUPS Z7, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z8, Z8
-	VMOVUPS Z8, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z9, Z9
-	VMOVUPS Z9, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z10, Z10
-	VMOVUPS Z10, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z11, Z11
-	VMOVUPS Z11, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z12, Z12
-	VMOVUPS Z12, (R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z5, Z5
+	VMOVUPS Z5, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z7, Z7
+	VMOVUPS Z7, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z9, Z9
+	VMOVUPS Z9, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z10, Z10
+	VMOVUPS Z10, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z11, Z11
+	VMOVUPS Z11, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z12, Z12
+	VMOVUPS Z12, (R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z5, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z7, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z8, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z9, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z10, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z11, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z12, (R9)
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z5, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z7, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z8, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z9, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z10, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z11, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z12, (R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000040, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -6040,281 +6381,276 @@ done:
 // func strip9x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip9x32AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00000ccc, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
+	VBROADCASTSS 28(R12), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS 32(R11), Z2
+	VBROADCASTSS 32(R12), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11)(DX*1), Z2
+	VBROADCASTSS 8(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
+	VBROADCASTSS 12(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11)(DX*1), Z2
+	VBROADCASTSS 16(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
+	VBROADCASTSS 20(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 24(R11)(DX*1), Z2
+	VBROADCASTSS 24(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11)(DX*1), Z3
+	VBROADCASTSS 28(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS 32(R11)(DX*1), Z2
+	VBROADCASTSS 32(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
+	VBROADCASTSS 28(R12), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS 32(R11), Z2
+	VBROADCASTSS 32(R12), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
 	LEAQ (R12)(CX*2), R13
 	ADDQ CX, R13
-	SUBQ $0x02, R10
+	LEAQ (R13)(CX*2), R14
+	ADDQ CX, R14
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00000ccc, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R13)(CX*1), Z3
+	VBROADCASTSS (R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS (R13)(CX*2), Z2
+	VBROADCASTSS (R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 4(R11)(CX*2), Z2
+	VBROADCASTSS 4(R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 4(R12), Z3
+	VBROADCASTSS 4(R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 4(R12)(CX*1), Z2
+	VBROADCASTSS 4(R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 4(R12)(CX*2), Z3
+	VBROADCASTSS 4(R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 4(R13), Z2
+	VBROADCASTSS 4(R14), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 4(R13)(CX*1), Z3
+	VBROADCASTSS 4(R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS 4(R13)(CX*2), Z2
+	VBROADCASTSS 4(R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
 	ADDQ         $0x08, R13
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R14
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R13)(CX*1), Z3
+	VBROADCASTSS (R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS (R13)(CX*2), Z2
+	VBROADCASTSS (R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -6340,85 +6676,85 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	VADDPS  64(R9), Z5, Z5
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
-	VADDPS  64(R9), Z7, Z7
-	VMOVUPS Z7, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z8, Z8
-	VMOVUPS Z8, (R9)
-	VADDPS  64(R9), Z9, Z9
-	VMOVUPS Z9, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z10, Z10
-	VMOVUPS Z10, (R9)
-	VADDPS  64(R9), Z11, Z11
-	VMOVUPS Z11, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z12, Z12
-	VMOVUPS Z12, (R9)
-	VADDPS  64(R9), Z13, Z13
-	VMOVUPS Z13, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z14, Z14
-	VMOVUPS Z14, (R9)
-	VADDPS  64(R9), Z15, Z15
-	VMOVUPS Z15, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z16, Z16
-	VMOVUPS Z16, (R9)
-	VADDPS  64(R9), Z17, Z17
-	VMOVUPS Z17, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z18, Z18
-	VMOVUPS Z18, (R9)
-	VADDPS  64(R9), Z19, Z19
-	VMOVUPS Z19, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z20, Z20
-	VMOVUPS Z20, (R9)
-	VADDPS  64(R9), Z21, Z21
-	VMOVUPS Z21, 64(R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	VADDPS  64(R8), Z5, Z5
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
+	VADDPS  64(R8), Z7, Z7
+	VMOVUPS Z7, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
+	VADDPS  64(R8), Z9, Z9
+	VMOVUPS Z9, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z10, Z10
+	VMOVUPS Z10, (R8)
+	VADDPS  64(R8), Z11, Z11
+	VMOVUPS Z11, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z12, Z12
+	VMOVUPS Z12, (R8)
+	VADDPS  64(R8), Z13, Z13
+	VMOVUPS Z13, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z14, Z14
+	VMOVUPS Z14, (R8)
+	VADDPS  64(R8), Z15, Z15
+	VMOVUPS Z15, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z16, Z16
+	VMOVUPS Z16, (R8)
+	VADDPS  64(R8), Z17, Z17
+	VMOVUPS Z17, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z18, Z18
+	VMOVUPS Z18, (R8)
+	VADDPS  64(R8), Z19, Z19
+	VMOVUPS Z19, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z20, Z20
+	VMOVUPS Z20, (R8)
+	VADDPS  64(R8), Z21, Z21
+	VMOVUPS Z21, 64(R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
-	VMOVUPS Z7, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z8, (R9)
-	VMOVUPS Z9, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z10, (R9)
-	VMOVUPS Z11, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z12, (R9)
-	VMOVUPS Z13, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z14, (R9)
-	VMOVUPS Z15, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z16, (R9)
-	VMOVUPS Z17, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z18, (R9)
-	VMOVUPS Z19, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z20, (R9)
-	VMOVUPS Z21, 64(R9)
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z14, (R8)
+	VMOVUPS Z15, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z16, (R8)
+	VMOVUPS Z17, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z18, (R8)
+	VMOVUPS Z19, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z20, (R8)
+	VMOVUPS Z21, 64(R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000080, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -6428,221 +6764,221 @@ done:
 // func strip10x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip10x16AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00000ba2, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS 28(R11), Z3
+	VBROADCASTSS 28(R12), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS 32(R11), Z2
+	VBROADCASTSS 32(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS 36(R11), Z3
+	VBROADCASTSS 36(R12), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11)(DX*1), Z2
+	VBROADCASTSS 8(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11)(DX*1), Z3
+	VBROADCASTSS 12(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11)(DX*1), Z2
+	VBROADCASTSS 16(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11)(DX*1), Z3
+	VBROADCASTSS 20(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 24(R11)(DX*1), Z2
+	VBROADCASTSS 24(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS 28(R11)(DX*1), Z3
+	VBROADCASTSS 28(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS 32(R11)(DX*1), Z2
+	VBROADCASTSS 32(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS 36(R11)(DX*1), Z3
+	VBROADCASTSS 36(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS 28(R11), Z3
+	VBROADCASTSS 28(R12), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS 32(R11), Z2
+	VBROADCASTSS 32(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS 36(R11), Z3
+	VBROADCASTSS 36(R12), Z3
 	VFMADD231PS  Z0, Z3, Z13
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
 	LEAQ (R12)(CX*2), R13
 	ADDQ CX, R13
 	LEAQ (R13)(CX*2), R14
 	ADDQ CX, R14
-	SUBQ $0x02, R10
+	LEAQ (R14)(CX*2), R15
+	ADDQ CX, R15
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00000ba2, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS (R13)(CX*1), Z3
+	VBROADCASTSS (R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS (R13)(CX*2), Z2
+	VBROADCASTSS (R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS (R14), Z3
+	VBROADCASTSS (R15), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 4(R11)(CX*2), Z2
+	VBROADCASTSS 4(R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 4(R12), Z3
+	VBROADCASTSS 4(R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 4(R12)(CX*1), Z2
+	VBROADCASTSS 4(R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 4(R12)(CX*2), Z3
+	VBROADCASTSS 4(R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 4(R13), Z2
+	VBROADCASTSS 4(R14), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS 4(R13)(CX*1), Z3
+	VBROADCASTSS 4(R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS 4(R13)(CX*2), Z2
+	VBROADCASTSS 4(R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS 4(R14), Z3
+	VBROADCASTSS 4(R15), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
 	ADDQ         $0x08, R13
 	ADDQ         $0x08, R14
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R15
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS (R13)(CX*1), Z3
+	VBROADCASTSS (R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS (R13)(CX*2), Z2
+	VBROADCASTSS (R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS (R14), Z3
+	VBROADCASTSS (R15), Z3
 	VFMADD231PS  Z0, Z3, Z13
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -6660,63 +6996,63 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z5, Z5
-	VMOVUPS Z5, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z7, Z7
-	VMOVUPS Z7, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z8, Z8
-	VMOVUPS Z8, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z9, Z9
-	VMOVUPS Z9, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z10, Z10
-	VMOVUPS Z10, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z11, Z11
-	VMOVUPS Z11, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z12, Z12
-	VMOVUPS Z12, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z13, Z13
-	VMOVUPS Z13, (R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z5, Z5
+	VMOVUPS Z5, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z7, Z7
+	VMOVUPS Z7, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z9, Z9
+	VMOVUPS Z9, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z10, Z10
+	VMOVUPS Z10, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z11, Z11
+	VMOVUPS Z11, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z12, Z12
+	VMOVUPS Z12, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z13, Z13
+	VMOVUPS Z13, (R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z5, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z7, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z8, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z9, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z10, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z11, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z12, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z13, (R9)
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z5, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z7, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z8, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z9, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z10, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z11, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z12, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z13, (R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000040, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -6726,307 +7062,299 @@ done:
 // func strip10x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip10x32AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00000ba2, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
+	VBROADCASTSS 28(R12), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS 32(R11), Z2
+	VBROADCASTSS 32(R12), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11), Z3
+	VBROADCASTSS 36(R12), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11)(DX*1), Z2
+	VBROADCASTSS 8(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
+	VBROADCASTSS 12(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11)(DX*1), Z2
+	VBROADCASTSS 16(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
+	VBROADCASTSS 20(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 24(R11)(DX*1), Z2
+	VBROADCASTSS 24(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11)(DX*1), Z3
+	VBROADCASTSS 28(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS 32(R11)(DX*1), Z2
+	VBROADCASTSS 32(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11)(DX*1), Z3
+	VBROADCASTSS 36(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
+	VBROADCASTSS 28(R12), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS 32(R11), Z2
+	VBROADCASTSS 32(R12), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11), Z3
+	VBROADCASTSS 36(R12), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
 	LEAQ (R12)(CX*2), R13
 	ADDQ CX, R13
 	LEAQ (R13)(CX*2), R14
 	ADDQ CX, R14
-	SUBQ $0x02, R10
+	LEAQ (R14)(CX*2), R15
+	ADDQ CX, R15
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00000ba2, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R13)(CX*1), Z3
+	VBROADCASTSS (R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS (R13)(CX*2), Z2
+	VBROADCASTSS (R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R14), Z3
+	VBROADCASTSS (R15), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 4(R11)(CX*2), Z2
+	VBROADCASTSS 4(R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 4(R12), Z3
+	VBROADCASTSS 4(R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 4(R12)(CX*1), Z2
+	VBROADCASTSS 4(R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 4(R12)(CX*2), Z3
+	VBROADCASTSS 4(R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 4(R13), Z2
+	VBROADCASTSS 4(R14), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 4(R13)(CX*1), Z3
+	VBROADCASTSS 4(R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS 4(R13)(CX*2), Z2
+	VBROADCASTSS 4(R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 4(R14), Z3
+	VBROADCASTSS 4(R15), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
 	ADDQ         $0x08, R13
 	ADDQ         $0x08, R14
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R15
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R13)(CX*1), Z3
+	VBROADCASTSS (R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS (R13)(CX*2), Z2
+	VBROADCASTSS (R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R14), Z3
+	VBROADCASTSS (R15), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -7054,93 +7382,93 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	VADDPS  64(R9), Z5, Z5
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
-	VADDPS  64(R9), Z7, Z7
-	VMOVUPS Z7, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z8, Z8
-	VMOVUPS Z8, (R9)
-	VADDPS  64(R9), Z9, Z9
-	VMOVUPS Z9, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z10, Z10
-	VMOVUPS Z10, (R9)
-	VADDPS  64(R9), Z11, Z11
-	VMOVUPS Z11, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z12, Z12
-	VMOVUPS Z12, (R9)
-	VADDPS  64(R9), Z13, Z13
-	VMOVUPS Z13, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z14, Z14
-	VMOVUPS Z14, (R9)
-	VADDPS  64(R9), Z15, Z15
-	VMOVUPS Z15, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z16, Z16
-	VMOVUPS Z16, (R9)
-	VADDPS  64(R9), Z17, Z17
-	VMOVUPS Z17, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z18, Z18
-	VMOVUPS Z18, (R9)
-	VADDPS  64(R9), Z19, Z19
-	VMOVUPS Z19, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z20, Z20
-	VMOVUPS Z20, (R9)
-	VADDPS  64(R9), Z21, Z21
-	VMOVUPS Z21, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z22, Z22
-	VMOVUPS Z22, (R9)
-	VADDPS  64(R9), Z23, Z23
-	VMOVUPS Z23, 64(R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	VADDPS  64(R8), Z5, Z5
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
+	VADDPS  64(R8), Z7, Z7
+	VMOVUPS Z7, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
+	VADDPS  64(R8), Z9, Z9
+	VMOVUPS Z9, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z10, Z10
+	VMOVUPS Z10, (R8)
+	VADDPS  64(R8), Z11, Z11
+	VMOVUPS Z11, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z12, Z12
+	VMOVUPS Z12, (R8)
+	VADDPS  64(R8), Z13, Z13
+	VMOVUPS Z13, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z14, Z14
+	VMOVUPS Z14, (R8)
+	VADDPS  64(R8), Z15, Z15
+	VMOVUPS Z15, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z16, Z16
+	VMOVUPS Z16, (R8)
+	VADDPS  64(R8), Z17, Z17
+	VMOVUPS Z17, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z18, Z18
+	VMOVUPS Z18, (R8)
+	VADDPS  64(R8), Z19, Z19
+	VMOVUPS Z19, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z20, Z20
+	VMOVUPS Z20, (R8)
+	VADDPS  64(R8), Z21, Z21
+	VMOVUPS Z21, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z22, Z22
+	VMOVUPS Z22, (R8)
+	VADDPS  64(R8), Z23, Z23
+	VMOVUPS Z23, 64(R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
-	VMOVUPS Z7, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z8, (R9)
-	VMOVUPS Z9, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z10, (R9)
-	VMOVUPS Z11, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z12, (R9)
-	VMOVUPS Z13, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z14, (R9)
-	VMOVUPS Z15, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z16, (R9)
-	VMOVUPS Z17, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z18, (R9)
-	VMOVUPS Z19, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z20, (R9)
-	VMOVUPS Z21, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z22, (R9)
-	VMOVUPS Z23, 64(R9)
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z14, (R8)
+	VMOVUPS Z15, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z16, (R8)
+	VMOVUPS Z17, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z18, (R8)
+	VMOVUPS Z19, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z20, (R8)
+	VMOVUPS Z21, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z22, (R8)
+	VMOVUPS Z23, 64(R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000080, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -7150,236 +7478,234 @@ done:
 // func strip11x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip11x16AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00000aaa, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS 28(R11), Z3
+	VBROADCASTSS 28(R12), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS 32(R11), Z2
+	VBROADCASTSS 32(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS 36(R11), Z3
+	VBROADCASTSS 36(R12), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	VBROADCASTSS 40(R11), Z2
+	VBROADCASTSS 40(R12), Z2
 	VFMADD231PS  Z0, Z2, Z14
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11)(DX*1), Z2
+	VBROADCASTSS 8(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11)(DX*1), Z3
+	VBROADCASTSS 12(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11)(DX*1), Z2
+	VBROADCASTSS 16(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11)(DX*1), Z3
+	VBROADCASTSS 20(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 24(R11)(DX*1), Z2
+	VBROADCASTSS 24(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS 28(R11)(DX*1), Z3
+	VBROADCASTSS 28(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS 32(R11)(DX*1), Z2
+	VBROADCASTSS 32(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS 36(R11)(DX*1), Z3
+	VBROADCASTSS 36(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	VBROADCASTSS 40(R11)(DX*1), Z2
+	VBROADCASTSS 40(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z14
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS 28(R11), Z3
+	VBROADCASTSS 28(R12), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS 32(R11), Z2
+	VBROADCASTSS 32(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS 36(R11), Z3
+	VBROADCASTSS 36(R12), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	VBROADCASTSS 40(R11), Z2
+	VBROADCASTSS 40(R12), Z2
 	VFMADD231PS  Z0, Z2, Z14
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
 	LEAQ (R12)(CX*2), R13
 	ADDQ CX, R13
 	LEAQ (R13)(CX*2), R14
 	ADDQ CX, R14
-	SUBQ $0x02, R10
+	LEAQ (R14)(CX*2), R15
+	ADDQ CX, R15
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00000aaa, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS (R13)(CX*1), Z3
+	VBROADCASTSS (R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS (R13)(CX*2), Z2
+	VBROADCASTSS (R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS (R14), Z3
+	VBROADCASTSS (R15), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	VBROADCASTSS (R14)(CX*1), Z2
+	VBROADCASTSS (R15)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z14
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 4(R11)(CX*2), Z2
+	VBROADCASTSS 4(R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 4(R12), Z3
+	VBROADCASTSS 4(R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 4(R12)(CX*1), Z2
+	VBROADCASTSS 4(R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 4(R12)(CX*2), Z3
+	VBROADCASTSS 4(R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 4(R13), Z2
+	VBROADCASTSS 4(R14), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS 4(R13)(CX*1), Z3
+	VBROADCASTSS 4(R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS 4(R13)(CX*2), Z2
+	VBROADCASTSS 4(R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS 4(R14), Z3
+	VBROADCASTSS 4(R15), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	VBROADCASTSS 4(R14)(CX*1), Z2
+	VBROADCASTSS 4(R15)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z14
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
 	ADDQ         $0x08, R13
 	ADDQ         $0x08, R14
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R15
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS (R13)(CX*1), Z3
+	VBROADCASTSS (R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS (R13)(CX*2), Z2
+	VBROADCASTSS (R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS (R14), Z3
+	VBROADCASTSS (R15), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	VBROADCASTSS (R14)(CX*1), Z2
+	VBROADCASTSS (R15)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z14
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -7398,68 +7724,68 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z5, Z5
-	VMOVUPS Z5, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z7, Z7
-	VMOVUPS Z7, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z8, Z8
-	VMOVUPS Z8, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z9, Z9
-	VMOVUPS Z9, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z10, Z10
-	VMOVUPS Z10, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z11, Z11
-	VMOVUPS Z11, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z12, Z12
-	VMOVUPS Z12, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z13, Z13
-	VMOVUPS Z13, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z14, Z14
-	VMOVUPS Z14, (R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z5, Z5
+	VMOVUPS Z5, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z7, Z7
+	VMOVUPS Z7, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z9, Z9
+	VMOVUPS Z9, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z10, Z10
+	VMOVUPS Z10, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z11, Z11
+	VMOVUPS Z11, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z12, Z12
+	VMOVUPS Z12, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z13, Z13
+	VMOVUPS Z13, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z14, Z14
+	VMOVUPS Z14, (R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z5, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z7, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z8, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z9, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z10, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z11, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z12, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z13, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z14, (R9)
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z5, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z7, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z8, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z9, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z10, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z11, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z12, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z13, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z14, (R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000040, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -7469,330 +7795,319 @@ done:
 // func strip11x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip11x32AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	VPXORD     Z24, Z24, Z24
-	VPXORD     Z25, Z25, Z25
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00000aaa, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
+	VBROADCASTSS 28(R12), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS 32(R11), Z2
+	VBROADCASTSS 32(R12), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11), Z3
+	VBROADCASTSS 36(R12), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	VBROADCASTSS 40(R11), Z2
+	VBROADCASTSS 40(R12), Z2
 	VFMADD231PS  Z0, Z2, Z24
 	VFMADD231PS  Z1, Z2, Z25
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11)(DX*1), Z2
+	VBROADCASTSS 8(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
+	VBROADCASTSS 12(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11)(DX*1), Z2
+	VBROADCASTSS 16(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
+	VBROADCASTSS 20(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 24(R11)(DX*1), Z2
+	VBROADCASTSS 24(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11)(DX*1), Z3
+	VBROADCASTSS 28(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS 32(R11)(DX*1), Z2
+	VBROADCASTSS 32(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11)(DX*1), Z3
+	VBROADCASTSS 36(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	VBROADCASTSS 40(R11)(DX*1), Z2
+	VBROADCASTSS 40(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z24
 	VFMADD231PS  Z1, Z2, Z25
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
+	VBROADCASTSS 28(R12), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS 32(R11), Z2
+	VBROADCASTSS 32(R12), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11), Z3
+	VBROADCASTSS 36(R12), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	VBROADCASTSS 40(R11), Z2
+	VBROADCASTSS 40(R12), Z2
 	VFMADD231PS  Z0, Z2, Z24
 	VFMADD231PS  Z1, Z2, Z25
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
 	LEAQ (R12)(CX*2), R13
 	ADDQ CX, R13
 	LEAQ (R13)(CX*2), R14
 	ADDQ CX, R14
-	SUBQ $0x02, R10
+	LEAQ (R14)(CX*2), R15
+	ADDQ CX, R15
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x00000aaa, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R13)(CX*1), Z3
+	VBROADCASTSS (R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS (R13)(CX*2), Z2
+	VBROADCASTSS (R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R14), Z3
+	VBROADCASTSS (R15), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	VBROADCASTSS (R14)(CX*1), Z2
+	VBROADCASTSS (R15)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z24
 	VFMADD231PS  Z1, Z2, Z25
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 4(R11)(CX*2), Z2
+	VBROADCASTSS 4(R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 4(R12), Z3
+	VBROADCASTSS 4(R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 4(R12)(CX*1), Z2
+	VBROADCASTSS 4(R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 4(R12)(CX*2), Z3
+	VBROADCASTSS 4(R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 4(R13), Z2
+	VBROADCASTSS 4(R14), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 4(R13)(CX*1), Z3
+	VBROADCASTSS 4(R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS 4(R13)(CX*2), Z2
+	VBROADCASTSS 4(R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 4(R14), Z3
+	VBROADCASTSS 4(R15), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	VBROADCASTSS 4(R14)(CX*1), Z2
+	VBROADCASTSS 4(R15)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z24
 	VFMADD231PS  Z1, Z2, Z25
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
 	ADDQ         $0x08, R13
 	ADDQ         $0x08, R14
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R15
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R13)(CX*1), Z3
+	VBROADCASTSS (R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS (R13)(CX*2), Z2
+	VBROADCASTSS (R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R14), Z3
+	VBROADCASTSS (R15), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	VBROADCASTSS (R14)(CX*1), Z2
+	VBROADCASTSS (R15)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z24
 	VFMADD231PS  Z1, Z2, Z25
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -7822,101 +8137,101 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	VADDPS  64(R9), Z5, Z5
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
-	VADDPS  64(R9), Z7, Z7
-	VMOVUPS Z7, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z8, Z8
-	VMOVUPS Z8, (R9)
-	VADDPS  64(R9), Z9, Z9
-	VMOVUPS Z9, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z10, Z10
-	VMOVUPS Z10, (R9)
-	VADDPS  64(R9), Z11, Z11
-	VMOVUPS Z11, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z12, Z12
-	VMOVUPS Z12, (R9)
-	VADDPS  64(R9), Z13, Z13
-	VMOVUPS Z13, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z14, Z14
-	VMOVUPS Z14, (R9)
-	VADDPS  64(R9), Z15, Z15
-	VMOVUPS Z15, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z16, Z16
-	VMOVUPS Z16, (R9)
-	VADDPS  64(R9), Z17, Z17
-	VMOVUPS Z17, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z18, Z18
-	VMOVUPS Z18, (R9)
-	VADDPS  64(R9), Z19, Z19
-	VMOVUPS Z19, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z20, Z20
-	VMOVUPS Z20, (R9)
-	VADDPS  64(R9), Z21, Z21
-	VMOVUPS Z21, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z22, Z22
-	VMOVUPS Z22, (R9)
-	VADDPS  64(R9), Z23, Z23
-	VMOVUPS Z23, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z24, Z24
-	VMOVUPS Z24, (R9)
-	VADDPS  64(R9), Z25, Z25
-	VMOVUPS Z25, 64(R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	VADDPS  64(R8), Z5, Z5
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
+	VADDPS  64(R8), Z7, Z7
+	VMOVUPS Z7, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
+	VADDPS  64(R8), Z9, Z9
+	VMOVUPS Z9, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z10, Z10
+	VMOVUPS Z10, (R8)
+	VADDPS  64(R8), Z11, Z11
+	VMOVUPS Z11, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z12, Z12
+	VMOVUPS Z12, (R8)
+	VADDPS  64(R8), Z13, Z13
+	VMOVUPS Z13, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z14, Z14
+	VMOVUPS Z14, (R8)
+	VADDPS  64(R8), Z15, Z15
+	VMOVUPS Z15, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z16, Z16
+	VMOVUPS Z16, (R8)
+	VADDPS  64(R8), Z17, Z17
+	VMOVUPS Z17, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z18, Z18
+	VMOVUPS Z18, (R8)
+	VADDPS  64(R8), Z19, Z19
+	VMOVUPS Z19, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z20, Z20
+	VMOVUPS Z20, (R8)
+	VADDPS  64(R8), Z21, Z21
+	VMOVUPS Z21, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z22, Z22
+	VMOVUPS Z22, (R8)
+	VADDPS  64(R8), Z23, Z23
+	VMOVUPS Z23, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z24, Z24
+	VMOVUPS Z24, (R8)
+	VADDPS  64(R8), Z25, Z25
+	VMOVUPS Z25, 64(R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
-	VMOVUPS Z7, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z8, (R9)
-	VMOVUPS Z9, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z10, (R9)
-	VMOVUPS Z11, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z12, (R9)
-	VMOVUPS Z13, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z14, (R9)
-	VMOVUPS Z15, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z16, (R9)
-	VMOVUPS Z17, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z18, (R9)
-	VMOVUPS Z19, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z20, (R9)
-	VMOVUPS Z21, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z22, (R9)
-	VMOVUPS Z23, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z24, (R9)
-	VMOVUPS Z25, 64(R9)
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z14, (R8)
+	VMOVUPS Z15, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z16, (R8)
+	VMOVUPS Z17, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z18, (R8)
+	VMOVUPS Z19, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z20, (R8)
+	VMOVUPS Z21, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z22, (R8)
+	VMOVUPS Z23, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z24, (R8)
+	VMOVUPS Z25, 64(R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000080, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -7926,251 +8241,247 @@ done:
 // func strip12x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip12x16AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x000009d8, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS 28(R11), Z3
+	VBROADCASTSS 28(R12), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS 32(R11), Z2
+	VBROADCASTSS 32(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS 36(R11), Z3
+	VBROADCASTSS 36(R12), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	VBROADCASTSS 40(R11), Z2
+	VBROADCASTSS 40(R12), Z2
 	VFMADD231PS  Z0, Z2, Z14
-	VBROADCASTSS 44(R11), Z3
+	VBROADCASTSS 44(R12), Z3
 	VFMADD231PS  Z0, Z3, Z15
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11)(DX*1), Z2
+	VBROADCASTSS 8(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11)(DX*1), Z3
+	VBROADCASTSS 12(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11)(DX*1), Z2
+	VBROADCASTSS 16(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11)(DX*1), Z3
+	VBROADCASTSS 20(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 24(R11)(DX*1), Z2
+	VBROADCASTSS 24(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS 28(R11)(DX*1), Z3
+	VBROADCASTSS 28(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS 32(R11)(DX*1), Z2
+	VBROADCASTSS 32(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS 36(R11)(DX*1), Z3
+	VBROADCASTSS 36(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	VBROADCASTSS 40(R11)(DX*1), Z2
+	VBROADCASTSS 40(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z14
-	VBROADCASTSS 44(R11)(DX*1), Z3
+	VBROADCASTSS 44(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z15
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS 28(R11), Z3
+	VBROADCASTSS 28(R12), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS 32(R11), Z2
+	VBROADCASTSS 32(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS 36(R11), Z3
+	VBROADCASTSS 36(R12), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	VBROADCASTSS 40(R11), Z2
+	VBROADCASTSS 40(R12), Z2
 	VFMADD231PS  Z0, Z2, Z14
-	VBROADCASTSS 44(R11), Z3
+	VBROADCASTSS 44(R12), Z3
 	VFMADD231PS  Z0, Z3, Z15
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
 	LEAQ (R12)(CX*2), R13
 	ADDQ CX, R13
 	LEAQ (R13)(CX*2), R14
 	ADDQ CX, R14
-	SUBQ $0x02, R10
+	LEAQ (R14)(CX*2), R15
+	ADDQ CX, R15
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x000009d8, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS (R13)(CX*1), Z3
+	VBROADCASTSS (R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS (R13)(CX*2), Z2
+	VBROADCASTSS (R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS (R14), Z3
+	VBROADCASTSS (R15), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	VBROADCASTSS (R14)(CX*1), Z2
+	VBROADCASTSS (R15)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z14
-	VBROADCASTSS (R14)(CX*2), Z3
+	VBROADCASTSS (R15)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z15
-	VMOVUPS      (R9)(AX*1), Z0
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS 4(R11)(CX*2), Z2
+	VBROADCASTSS 4(R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS 4(R12), Z3
+	VBROADCASTSS 4(R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS 4(R12)(CX*1), Z2
+	VBROADCASTSS 4(R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS 4(R12)(CX*2), Z3
+	VBROADCASTSS 4(R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS 4(R13), Z2
+	VBROADCASTSS 4(R14), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS 4(R13)(CX*1), Z3
+	VBROADCASTSS 4(R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS 4(R13)(CX*2), Z2
+	VBROADCASTSS 4(R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS 4(R14), Z3
+	VBROADCASTSS 4(R15), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	VBROADCASTSS 4(R14)(CX*1), Z2
+	VBROADCASTSS 4(R15)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z14
-	VBROADCASTSS 4(R14)(CX*2), Z3
+	VBROADCASTSS 4(R15)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z15
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
 	ADDQ         $0x08, R13
 	ADDQ         $0x08, R14
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R15
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z5
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z6
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z7
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z9
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z10
-	VBROADCASTSS (R13)(CX*1), Z3
+	VBROADCASTSS (R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z11
-	VBROADCASTSS (R13)(CX*2), Z2
+	VBROADCASTSS (R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z12
-	VBROADCASTSS (R14), Z3
+	VBROADCASTSS (R15), Z3
 	VFMADD231PS  Z0, Z3, Z13
-	VBROADCASTSS (R14)(CX*1), Z2
+	VBROADCASTSS (R15)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z14
-	VBROADCASTSS (R14)(CX*2), Z3
+	VBROADCASTSS (R15)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z15
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -8190,73 +8501,73 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z5, Z5
-	VMOVUPS Z5, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z7, Z7
-	VMOVUPS Z7, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z8, Z8
-	VMOVUPS Z8, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z9, Z9
-	VMOVUPS Z9, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z10, Z10
-	VMOVUPS Z10, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z11, Z11
-	VMOVUPS Z11, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z12, Z12
-	VMOVUPS Z12, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z13, Z13
-	VMOVUPS Z13, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z14, Z14
-	VMOVUPS Z14, (R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z15, Z15
-	VMOVUPS Z15, (R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z5, Z5
+	VMOVUPS Z5, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z7, Z7
+	VMOVUPS Z7, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z9, Z9
+	VMOVUPS Z9, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z10, Z10
+	VMOVUPS Z10, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z11, Z11
+	VMOVUPS Z11, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z12, Z12
+	VMOVUPS Z12, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z13, Z13
+	VMOVUPS Z13, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z14, Z14
+	VMOVUPS Z14, (R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z15, Z15
+	VMOVUPS Z15, (R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z5, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z7, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z8, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z9, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z10, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z11, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z12, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z13, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z14, (R9)
-	ADDQ    DI, R9
-	VMOVUPS Z15, (R9)
+	VMOVUPS Z4, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z5, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z7, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z8, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z9, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z10, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z11, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z12, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z13, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z14, (R8)
+	ADDQ    DI, R8
+	VMOVUPS Z15, (R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000040, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -8266,353 +8577,339 @@ done:
 // func strip12x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip12x32AVX512(SB), NOSPLIT, $0-85
-	MOVQ  stepB+32(FP), AX
-	MOVQ  rowStride+8(FP), CX
-	MOVQ  depthStride+16(FP), DX
-	MOVQ  b+24(FP), BX
-	MOVQ  c+48(FP), SI
-	MOVQ  stepC+56(FP), DI
-	MOVQ  tiles+72(FP), R8
-	TESTQ R8, R8
-	JZ    done
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ b+24(FP), BX
+	MOVQ c+48(FP), SI
+	MOVQ stepC+56(FP), DI
+	CMPQ tiles+72(FP), $0x00
+	JE   done
 
 tile:
-	MOVQ       BX, R9
-	MOVQ       depth+64(FP), R10
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	VPXORD     Z24, Z24, Z24
-	VPXORD     Z25, Z25, Z25
-	VPXORD     Z26, Z26, Z26
-	VPXORD     Z27, Z27, Z27
-	CMPQ       R10, $0x40
-	JL         fetched
-	MOVQ       SI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       DI, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
+	MOVQ   BX, R8
+	MOVQ   depth+64(FP), R9
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	MOVQ   SI, R10
+	MOVQ   $0x7fffffffffffffff, R11
+	CMPQ   R9, $0x40
+	JL     short
+	MOVQ   $0x00000001, R11
 
-fetched:
-	MOVQ a+0(FP), R11
+short:
+	MOVQ a+0(FP), R12
 	CMPQ CX, $0x04
 	JNE  apart
-	SUBQ $0x02, R10
+	SUBQ $0x02, R9
 	JL   besideRest
 
 beside:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        besideFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x000009d8, R11, R11
+	SHRQ       $0x10, R11
+
+besideFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
+	VBROADCASTSS 28(R12), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS 32(R11), Z2
+	VBROADCASTSS 32(R12), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11), Z3
+	VBROADCASTSS 36(R12), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	VBROADCASTSS 40(R11), Z2
+	VBROADCASTSS 40(R12), Z2
 	VFMADD231PS  Z0, Z2, Z24
 	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS 44(R11), Z3
+	VBROADCASTSS 44(R12), Z3
 	VFMADD231PS  Z0, Z3, Z26
 	VFMADD231PS  Z1, Z3, Z27
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS (R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
+	VBROADCASTSS 4(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11)(DX*1), Z2
+	VBROADCASTSS 8(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
+	VBROADCASTSS 12(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11)(DX*1), Z2
+	VBROADCASTSS 16(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
+	VBROADCASTSS 20(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 24(R11)(DX*1), Z2
+	VBROADCASTSS 24(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11)(DX*1), Z3
+	VBROADCASTSS 28(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS 32(R11)(DX*1), Z2
+	VBROADCASTSS 32(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11)(DX*1), Z3
+	VBROADCASTSS 36(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	VBROADCASTSS 40(R11)(DX*1), Z2
+	VBROADCASTSS 40(R12)(DX*1), Z2
 	VFMADD231PS  Z0, Z2, Z24
 	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS 44(R11)(DX*1), Z3
+	VBROADCASTSS 44(R12)(DX*1), Z3
 	VFMADD231PS  Z0, Z3, Z26
 	VFMADD231PS  Z1, Z3, Z27
-	LEAQ         (R9)(AX*2), R9
-	LEAQ         (R11)(DX*2), R11
-	SUBQ         $0x02, R10
+	LEAQ         (R8)(AX*2), R8
+	LEAQ         (R12)(DX*2), R12
+	SUBQ         $0x02, R9
 	JGE          beside
 
 besideRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
+	VBROADCASTSS 4(R12), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 8(R11), Z2
+	VBROADCASTSS 8(R12), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
+	VBROADCASTSS 12(R12), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 16(R11), Z2
+	VBROADCASTSS 16(R12), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
+	VBROADCASTSS 20(R12), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 24(R11), Z2
+	VBROADCASTSS 24(R12), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
+	VBROADCASTSS 28(R12), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS 32(R11), Z2
+	VBROADCASTSS 32(R12), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11), Z3
+	VBROADCASTSS 36(R12), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	VBROADCASTSS 40(R11), Z2
+	VBROADCASTSS 40(R12), Z2
 	VFMADD231PS  Z0, Z2, Z24
 	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS 44(R11), Z3
+	VBROADCASTSS 44(R12), Z3
 	VFMADD231PS  Z0, Z3, Z26
 	VFMADD231PS  Z1, Z3, Z27
 	JMP          store
 
 apart:
-	LEAQ (R11)(CX*2), R12
-	ADDQ CX, R12
 	LEAQ (R12)(CX*2), R13
 	ADDQ CX, R13
 	LEAQ (R13)(CX*2), R14
 	ADDQ CX, R14
-	SUBQ $0x02, R10
+	LEAQ (R14)(CX*2), R15
+	ADDQ CX, R15
+	SUBQ $0x02, R9
 	JL   alongRest
 
 along:
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	DECQ       R11
+	JNZ        alongFetched
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       DI, R10
+	MOVQ       depth+64(FP), R11
+	IMUL3Q     $0x000009d8, R11, R11
+	SHRQ       $0x10, R11
+
+alongFetched:
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R13)(CX*1), Z3
+	VBROADCASTSS (R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS (R13)(CX*2), Z2
+	VBROADCASTSS (R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R14), Z3
+	VBROADCASTSS (R15), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	VBROADCASTSS (R14)(CX*1), Z2
+	VBROADCASTSS (R15)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z24
 	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS (R14)(CX*2), Z3
+	VBROADCASTSS (R15)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z26
 	VFMADD231PS  Z1, Z3, Z27
-	VMOVUPS      (R9)(AX*1), Z0
-	VMOVUPS      64(R9)(AX*1), Z1
-	VBROADCASTSS 4(R11), Z2
+	VMOVUPS      (R8)(AX*1), Z0
+	VMOVUPS      64(R8)(AX*1), Z1
+	VBROADCASTSS 4(R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(CX*1), Z3
+	VBROADCASTSS 4(R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS 4(R11)(CX*2), Z2
+	VBROADCASTSS 4(R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 4(R12), Z3
+	VBROADCASTSS 4(R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS 4(R12)(CX*1), Z2
+	VBROADCASTSS 4(R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 4(R12)(CX*2), Z3
+	VBROADCASTSS 4(R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS 4(R13), Z2
+	VBROADCASTSS 4(R14), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 4(R13)(CX*1), Z3
+	VBROADCASTSS 4(R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS 4(R13)(CX*2), Z2
+	VBROADCASTSS 4(R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 4(R14), Z3
+	VBROADCASTSS 4(R15), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	VBROADCASTSS 4(R14)(CX*1), Z2
+	VBROADCASTSS 4(R15)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z24
 	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS 4(R14)(CX*2), Z3
+	VBROADCASTSS 4(R15)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z26
 	VFMADD231PS  Z1, Z3, Z27
-	LEAQ         (R9)(AX*2), R9
-	ADDQ         $0x08, R11
+	LEAQ         (R8)(AX*2), R8
 	ADDQ         $0x08, R12
 	ADDQ         $0x08, R13
 	ADDQ         $0x08, R14
-	SUBQ         $0x02, R10
+	ADDQ         $0x08, R15
+	SUBQ         $0x02, R9
 	JGE          along
 
 alongRest:
-	CMPQ         R10, $-2
+	CMPQ         R9, $-2
 	JE           store
-	VMOVUPS      (R9), Z0
-	VMOVUPS      64(R9), Z1
-	VBROADCASTSS (R11), Z2
+	VMOVUPS      (R8), Z0
+	VMOVUPS      64(R8), Z1
+	VBROADCASTSS (R12), Z2
 	VFMADD231PS  Z0, Z2, Z4
 	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS (R11)(CX*1), Z3
+	VBROADCASTSS (R12)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z6
 	VFMADD231PS  Z1, Z3, Z7
-	VBROADCASTSS (R11)(CX*2), Z2
+	VBROADCASTSS (R12)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z8
 	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS (R12), Z3
+	VBROADCASTSS (R13), Z3
 	VFMADD231PS  Z0, Z3, Z10
 	VFMADD231PS  Z1, Z3, Z11
-	VBROADCASTSS (R12)(CX*1), Z2
+	VBROADCASTSS (R13)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z12
 	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS (R12)(CX*2), Z3
+	VBROADCASTSS (R13)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z14
 	VFMADD231PS  Z1, Z3, Z15
-	VBROADCASTSS (R13), Z2
+	VBROADCASTSS (R14), Z2
 	VFMADD231PS  Z0, Z2, Z16
 	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS (R13)(CX*1), Z3
+	VBROADCASTSS (R14)(CX*1), Z3
 	VFMADD231PS  Z0, Z3, Z18
 	VFMADD231PS  Z1, Z3, Z19
-	VBROADCASTSS (R13)(CX*2), Z2
+	VBROADCASTSS (R14)(CX*2), Z2
 	VFMADD231PS  Z0, Z2, Z20
 	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS (R14), Z3
+	VBROADCASTSS (R15), Z3
 	VFMADD231PS  Z0, Z3, Z22
 	VFMADD231PS  Z1, Z3, Z23
-	VBROADCASTSS (R14)(CX*1), Z2
+	VBROADCASTSS (R15)(CX*1), Z2
 	VFMADD231PS  Z0, Z2, Z24
 	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS (R14)(CX*2), Z3
+	VBROADCASTSS (R15)(CX*2), Z3
 	VFMADD231PS  Z0, Z3, Z26
 	VFMADD231PS  Z1, Z3, Z27
 
 store:
-	MOVQ         SI, R9
+	MOVQ         SI, R8
 	CMPL         alpha+80(FP), $0x3f800000
 	JE           scaled
 	VBROADCASTSS alpha+80(FP), Z0
@@ -8644,109 +8941,109 @@ store:
 scaled:
 	CMPB    add+84(FP), $0x00
 	JE      overwrite
-	VADDPS  (R9), Z4, Z4
-	VMOVUPS Z4, (R9)
-	VADDPS  64(R9), Z5, Z5
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z6, Z6
-	VMOVUPS Z6, (R9)
-	VADDPS  64(R9), Z7, Z7
-	VMOVUPS Z7, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z8, Z8
-	VMOVUPS Z8, (R9)
-	VADDPS  64(R9), Z9, Z9
-	VMOVUPS Z9, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z10, Z10
-	VMOVUPS Z10, (R9)
-	VADDPS  64(R9), Z11, Z11
-	VMOVUPS Z11, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z12, Z12
-	VMOVUPS Z12, (R9)
-	VADDPS  64(R9), Z13, Z13
-	VMOVUPS Z13, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z14, Z14
-	VMOVUPS Z14, (R9)
-	VADDPS  64(R9), Z15, Z15
-	VMOVUPS Z15, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z16, Z16
-	VMOVUPS Z16, (R9)
-	VADDPS  64(R9), Z17, Z17
-	VMOVUPS Z17, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z18, Z18
-	VMOVUPS Z18, (R9)
-	VADDPS  64(R9), Z19, Z19
-	VMOVUPS Z19, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z20, Z20
-	VMOVUPS Z20, (R9)
-	VADDPS  64(R9), Z21, Z21
-	VMOVUPS Z21, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z22, Z22
-	VMOVUPS Z22, (R9)
-	VADDPS  64(R9), Z23, Z23
-	VMOVUPS Z23, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z24, Z24
-	VMOVUPS Z24, (R9)
-	VADDPS  64(R9), Z25, Z25
-	VMOVUPS Z25, 64(R9)
-	ADDQ    DI, R9
-	VADDPS  (R9), Z26, Z26
-	VMOVUPS Z26, (R9)
-	VADDPS  64(R9), Z27, Z27
-	VMOVUPS Z27, 64(R9)
+	VADDPS  (R8), Z4, Z4
+	VMOVUPS Z4, (R8)
+	VADDPS  64(R8), Z5, Z5
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z6, Z6
+	VMOVUPS Z6, (R8)
+	VADDPS  64(R8), Z7, Z7
+	VMOVUPS Z7, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z8, Z8
+	VMOVUPS Z8, (R8)
+	VADDPS  64(R8), Z9, Z9
+	VMOVUPS Z9, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z10, Z10
+	VMOVUPS Z10, (R8)
+	VADDPS  64(R8), Z11, Z11
+	VMOVUPS Z11, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z12, Z12
+	VMOVUPS Z12, (R8)
+	VADDPS  64(R8), Z13, Z13
+	VMOVUPS Z13, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z14, Z14
+	VMOVUPS Z14, (R8)
+	VADDPS  64(R8), Z15, Z15
+	VMOVUPS Z15, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z16, Z16
+	VMOVUPS Z16, (R8)
+	VADDPS  64(R8), Z17, Z17
+	VMOVUPS Z17, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z18, Z18
+	VMOVUPS Z18, (R8)
+	VADDPS  64(R8), Z19, Z19
+	VMOVUPS Z19, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z20, Z20
+	VMOVUPS Z20, (R8)
+	VADDPS  64(R8), Z21, Z21
+	VMOVUPS Z21, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z22, Z22
+	VMOVUPS Z22, (R8)
+	VADDPS  64(R8), Z23, Z23
+	VMOVUPS Z23, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z24, Z24
+	VMOVUPS Z24, (R8)
+	VADDPS  64(R8), Z25, Z25
+	VMOVUPS Z25, 64(R8)
+	ADDQ    DI, R8
+	VADDPS  (R8), Z26, Z26
+	VMOVUPS Z26, (R8)
+	VADDPS  64(R8), Z27, Z27
+	VMOVUPS Z27, 64(R8)
 	JMP     next
 
 overwrite:
-	VMOVUPS Z4, (R9)
-	VMOVUPS Z5, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z6, (R9)
-	VMOVUPS Z7, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z8, (R9)
-	VMOVUPS Z9, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z10, (R9)
-	VMOVUPS Z11, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z12, (R9)
-	VMOVUPS Z13, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z14, (R9)
-	VMOVUPS Z15, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z16, (R9)
-	VMOVUPS Z17, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z18, (R9)
-	VMOVUPS Z19, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z20, (R9)
-	VMOVUPS Z21, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z22, (R9)
-	VMOVUPS Z23, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z24, (R9)
-	VMOVUPS Z25, 64(R9)
-	ADDQ    DI, R9
-	VMOVUPS Z26, (R9)
-	VMOVUPS Z27, 64(R9)
+	VMOVUPS Z4, (R8)
+	VMOVUPS Z5, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z6, (R8)
+	VMOVUPS Z7, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z8, (R8)
+	VMOVUPS Z9, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z10, (R8)
+	VMOVUPS Z11, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z12, (R8)
+	VMOVUPS Z13, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z14, (R8)
+	VMOVUPS Z15, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z16, (R8)
+	VMOVUPS Z17, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z18, (R8)
+	VMOVUPS Z19, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z20, (R8)
+	VMOVUPS Z21, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z22, (R8)
+	VMOVUPS Z23, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z24, (R8)
+	VMOVUPS Z25, 64(R8)
+	ADDQ    DI, R8
+	VMOVUPS Z26, (R8)
+	VMOVUPS Z27, 64(R8)
 
 next:
-	MOVQ tileB+40(FP), R9
-	ADDQ R9, BX
+	MOVQ tileB+40(FP), R8
+	ADDQ R8, BX
 	ADDQ $0x00000080, SI
-	DECQ R8
+	DECQ tiles+72(FP)
 	JNZ  tile
 
 done:
@@ -17453,6 +17750,34 @@ leave:
 	VZEROUPPER
 	RET
 
+// func copyPanelAVX512(dst *float32, src *float32, stepSrc uintptr, rows int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·copyPanelAVX512(SB), NOSPLIT, $0-32
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+8(FP), CX
+	MOVQ  stepSrc+16(FP), DX
+	MOVQ  rows+24(FP), BX
+	LEAQ  (CX)(DX*8), SI
+	TESTQ BX, BX
+	JZ    done
+
+row:
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	VMOVUPS    (CX), Z0
+	VMOVUPS    64(CX), Z1
+	VMOVUPS    Z0, (AX)
+	VMOVUPS    Z1, 64(AX)
+	ADDQ       DX, CX
+	ADDQ       DX, SI
+	ADDQ       $0x00000080, AX
+	DECQ       BX
+	JNZ        row
+
+done:
+	VZEROUPPER
+	RET
+
 // func reluAVX512(y *float32, x *float32, vectors int)
 // Requires: AVX, AVX512F
 TEXT ·reluAVX512(SB), NOSPLIT, $0-24
@@ -17798,7 +18123,7 @@ done:
 	RET
 
 // func transpose8AVX2(dst *float32, stepDst uintptr, src *float32, stepSrc uintptr, blocks int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·transpose8AVX2(SB), NOSPLIT, $0-40
 	MOVQ  dst+0(FP), AX
 	MOVQ  stepDst+8(FP), CX
@@ -17812,6 +18137,14 @@ TEXT ·transpose8AVX2(SB), NOSPLIT, $0-40
 	JZ    done
 
 loop:
+	PREFETCHT0  256(DX)
+	PREFETCHT0  256(DI)
+	PREFETCHT0  256(DX)(BX*1)
+	PREFETCHT0  256(DI)(BX*1)
+	PREFETCHT0  256(DX)(BX*2)
+	PREFETCHT0  256(DI)(BX*2)
+	PREFETCHT0  256(DX)(R8*1)
+	PREFETCHT0  256(DI)(R8*1)
 	VMOVUPS     (DX), X0
 	VINSERTF128 $0x01, (DI), Y0, Y0
 	VMOVUPS     16(DX), X4
@@ -17864,7 +18197,7 @@ done:
 	RET
 
 // func transposeAdd8AVX2(dst *float32, stepDst uintptr, src *float32, stepSrc uintptr, blocks int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·transposeAdd8AVX2(SB), NOSPLIT, $0-40
 	MOVQ  dst+0(FP), AX
 	MOVQ  stepDst+8(FP), CX
@@ -17878,6 +18211,14 @@ TEXT ·transposeAdd8AVX2(SB), NOSPLIT, $0-40
 	JZ    done
 
 loop:
+	PREFETCHT0  256(DX)
+	PREFETCHT0  256(DI)
+	PREFETCHT0  256(DX)(BX*1)
+	PREFETCHT0  256(DI)(BX*1)
+	PREFETCHT0  256(DX)(BX*2)
+	PREFETCHT0  256(DI)(BX*2)
+	PREFETCHT0  256(DX)(R8*1)
+	PREFETCHT0  256(DI)(R8*1)
 	VMOVUPS     (DX), X0
 	VINSERTF128 $0x01, (DI), Y0, Y0
 	VMOVUPS     16(DX), X4

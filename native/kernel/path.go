@@ -22,6 +22,8 @@ type path struct {
 	transpose8, transposeAdd8 func(dst *float32, stepDst uintptr, src *float32, stepSrc uintptr, blocks int)
 	// copyRows copies rows of n elements, at least eight.
 	copyRows func(dst *float32, stepDst uintptr, src *float32, stepSrc uintptr, vectors int, last uintptr, rows int)
+	// copyPanel copies rows of two vectors one behind the other.
+	copyPanel func(dst, src *float32, stepSrc uintptr, rows int)
 	// What follows computes whole vectors of the kernel of the same name.
 	relu                     func(y, x *float32, vectors int)
 	reluGradient             func(dx, dy, y *float32, vectors int)

@@ -12,10 +12,10 @@ const (
 	blockElements = 256 << 10
 	// leftStep is the distance of packed rows: close together, and no multiple of the cache's own strides.
 	leftStep = tileDepth + 8
-	// groupTiles is the number of tiles whose rows are packed at once and used for all columns: with blockChains 600 KiB, in the second level.
-	groupTiles = 12
-	// panelElements is the number of packed elements of the right factor (8 MiB) that pass by a group.
-	panelElements = 2 << 20
+	// groupElements is the number of elements of the left factor (896 KiB) that stay in the second-level cache while the columns pass by.
+	groupElements = 224 << 10
+	// keptElements is the number of elements of C (1 MiB) that a group of rows gives before End is called.
+	keptElements = 256 << 10
 	// inFirstLevel is the number of elements of the left factor up to which all of it stays in the first-level cache as it lies.
 	inFirstLevel = 5 << 10
 	// endElements is the number of elements of C after which End is called, if it can be that soon.
@@ -48,6 +48,8 @@ type tiled struct {
 	packLeft, packRight bool
 	byPanels            bool // a group of rows stays while panels pass, not the columns while rows do
 	blockColumns        int  // a multiple of the panel's width
+	chainsAtOnce        int  // are added up one after the other, for a group of so many rows
+	group               int
 }
 
 // newTiled chooses the form of a product by an estimate of its cost.
@@ -70,12 +72,37 @@ func newTiled(p *path, g *Gemm[float32]) tiled {
 	t.blockColumns = block(blockElements)
 	t.packRight = t.right.Transposed || t.rows > 4*p.tileRows && t.depth > 64
 	t.packLeft = t.rows*t.depth > inFirstLevel && t.blockColumns > 2*width
-	t.byPanels = t.packLeft && !t.swapped && t.rows > 2*p.tileRows
+	t.byPanels = t.depth > 64 && t.rows > 2*p.tileRows
 	if t.byPanels {
-		t.packRight = t.right.Transposed || displaces(t.right.Stride)
-		t.blockColumns = block(panelElements)
+		t.packLeft = t.columns > 2*width
+		t.packRight = t.right.Transposed || t.right.Stride != width && t.rows > 3*p.tileRows || displaces(t.right.Stride)
+		t.blockColumns = columns
+		if t.c == nil {
+			t.blockColumns = min(max(1, keptElements/min(t.rows, groupElements/(blockChains*leftStep))/width)*width, columns)
+		}
 	}
 	return t
+}
+
+// setGroup decides how many rows of one thread, and how many chains of their sums, stay in the second-level cache while the right factor passes by.
+// Rows go before chains: the more there are, the less often a chunk of the right factor is fetched and packed, while C, which passes once for each block
+// of chains, is fetched in time. Only where a part of C is on its way elsewhere the sums are done in one go.
+func (t *tiled) setGroup(rows int) {
+	t.chainsAtOnce = blockChains
+	if t.byPanels && !t.swapped && t.c != nil {
+		t.chainsAtOnce = max(1, min(blockChains, groupElements/(leftStep*max(1, rows))))
+	}
+	if t.byPanels && !t.left.Transposed && t.chainsAtOnce >= t.chains() && !displaces(t.left.Stride) {
+		t.packLeft = false // whole rows are read where they lie
+	}
+	most := groupElements / (min(t.chainsAtOnce, max(1, t.chains())) * leftStep)
+	if !t.byPanels && !t.packLeft {
+		most = endElements / max(1, t.blockColumns)
+		if t.end == nil {
+			most = 1
+		}
+	}
+	t.group = max(1, most/t.path.tileRows) * t.path.tileRows
 }
 
 // displaces reports whether rows that far apart, read two cache lines wide, displace each other from the first-level cache: a power of two lets
@@ -113,22 +140,16 @@ func (t *tiled) panelWidth() int { return 2 * t.path.lanes }
 
 // tempWidth is the number of columns of the temporary tile: as many as go through it.
 func (t *tiled) tempWidth() int {
-	if t.swapped {
+	if t.swapped && !t.byPanels {
 		return t.blockColumns
 	}
 	return t.panelWidth()
 }
 
-// groupRows is the number of rows that are computed one after the other before End is called for them, or packed at once.
-func (t *tiled) groupRows() int {
-	tiles := 1
-	switch {
-	case t.packLeft:
-		tiles = groupTiles
-	case t.end != nil && t.blockColumns > 0:
-		tiles = min(groupTiles, max(1, endElements/(t.blockColumns*t.path.tileRows)))
-	}
-	return tiles * t.path.tileRows
+// groups is the number of groups, of nearly the same size, that some tiles of rows make.
+func (t *tiled) groups(tiles int) int {
+	most := t.group / t.path.tileRows
+	return (tiles + most - 1) / most
 }
 
 // scratch is a thread's memory for one product.
@@ -145,21 +166,24 @@ func (t *tiled) scratchSizes() (temp, strip, left, panels, c int) {
 	block := min(t.depth, blockChains*tileDepth)
 	temp = (t.path.tileRows + 7) / 8 * 8 * t.tempWidth()
 	if t.byPanels {
-		temp = t.groupRows() * t.panelWidth()
+		temp = (t.group + 7) / 8 * 8 * t.panelWidth()
 	}
 	strip = 8 * t.panelWidth()
 	if t.packLeft {
-		left = t.groupRows() * leftStep * min(blockChains, t.chains())
+		left = t.group * leftStep * min(t.chainsAtOnce, t.chains())
 	}
 	panels = t.panelWidth() * block
-	if t.packRight {
+	switch {
+	case t.byPanels:
+		panels = t.panelWidth() * min(t.depth, tileDepth)
+	case t.packRight:
 		panels = t.blockColumns * block
 	}
 	switch {
 	case t.weaves():
-		c = gradientTiles * t.path.tileRows * t.panelWidth()
+		c = t.gradientTiles() * t.path.tileRows * t.panelWidth()
 	case t.c == nil:
-		c = t.groupRows() * t.blockColumns
+		c = t.group * t.blockColumns
 	}
 	return temp, strip, left, panels, c
 }
@@ -188,14 +212,19 @@ func (t *tiled) split(pool *Pool) func() {
 	if t.weaves() {
 		t.updates = make([]updating, pool.Threads())
 	}
-	pool.reserve(t.scratchSize())
 	width := t.panelWidth()
 	columnTiles := (t.columns + width - 1) / width
 	rowTiles := (t.rows + t.path.tileRows - 1) / t.path.tileRows
 	byColumns := columnTiles >= rowTiles || columnTiles >= 4*pool.Threads()
-	if !t.packRight && rowTiles >= 4*pool.Threads() {
+	if (!t.packRight || t.byPanels) && rowTiles >= 4*pool.Threads() {
 		byColumns = false // rows divide more evenly, and a weight's rows stay with the thread that reads them in the forward pass
 	}
+	threads := pool.Threads()
+	if byColumns {
+		threads = 1
+	}
+	t.setGroup((t.rows + threads - 1) / threads)
+	pool.reserve(t.scratchSize())
 	if byColumns {
 		grain := max(1, tiledGrain/max(1, width*t.rows*t.depth))
 		body := func(w, lo, hi int) { t.compute(w, pool.scratch[w], 0, t.rows, lo*width, min(hi*width, t.columns)) }
@@ -208,6 +237,7 @@ func (t *tiled) split(pool *Pool) func() {
 
 // each returns what computes one of several products of the same size, which begin at the offsets, on a thread of the pool.
 func (t *tiled) each(pool *Pool, offsets []Offsets) func(worker, i int) {
+	t.setGroup(t.rows)
 	pool.reserve(t.scratchSize())
 	products := make([]tiled, pool.Threads())
 	for i := range products {
@@ -240,7 +270,7 @@ func (t *tiled) compute(worker int, memory []float32, lo, hi, left, right int) {
 	for b.left = left; b.left < right; b.left += t.blockColumns {
 		b.right = min(b.left+t.blockColumns, right)
 		for b.chain0 = 0; ; b.chain0 = b.chain1 {
-			b.chain1 = min(b.chain0+blockChains, chains)
+			b.chain1 = min(b.chain0+b.chainsAtOnce, chains)
 			b.last = b.chain1 == chains
 			if b.updates != nil {
 				b.update()
@@ -267,27 +297,32 @@ type block struct {
 
 const elementBytes = unsafe.Sizeof(float32(0))
 
-// run computes the block, tile after tile of rows. The rows' height is nearly equal, or eight where tiles are stored transposed.
+// tileEdges returns the number of tiles that n rows from lo on are divided into, and where each begins: tiles of full height and a rest, or of nearly
+// the same height where the rest would be small.
+func tileEdges(lo, n, height int) (tiles int, row func(tile int) int) {
+	tiles = (n + height - 1) / height
+	if rest := n % height; rest == 0 || 2*rest >= height {
+		return tiles, func(tile int) int { return lo + min(tile*height, n) }
+	}
+	return tiles, func(tile int) int { return lo + n*tile/tiles }
+}
+
+// run computes the block, tile after tile of rows. Their height is eight where tiles are stored transposed one by one.
 func (b *block) run() {
-	b.fill()
-	n := b.hi - b.lo
-	tiles := (n + b.path.tileRows - 1) / b.path.tileRows
-	eight := b.swapped && b.path.tileRows >= 8 && tiles > 1
-	if eight {
-		tiles = (n + 7) / 8
+	height := b.path.tileRows
+	if b.swapped && !b.byPanels && height >= 8 && b.hi-b.lo > height {
+		height = 8
 	}
-	row := func(tile int) int {
-		if eight {
-			return min(b.lo+8*tile, b.hi)
-		}
-		return b.lo + n*tile/tiles
+	tiles, row := tileEdges(b.lo, b.hi-b.lo, height)
+	if !b.byPanels {
+		b.fill()
 	}
-	group := max(1, b.groupRows()/b.path.tileRows)
-	for first := 0; first < tiles; first += group {
-		end := min(first+group, tiles)
+	groups := b.groups(tiles)
+	for group := range groups {
+		first, end := tiles*group/groups, tiles*(group+1)/groups
 		lo, hi := row(first), row(end)
 		if b.packLeft {
-			b.packRows(lo, hi)
+			b.packRows(row, first, end)
 		}
 		if b.byPanels {
 			b.panelTiles(row, first, end)
@@ -334,7 +369,7 @@ func (b *block) tile(i, end, lo, hi int) {
 		depth := p1 - p0
 		add := k > 0 || b.start != nil
 		addTemp := together && k > 0
-		a, rowStride, depthStride := b.leftAt(i, lo, hi, p0, k)
+		a, rowStride, depthStride := b.leftAt(i, rows, lo, hi, k)
 		if whole > 0 {
 			panel, stepB, tileB := b.panel(0, p0, depth)
 			f := b.path.strips[1][rows]
@@ -359,7 +394,7 @@ func (b *block) tile(i, end, lo, hi int) {
 		if throughTemp && (!together || k+1 >= b.chain1) {
 			switch {
 			case b.swapped:
-				b.storeTransposed(i, rows, !together)
+				b.storeTransposed(b.temp, b.tempWidth(), i, rows, b.left, b.right, !together)
 			default:
 				storeCut(part[whole*width:], b.temp, int(stepC/elementBytes), b.tempWidth(), rows, rest, !together)
 			}
@@ -367,72 +402,42 @@ func (b *block) tile(i, end, lo, hi int) {
 	}
 }
 
-// panelTiles computes a group of tiles of rows, panel after panel: a panel's chain stays in the first-level cache while the rows pass, and so does the
-// part of C while the chains do.
-func (b *block) panelTiles(row func(tile int) int, first, end int) {
-	lanes, width := b.path.lanes, b.panelWidth()
-	lo, hi := row(first), row(end)
-	c, stride := b.c, b.width
-	at := lo*stride + b.left
-	if b.c == nil {
-		c, stride, at = b.kept, b.right-b.left, 0
-	}
-	together := b.start == nil && b.chain0 == 0 // the chains can be added up in the temporary tile
-	for j := b.left; j < b.right; j += width {
-		n := min(width, b.right-j)
-		vectors := (n + lanes - 1) / lanes
-		for k := b.chain0; k < b.chain1; k++ {
-			p0, p1 := b.tiled.chain(k), b.tiled.chain(k+1)
-			panel, stepB, tileB := b.panel((j-b.left)/width, p0, p1-p0)
-			for tile := first; tile < end; tile++ {
-				i, rows := row(tile), row(tile+1)-row(tile)
-				a, rowStride, depthStride := b.leftAt(i, lo, hi, p0, k)
-				f := b.path.strips[vectors-1][rows]
-				part := c[at+(i-lo)*stride+j-b.left:]
-				if n == vectors*lanes {
-					f(a, rowStride, depthStride, panel, stepB, tileB, &part[0], uintptr(stride)*elementBytes, p1-p0, 1, b.alpha, k > 0 || b.start != nil)
-					continue
-				}
-				temp := b.temp[(i-lo)*width:]
-				f(a, rowStride, depthStride, panel, stepB, tileB, &temp[0], uintptr(width)*elementBytes, p1-p0, 1, b.alpha, together && k > 0)
-				if !together || k+1 == b.chain1 {
-					storeCut(part, temp, stride, width, rows, n, !together)
-				}
-			}
-		}
-	}
-}
-
-// leftAt returns where row i of the left factor, of the group of rows lo ... hi, begins in a chain, and its strides in bytes.
-func (b *block) leftAt(i, lo, hi, p0, chain int) (a *float32, rowStride, depthStride uintptr) {
+// leftAt returns where tile i ... i+rows of the left factor, of the group of rows lo ... hi, begins in a chain, and its strides in bytes.
+func (b *block) leftAt(i, rows, lo, hi, chain int) (a *float32, rowStride, depthStride uintptr) {
 	m := &b.tiled.left
 	stride := uintptr(m.Stride) * elementBytes
+	p0, p1 := b.chain(chain), b.chain(chain+1)
 	switch {
 	case b.depth == 0:
 		return &b.temp[0], 0, 0 // is not read
 	case b.packLeft && m.Transposed:
-		n := hi - lo
-		return &b.packed[(p0-b.chain(b.chain0))*n+i-lo], elementBytes, uintptr(n) * elementBytes
+		return &b.packed[(p0-b.chain(b.chain0))*(hi-lo)+(i-lo)*(p1-p0)], elementBytes, uintptr(rows) * elementBytes
 	case b.packLeft:
-		return &b.packed[((chain-b.chain0)*b.groupRows()+i-lo)*leftStep], leftStep * elementBytes, elementBytes
+		return &b.packed[((chain-b.chain0)*b.group+i-lo)*leftStep], leftStep * elementBytes, elementBytes
 	case m.Transposed:
 		return &m.Data[p0*m.Stride+i], elementBytes, stride
 	}
 	return &m.Data[i*m.Stride+p0], stride, elementBytes
 }
 
-// packRows copies rows lo ... hi of the left factor, as they lie, so that they are close together: rows a power of two apart
-// would displace each other from the cache.
-func (b *block) packRows(lo, hi int) {
+// packRows copies the left factor's rows of some tiles so that they are close together: rows a power of two apart would displace each other from the
+// cache. They lie as before in each chain, or tile by tile where they are read column by column.
+func (b *block) packRows(row func(tile int) int, first, end int) {
 	m := &b.tiled.left
-	if m.Transposed {
-		p0, p1, n := b.chain(b.chain0), b.chain(b.chain1), hi-lo
-		copyApart(b.path, b.packed, n, m.Data[p0*m.Stride+lo:], m.Stride, n, p1-p0)
-		return
-	}
-	for r := lo; r < hi; r++ {
-		for k := b.chain0; k < b.chain1; k++ {
-			copy(b.packed[((k-b.chain0)*b.groupRows()+r-lo)*leftStep:], m.Data[r*m.Stride+b.chain(k):r*m.Stride+b.chain(k+1)])
+	lo, hi := row(first), row(end)
+	for k := b.chain0; k < b.chain1; k++ {
+		p0, p1 := b.chain(k), b.chain(k+1)
+		if !m.Transposed {
+			copyApart(b.path, b.packed[(k-b.chain0)*b.group*leftStep:], leftStep, m.Data[lo*m.Stride+p0:], m.Stride, p1-p0, hi-lo)
+			continue
+		}
+		// Eight rows of the factor at a time, which the first-level cache holds, go to all tiles.
+		for p := p0; p < p1; p += 8 {
+			for tile := first; tile < end; tile++ {
+				i, rows := row(tile), row(tile+1)-row(tile)
+				to := b.packed[(p0-b.chain(b.chain0))*(hi-lo)+(i-lo)*(p1-p0)+(p-p0)*rows:]
+				copyApart(b.path, to, rows, m.Data[p*m.Stride+i:], m.Stride, rows, min(8, p1-p))
+			}
 		}
 	}
 }
@@ -499,9 +504,13 @@ func packColumnsInPanels(path *path, dst []float32, width int, m Matrix[float32]
 	}
 	for j := left; j < right && depth > 0; j += width {
 		panel, n := dst[(j-left)*depth:][:width*depth], min(width, right-j)
-		if n < width {
-			clear(panel)
+		if n == width {
+			src := m.Data[p0*m.Stride+j:]
+			_ = src[(depth-1)*m.Stride+n-1]
+			path.copyPanel(&panel[0], &src[0], uintptr(m.Stride)*elementBytes, depth)
+			continue
 		}
+		clear(panel)
 		copyApart(path, panel, width, m.Data[p0*m.Stride+j:], m.Stride, n, depth)
 	}
 }
@@ -516,12 +525,10 @@ func packTransposed(path *path, dst []float32, width int, m Matrix[float32], p0,
 	if even > 0 {
 		for ; c+8 <= n; c += 8 {
 			src := m.Data[(j0+c)*m.Stride+p0:]
-			_ = src[7*m.Stride+even-1]
+			_ = src[7*m.Stride+depth-1]
 			path.transpose8(&dst[c], uintptr(width)*elementBytes, &src[0], uintptr(m.Stride)*elementBytes, even/8)
-			for k := c; k < c+8; k++ {
-				for p := even; p < depth; p++ {
-					dst[p*width+k] = src[(k-c)*m.Stride+p]
-				}
+			if even < depth { // the last eight, some of them again
+				path.transpose8(&dst[(depth-8)*width+c], uintptr(width)*elementBytes, &src[depth-8], uintptr(m.Stride)*elementBytes, 1)
 			}
 		}
 	}
@@ -546,29 +553,29 @@ func storeCut(c, temp []float32, stride, width, rows, n int, add bool) {
 	}
 }
 
-// storeTransposed brings the temporary tile into C, rows i ... i+rows of the product to as many columns: eight by eight
-// where it can, the rest through a transposed strip.
-func (b *block) storeTransposed(i, rows int, add bool) {
-	width, stride, n := b.tempWidth(), b.width, b.right-b.left
+// storeTransposed brings rows i ... i+rows of the product, columns left ... right, which lie in temp, into C as that many columns: eight by eight where it
+// can, the rest through a transposed strip.
+func (b *block) storeTransposed(temp []float32, width, i, rows, left, right int, add bool) {
+	stride, n := b.width, right-left
 	move := b.path.transpose8
 	if add {
 		move = b.path.transposeAdd8
 	}
 	for r := 0; r < rows; r += 8 {
-		from, count := b.temp[r*width:], min(8, rows-r)
+		from, count := temp[r*width:], min(8, rows-r)
 		whole := 0
 		if count == 8 {
 			whole = n &^ 7
 		}
 		if whole > 0 {
-			c := b.c[b.left*stride+i+r : (b.left+whole-1)*stride+i+r+8]
+			c := b.c[left*stride+i+r : (left+whole-1)*stride+i+r+8]
 			move(&c[0], uintptr(stride)*elementBytes, &from[0], uintptr(width)*elementBytes, whole/8)
 		}
 		for j := whole; j < n; j += b.panelWidth() {
 			part := min(b.panelWidth(), n-j)
 			b.path.transpose8(&b.strip[0], 8*elementBytes, &from[j], uintptr(width)*elementBytes, (part+7)/8)
 			for k := range part {
-				c := b.c[(b.left+j+k)*stride+i+r:][:count]
+				c := b.c[(left+j+k)*stride+i+r:][:count]
 				src := b.strip[k*8:][:len(c)]
 				if !add {
 					copy(c, src)

@@ -72,22 +72,23 @@ func (u *updating) at(a *AdamProduct[float32], first int) {
 // weaves reports whether the product's update is woven into it: its left factor is read column by column, and no sum is put together in
 // more than one go.
 func (t *tiled) weaves() bool {
-	return t.path.stripsAdam[0] != nil && t.adam != nil && t.c == nil && t.left.Transposed && t.alpha == 1 && t.depth > 0 && t.chains() <= blockChains
+	return t.path.stripsAdam[0] != nil && t.adam != nil && t.c == nil && t.left.Transposed && t.alpha == 1 && t.depth > 0 && (t.chains() == 1 || t.byPanels && t.chains() <= blockChains)
 }
 
 // gradientTiles is the number of tiles of a gradient that are kept: those of a group of rows, and the one that waits for its update.
-const gradientTiles = groupTiles + 1
+func (t *tiled) gradientTiles() int { return t.group/t.path.tileRows + 1 }
 
 // update computes the block and updates with it, group by group of rows.
 func (b *block) update() {
-	b.fill()
-	n := b.hi - b.lo
-	tiles := (n + b.path.tileRows - 1) / b.path.tileRows
-	row := func(tile int) int { return b.lo + n*tile/tiles }
-	for first := 0; first < tiles; first += groupTiles {
-		end := min(first+groupTiles, tiles)
+	if !b.byPanels {
+		b.fill()
+	}
+	tiles, row := tileEdges(b.lo, b.hi-b.lo, b.path.tileRows)
+	groups := b.groups(tiles)
+	for group := range groups {
+		first, end := tiles*group/groups, tiles*(group+1)/groups
 		if b.packLeft {
-			b.packRows(row(first), row(end))
+			b.packRows(row, first, end)
 		}
 		b.updateWhole(row, first, end)
 		b.updateRest(row, first, end)
@@ -104,16 +105,16 @@ func (b *block) updateWhole(row func(tile int) int, first, end int) {
 	strips := u.strips(b.path)
 	buffer := 0
 	gradient := func() *float32 { return &b.kept[buffer*b.path.tileRows*width] }
-	next := func() { buffer = (buffer + 1) % gradientTiles }
+	next := func() { buffer = (buffer + 1) % b.gradientTiles() }
 	u.pending = pendingTile{}
 	u.pending.corner[3] = uintptr(unsafe.Pointer(gradient()))
 	next()
-	if chains == 1 && whole > 0 {
+	if !b.byPanels && whole > 0 {
 		u.corner[3] = uintptr(unsafe.Pointer(gradient()))
 		panel, stepB, tileB := b.panel(0, 0, b.depth)
 		for tile := first; tile < end; tile++ {
 			i := row(tile)
-			a, _, depthStride := b.leftAt(i, lo, hi, 0, 0)
+			a, _, depthStride := b.leftAt(i, row(tile+1)-i, lo, hi, 0)
 			u.at(b.adam, i*b.columns+b.left)
 			u.call(strips[row(tile+1)-i], a, depthStride, panel, stepB, tileB, b.depth, whole, false)
 		}
@@ -122,18 +123,18 @@ func (b *block) updateWhole(row func(tile int) int, first, end int) {
 	for j := range whole {
 		begin := buffer
 		for k := range chains {
-			p0, p1 := b.chain(k), b.chain(k+1)
-			panel, stepB, tileB := b.panel(j, p0, p1-p0)
+			panel, stepB := b.chunk(b.left+j*width, k)
+			depth := b.chain(k+1) - b.chain(k)
 			buffer = begin
 			for tile := first; tile < end; tile++ {
 				i, rows := row(tile), row(tile+1)-row(tile)
-				a, rowStride, depthStride := b.leftAt(i, lo, hi, p0, k)
+				a, rowStride, depthStride := b.leftAt(i, rows, lo, hi, k)
 				if k+1 < chains {
-					b.path.strips[1][rows](a, rowStride, depthStride, panel, stepB, tileB, gradient(), stride, p1-p0, 1, 1, k > 0)
+					b.path.strips[1][rows](a, rowStride, depthStride, panel, stepB, 0, gradient(), stride, depth, 1, 1, k > 0)
 				} else {
 					u.at(b.adam, i*b.columns+b.left+j*width)
 					u.corner[3] = uintptr(unsafe.Pointer(gradient()))
-					u.call(strips[rows], a, depthStride, panel, stepB, tileB, p1-p0, 1, true)
+					u.call(strips[rows], a, depthStride, panel, stepB, 0, depth, 1, k > 0)
 				}
 				next()
 			}
@@ -151,12 +152,18 @@ func (b *block) updateRest(row func(tile int) int, first, end int) {
 		return
 	}
 	for k := range b.chains() {
-		p0, p1 := b.chain(k), b.chain(k+1)
-		panel, stepB, tileB := b.panel(whole, p0, p1-p0)
+		depth := b.chain(k+1) - b.chain(k)
+		var panel *float32
+		var stepB uintptr
+		if b.byPanels {
+			panel, stepB = b.chunk(b.right-rest, k)
+		} else {
+			panel, stepB, _ = b.panel(whole, b.chain(k), depth)
+		}
 		for tile := first; tile < end; tile++ {
 			i, rows := row(tile), row(tile+1)-row(tile)
-			a, rowStride, depthStride := b.leftAt(i, lo, hi, p0, k)
-			b.path.strips[(rest-1)/lanes][rows](a, rowStride, depthStride, panel, stepB, tileB, &b.kept[(i-lo)*width], uintptr(width)*elementBytes, p1-p0, 1, 1, k > 0)
+			a, rowStride, depthStride := b.leftAt(i, rows, lo, hi, k)
+			b.path.strips[(rest-1)/lanes][rows](a, rowStride, depthStride, panel, stepB, 0, &b.kept[(i-lo)*width], uintptr(width)*elementBytes, depth, 1, 1, k > 0)
 		}
 	}
 	if rest == lanes {

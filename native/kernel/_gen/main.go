@@ -25,6 +25,7 @@ var parts = map[string]func(){
 					stripAdam(v, rows, true)
 				}
 			}
+			copyPanel(v)
 			elements(v)
 			peak(v)
 		}

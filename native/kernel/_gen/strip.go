@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -24,9 +25,12 @@ func strip(v vector, rows, vectors int) {
 	panel := Load(Param("b"), GP64())
 	corner := Load(Param("c"), GP64())
 	stepC := Load(Param("stepC"), GP64())
-	tiles := Load(Param("tiles"), GP64())
-	TESTQ(tiles, tiles)
-	JZ(LabelRef("done"))
+	tiles, err := Param("tiles").Resolve()
+	if err != nil {
+		panic(err)
+	}
+	CMPQ(tiles.Addr, Imm(0))
+	JE(LabelRef("done"))
 
 	Label("tile")
 	b := GP64()
@@ -37,21 +41,28 @@ func strip(v vector, rows, vectors int) {
 			v.zero(acc(r, c))
 		}
 	}
-	// Where the sums are long enough to wait for it, C is fetched meanwhile.
+	// Where the sums are long enough to wait for it, C is fetched meanwhile: a row each few turns, since all at once would keep what the product itself
+	// needs waiting.
 	const long = 64
-	CMPQ(depth, Imm(long))
-	JL(LabelRef("fetched"))
-	fetched := GP64()
+	fetched, wait := GP64(), GP64()
 	MOVQ(corner, fetched)
-	for r := range rows {
+	MOVQ(U64(math.MaxInt64), wait)
+	CMPQ(depth, Imm(long))
+	JL(LabelRef("short"))
+	MOVQ(U32(1), wait)
+	Label("short")
+	fetch := func(name string) {
+		DECQ(wait)
+		JNZ(LabelRef(name + "Fetched"))
 		for line := 0; line < vectors*v.bytes; line += 64 {
 			PREFETCHT0(Mem{Base: fetched, Disp: line})
 		}
-		if r+1 < rows {
-			ADDQ(stepC, fetched)
-		}
+		ADDQ(stepC, fetched)
+		Load(Param("depth"), wait)
+		IMUL3Q(U32(uint32(65536/(2*rows+2))), wait, wait)
+		SHRQ(U8(16), wait)
+		Label(name + "Fetched")
 	}
-	Label("fetched")
 	// multiply adds the products of one column of the left factor, whose elements are given, with a row of the right one.
 	multiply := func(element func(r int) Mem, row Mem) {
 		for c := range vectors {
@@ -73,6 +84,7 @@ func strip(v vector, rows, vectors int) {
 		SUBQ(Imm(2), depth)
 		JL(LabelRef(name + "Rest"))
 		Label(name)
+		fetch(name)
 		for p := range 2 {
 			row := Mem{Base: b}
 			if p == 1 {
@@ -170,7 +182,7 @@ func strip(v vector, rows, vectors int) {
 	tileB := Load(Param("tileB"), GP64())
 	ADDQ(tileB, panel)
 	ADDQ(U32(uint32(vectors*v.bytes)), corner)
-	DECQ(tiles)
+	DECQ(tiles.Addr)
 	JNZ(LabelRef("tile"))
 	Label("done")
 	VZEROUPPER()

@@ -44,6 +44,14 @@ func transpose(add bool) {
 		return Mem{Base: base}
 	}
 	Label("loop")
+	// What the rows hold some turns on: a processor does not fetch that many rows ahead by itself.
+	for r := range 4 {
+		for _, base := range []reg.Register{src, src4} {
+			ahead := row(base, stepSrc, step3, r)
+			ahead.Disp = 256
+			PREFETCHT0(ahead)
+		}
+	}
 	// Register r takes columns 0 ... 3 of rows r and r+4, register r+4 columns 4 ... 7: halves that are inserted from memory need no
 	// shuffle across the register's middle, of which a processor does one a cycle only.
 	for r := range 4 {
