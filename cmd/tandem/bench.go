@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -27,6 +28,10 @@ func (a *app) benchCommand() *cobra.Command {
 		Long: `Compare as "tandem run" does, with PyTorch timed in every mode that it has: as it comes, with the foreach and the fused optimizer, and
 compiled. The record, the report and the exit status are those of a run.
 
+With --profile there is a table of the layers as well, in the report, the record and as Markdown here: operator and algorithm, forward, backward
+and update time, operations and bytes, the limit by peaks that were measured in the same process, and what the time beyond it is spent on.
+"tandem run" has the flag too: with --timing=false the profile and the verdict alone are made.
+
 With --sweep the comparison is made at each point of a grid of settings, shorter: judged at the steps 0 and 1 and over 200 steps of training,
 and timed in the experiment's own modes with as many threads on each side. There is one record, table and chart of all points
 (tandem.sweep/1 in results/record/SCHEMA.md). What a sweep can change:
@@ -37,6 +42,7 @@ Several flags, or several keys in one, make a grid; commas in brackets separate 
 		Example: `  tandem bench mnist-mlp
   tandem bench mnist-mlp --threads 1 --prove --out runs/mnist-mlp-1-thread
   tandem bench mnist-mlp --sweep batch=32,256,1024 --sweep threads=1,2
+  tandem bench transformer-small --profile
   tandem bench --kernels runs/bench/kernels.txt
   tandem bench mnist-mlp --sweep width=64,128,256,512
   tandem bench mnist-mlp --sweep model.args.hidden=[64,32],[256,128] --set timing.modes=["fused","compile"]`,
@@ -64,6 +70,9 @@ Several flags, or several keys in one, make a grid; commas in brackets separate 
 				f.sets = append([]string{modes.Key + "=" + modes.Value}, f.sets...) // the user's own come later, and count
 				return a.run(c, args[0], f)
 			}
+			if f.profile {
+				return usageError{errors.New("bench: --profile is of one experiment, not of a sweep's points; give one of the two")}
+			}
 			axes, err := experiment.ParseSweep(sweep)
 			if err != nil {
 				return usageError{err}
@@ -79,6 +88,7 @@ Several flags, or several keys in one, make a grid; commas in brackets separate 
 	flags.StringVar(&f.data, "data", "", "data.source: fashion-mnist-slice, fashion-mnist, mnist, idx or synthetic")
 	flags.StringVar(&f.dir, "data-dir", "", "data.dir: folder of IDX files")
 	flags.Int64Var(&f.seed, "seed", -1, "seed of weights, order and dropout (default the experiment's)")
+	flags.BoolVar(&f.profile, "profile", false, "show what the candidate's step is spent on, layer by layer, and how far that is from the machine's limits; not with --sweep")
 	flags.BoolVar(&f.prove, "prove", false, "have the judge prove itself; not at the points of a sweep")
 	flags.StringVar(&kernels, "kernels", "", "make tables of limits from `FILE`, the output of Go's benchmarks of the kernels (\"make bench\")")
 	f.addPublish(flags)

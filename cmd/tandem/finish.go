@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -33,6 +34,14 @@ func (a *app) finish(r *record.Run, folder *compare.Folder, keep bool) error {
 	}
 	if err := a.summary(r, path); err != nil {
 		return err
+	}
+	if r.Profile != nil && !a.quiet {
+		if _, err := fmt.Fprintln(a.human()); err != nil {
+			return err
+		}
+		if err := report.ProfileMarkdown(a.human(), r.Profile); err != nil {
+			return err
+		}
 	}
 	if a.json {
 		encoder := json.NewEncoder(a.stdout)

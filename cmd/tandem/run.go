@@ -28,6 +28,7 @@ type runFlags struct {
 	save    bool
 	traces  bool
 	publish bool
+	profile bool
 	prove   bool
 	runs    int
 	mutant  string
@@ -81,6 +82,7 @@ train on the same batches. The verdict, the speed and a report go into a folder 
 	flags.BoolVar(&f.timing, "timing", true, "measure the speed; --timing=false judges alone")
 	flags.BoolVar(&f.save, "save", false, "keep the native trainer's trained model as trained.onnx")
 	flags.BoolVar(&f.traces, "traces", false, "keep both traces: states, gradients, updates of the judged steps")
+	flags.BoolVar(&f.profile, "profile", false, "show what the candidate's step is spent on, layer by layer, and how far that is from the machine's limits")
 	flags.BoolVar(&f.prove, "prove", false, "have the judge prove itself: plant every known mistake that applies and see it caught")
 	flags.IntVar(&f.runs, "runs", 0, "further trainings of both sides with other seeds, to judge whether they are equally good where steps cannot be compared any more")
 	flags.StringVar(&f.mutant, "mutant", "", "plant a known mistake in the candidate, to see what the verdict says")
@@ -177,7 +179,7 @@ func (a *app) compare(ctx context.Context, e *experiment.Experiment, f runFlags,
 	}
 	candidate.Mutant = f.mutant
 	o := compare.Options{
-		Command: f.command, Experiment: e, Folder: folder, Threads: f.threads, Timing: f.timing, Prove: f.prove, Runs: f.runs, Save: f.save, Traces: f.traces, Progress: p.phase,
+		Command: f.command, Experiment: e, Folder: folder, Threads: f.threads, Timing: f.timing, Profile: f.profile, Prove: f.prove, Runs: f.runs, Save: f.save, Traces: f.traces, Progress: p.phase,
 		Reference: reference, Candidate: candidate,
 		Third: onnxRuntime(env.ONNXRuntime),
 	}

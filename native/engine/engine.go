@@ -59,7 +59,7 @@ func (n *Native) Hello() engine.Hello {
 		DTypes:       []string{tensor.Float32.String(), tensor.Float64.String()},
 		Variants:     variantNames(),
 		Mutants:      mutantNames(),
-		SharedRandom: true, Activations: true, Save: true,
+		SharedRandom: true, Activations: true, Save: true, Profile: true,
 	}
 }
 

@@ -369,6 +369,7 @@ var elsewhere = map[string]string{
 	"CumulativeSum":                 "the operator's cases: generic alone",
 	"Triangle":                      "the operator's cases: copies rows",
 	"NewPool":                       "pool_test.go",
+	"MeasureLimits":                 "TestLimits: measures the machine",
 	"Path, Paths, Use, UseVariable": "path_test.go",
 
 	"Unfold, Fold": "the operator Conv's cases: copies, and Accumulate of rows",

@@ -65,6 +65,9 @@ func init() {
 		Name: "tandem.Attention", MinInputs: 1, MaxInputs: 4, Saves: 3,
 		Infer:   inferAttention,
 		Float32: bindAttention[float32], Float64: bindAttention[float64],
+		Operations: func(n *ir.Node) float64 {
+			return attentionOperations(n, func(a Attention) *ir.Value { return n.Input(a.Roots) })
+		},
 		Gradient: func(g *Gradient) error {
 			a, err := ReadAttention(g.Node.Attributes)
 			if err != nil {
@@ -111,8 +114,30 @@ func init() {
 			return nil
 		},
 		Float32: bindAttentionGradient[float32], Float64: bindAttentionGradient[float64],
+		Operations: func(n *ir.Node) float64 {
+			return 2 * attentionOperations(n, func(a Attention) *ir.Value { return n.Input(2 + a.Roots) })
+		},
 		NoGradient: "tandem takes first derivatives alone",
 	})
+}
+
+// attentionOperations are those of the scores and of the weighted values, where the mask does not hide them; the gradient takes twice as many.
+func attentionOperations(n *ir.Node, mask func(Attention) *ir.Value) float64 {
+	a, err := ReadAttention(n.Attributes)
+	if err != nil {
+		return 0
+	}
+	share := 1.0
+	if m := mask(a); m != nil && m.Type == ir.Bool && m.Role == ir.Constant && m.Len() > 0 {
+		shown := 0
+		for _, b := range m.Const.Bytes() {
+			if (b != 0) != a.Hides {
+				shown++
+			}
+		}
+		share = float64(shown) / float64(m.Len())
+	}
+	return 2 * share * float64(elements(a.scores())) * float64(a.Width+a.ValueWidth)
 }
 
 // View says where the matrices of all heads lie in a value: element (i, j) of head h, numbered by several dimensions, is Offset + h . Heads +

@@ -27,6 +27,7 @@ func init() {
 			return nil
 		},
 		Float32: bindConv[float32], Float64: bindConv[float64],
+		Operations: func(n *ir.Node) float64 { return convOperations(n.Outputs[0], n.Inputs[1]) },
 		Gradient: func(g *Gradient) error {
 			n := g.Node
 			if g.Needs(0) {
@@ -76,6 +77,7 @@ func init() {
 			return nil
 		},
 		Float32: bindConvData[float32], Float64: bindConvData[float64],
+		Operations: func(n *ir.Node) float64 { return convOperations(n.Inputs[0], n.Inputs[1]) },
 		NoGradient: "tandem takes first derivatives alone",
 	})
 	// Attribute weights is the shape of the gradient.
@@ -95,6 +97,7 @@ func init() {
 			return nil
 		},
 		Float32: bindConvWeights[float32], Float64: bindConvWeights[float64],
+		Operations: func(n *ir.Node) float64 { return convOperations(n.Inputs[0], n.Outputs[0]) },
 		NoGradient: "tandem takes first derivatives alone",
 	})
 }

@@ -25,6 +25,7 @@ func init() {
 			return nil
 		},
 		Float32: bindConvNHWC[float32], Float64: bindConvNHWC[float64],
+		Operations: func(n *ir.Node) float64 { return convOperations(n.Outputs[0], n.Inputs[1]) },
 		Algorithm: convAlgorithm(func(n *ir.Node) (convolution, error) {
 			return newConvolutionNHWC(n, n.Inputs[0].Shape, n.Inputs[1].Shape)
 		}),
@@ -44,6 +45,7 @@ func init() {
 			return nil
 		},
 		Float32: bindConvDataNHWC[float32], Float64: bindConvDataNHWC[float64],
+		Operations: func(n *ir.Node) float64 { return convOperations(n.Inputs[0], n.Inputs[1]) },
 		Algorithm:  convAlgorithm(func(n *ir.Node) (convolution, error) { c, _, err := convDataNHWC(n); return c, err }),
 		NoGradient: noGradient,
 	})
@@ -61,6 +63,7 @@ func init() {
 			return nil
 		},
 		Float32: bindConvWeightsNHWC[float32], Float64: bindConvWeightsNHWC[float64],
+		Operations: func(n *ir.Node) float64 { return convOperations(n.Inputs[0], n.Outputs[0]) },
 		Algorithm:  convAlgorithm(func(n *ir.Node) (convolution, error) { c, _, err := convWeightsNHWC(n); return c, err }),
 		NoGradient: noGradient,
 	})

@@ -32,6 +32,7 @@ func init() {
 			return nil
 		},
 		Float32: bindConvTranspose[float32], Float64: bindConvTranspose[float64],
+		Operations: func(n *ir.Node) float64 { return convOperations(n.Inputs[0], n.Inputs[1]) },
 		Gradient: func(g *Gradient) error {
 			n := g.Node
 			a, _, err := convTransposeWindow(n)

@@ -35,6 +35,11 @@ type Def struct {
 	Float64 Bind[float64]
 	// Algorithm names how a node is computed, for elements of float64 or of float32, where there is a choice; it may be nil.
 	Algorithm func(n *ir.Node, double bool) string
+	// Operations counts the floating-point operations of a node's products, two for a multiplication with its addition, by the operator's
+	// definition; nil where there are none. See WorkOf.
+	Operations func(n *ir.Node) float64
+	// Picks says that of input 0 no more elements are read than output 0 has.
+	Picks bool
 	// Gradient adds the nodes that compute the gradients of the inputs. Nil needs a reason in NoGradient.
 	Gradient   func(g *Gradient) error
 	NoGradient string

@@ -31,6 +31,7 @@ func init() {
 			return nil
 		},
 		Float32: bindFusedGemm[float32], Float64: bindFusedGemm[float64],
+		Operations: gemmOperations,
 		NoGradient: "it is made after differentiation",
 	})
 	// tandem.ActivationGradient is the gradient of a Relu and a Dropout of probability "gate" after it, given their result y: the mask is not

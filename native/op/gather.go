@@ -16,7 +16,7 @@ func init() {
 		return CaseInput{Type: ir.Int64, Shape: shape, Int: v, NoGrad: true}
 	}
 	Register(Def{
-		Name: "Gather", Since: 1, MinInputs: 2, MaxInputs: 2,
+		Name: "Gather", Since: 1, MinInputs: 2, MaxInputs: 2, Picks: true,
 		Infer: func(n *ir.Node) error {
 			in := n.Inputs[0].Shape
 			at, err := axis(n, 0, len(in))

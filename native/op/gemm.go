@@ -13,7 +13,8 @@ func init() {
 		Name: "Gemm", Since: 13, MinInputs: 2, MaxInputs: 3,
 		Infer:   inferGemm,
 		Float32: bindGemm[float32], Float64: bindGemm[float64],
-		Gradient: gradientGemm,
+		Operations: gemmOperations,
+		Gradient:   gradientGemm,
 		Cases: []Case{
 			{Name: "linear layer", Inputs: []CaseInput{{Shape: []int{4, 7}}, {Shape: []int{5, 7}}, {Shape: []int{5}}}, Attributes: map[string]any{"transB": int64(1)}},
 			{Name: "plain", Inputs: []CaseInput{{Shape: []int{4, 3}}, {Shape: []int{3, 5}}}},

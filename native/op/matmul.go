@@ -21,7 +21,8 @@ func init() {
 			return nil
 		},
 		Float32: bindMatMul[float32], Float64: bindMatMul[float64],
-		Gradient: gradientMatMul,
+		Operations: matMulOperations,
+		Gradient:   gradientMatMul,
 		Cases: []Case{
 			{Name: "matrices", Inputs: []CaseInput{{Shape: []int{3, 4}}, {Shape: []int{4, 5}}}},
 			{Name: "linear layer of three dimensions", Inputs: []CaseInput{{Shape: []int{2, 3, 4}}, {Shape: []int{4, 5}}}},
@@ -40,6 +41,7 @@ func init() {
 		Name: "tandem.MatMul", MinInputs: 2, MaxInputs: 2,
 		Infer:   Lookup("MatMul").Infer,
 		Float32: bindMatMul[float32], Float64: bindMatMul[float64],
+		Operations: matMulOperations,
 		NoGradient: "tandem takes first derivatives alone",
 	})
 }
@@ -94,6 +96,14 @@ func newProduct(node *ir.Node) (p product, err error) {
 		p.shape = append(p.shape, p.n)
 	}
 	return p, nil
+}
+
+func matMulOperations(n *ir.Node) float64 {
+	p, err := newProduct(n)
+	if err != nil {
+		return 0
+	}
+	return 2 * float64(elements(p.batch)) * float64(p.m) * float64(p.n) * float64(p.k)
 }
 
 func lastTwo(shape []int, transposed bool) (rows, columns int) {

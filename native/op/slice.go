@@ -15,7 +15,7 @@ func init() {
 		return CaseInput{Type: ir.Int64, Shape: []int{len(v)}, Int: v, Const: true, NoGrad: true}
 	}
 	Register(Def{
-		Name: "Slice", Since: 10, MinInputs: 3, MaxInputs: 5, Settings: []int{1, 2, 3, 4},
+		Name: "Slice", Since: 10, MinInputs: 3, MaxInputs: 5, Settings: []int{1, 2, 3, 4}, Picks: true,
 		Infer: func(n *ir.Node) error {
 			s, err := newSlicing(n)
 			if err != nil {

@@ -34,6 +34,7 @@ func registerProduct(r Rule) {
 		},
 		Float32:    func(c *op.Context[float32]) (func(), error) { return bindProduct(c, r.Float32) },
 		Float64:    func(c *op.Context[float64]) (func(), error) { return bindProduct(c, r.Float64) },
+		Operations: op.Lookup("Gemm").Operations,
 		NoGradient: "an update is not differentiated",
 	})
 }

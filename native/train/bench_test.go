@@ -54,7 +54,7 @@ func BenchmarkStep(b *testing.B) {
 				b.ReportMetric(work, "FLOP/step")
 				b.ReportMetric(28*parameters, "Adam-B/step") // parameter, gradient and both moments are read, all but the gradient written
 				if os.Getenv("TANDEM_PROFILE") != "" {
-					profile(batch, 200, draw)
+					profile(b, batch, 200, draw)
 				}
 			})
 		}
@@ -83,34 +83,23 @@ func linearWork(m *onnx.Model, rows int) (operations, parameters float64) {
 }
 
 // profile prints the fastest time of each call of a batch's program over some steps.
-func profile(b *Batch[float32], steps int, draw func()) {
-	calls := b.program.Calls
-	fastest := make([]time.Duration, len(calls))
-	for i := range fastest {
-		fastest[i] = math.MaxInt64
-	}
-	for range steps {
-		draw()
-		for i, call := range calls {
-			begin := time.Now()
-			call()
-			fastest[i] = min(fastest[i], time.Since(begin))
-		}
-		b.owner.step++
-		b.owner.run.Step = b.owner.step
+func profile(b *testing.B, batch *Batch[float32], steps int, draw func()) {
+	calls, err := batch.owner.Profile(batch, steps, func() error { draw(); return nil })
+	if err != nil {
+		b.Fatal(err)
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 	defer w.Flush()
-	sum := time.Duration(0)
-	for i, n := range b.program.Nodes {
-		sum += fastest[i]
+	sum := 0.0
+	for _, c := range calls {
+		sum += c.Fastest
 		shapes := ""
-		for _, v := range n.Inputs {
+		for _, v := range c.Node.Inputs {
 			if v != nil {
 				shapes += fmt.Sprint(v.Shape)
 			}
 		}
-		fmt.Fprintf(w, "%.2f us\t%s\t%s\t%s\t%s\n", float64(fastest[i])/1e3, n.Origin.Phase, n.Op, n.Origin.Node, shapes)
+		fmt.Fprintf(w, "%.2f us\t%s\t%s\t%s\t%s\t%s\n", 1e6*c.Fastest, c.Node.Origin.Phase, c.Node.Op, c.Algorithm, c.Node.Origin.Node, shapes)
 	}
-	fmt.Fprintf(w, "%.2f us\tin all\n", float64(sum)/1e3)
+	fmt.Fprintf(w, "%.2f us\tin all\n", 1e6*sum)
 }

@@ -200,13 +200,18 @@ func (t *Trainer[T]) Step(b *Batch[T]) (T, error) {
 	if err := b.checkTargets(); err != nil {
 		return 0, err
 	}
-	t.run.Step = t.step
-	t.run.LearningRate = t.options.Schedule.Rate(t.step)
+	t.begin()
 	for _, call := range b.program.Calls {
 		call()
 	}
 	t.step++
 	return b.loss[0], nil
+}
+
+// begin sets the numbers that differ from step to step.
+func (t *Trainer[T]) begin() {
+	t.run.Step = t.step
+	t.run.LearningRate = t.options.Schedule.Rate(t.step)
 }
 
 // Gradient computes the loss of the batch at the present state. Read the gradients from the batch, which must come

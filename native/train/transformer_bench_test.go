@@ -64,7 +64,7 @@ func BenchmarkTransformer(b *testing.B) {
 			b.ReportMetric(float64(times[0])/1e6, "ms/fastest")
 			b.ReportMetric(float64(times[len(times)/2])/1e6, "ms/median")
 			if os.Getenv("TANDEM_PROFILE") != "" {
-				profile(batch, 30, draw)
+				profile(b, batch, 30, draw)
 			}
 		})
 	}

@@ -63,6 +63,8 @@ type Options struct {
 	Runs int
 	// Timing asks for the speed to be measured.
 	Timing bool
+	// Profile asks for what the candidate's step is spent on.
+	Profile bool
 	// Save keeps the candidate's trained model, Traces both traces.
 	Save, Traces bool
 	// Progress is told what is being done and how much of it is done; total 0 means that it is not known.

@@ -40,11 +40,15 @@ func Run(ctx context.Context, o Options) (*record.Run, error) {
 	if err := o.further(ctx, r, ref, cand); err != nil {
 		return nil, err
 	}
-	if !o.Timing {
+	if o.Timing {
+		err = o.measure(ctx, r)
+	} else {
 		r.TimingAbsent = "speed was not asked for"
-		return r, nil
 	}
-	if err := o.measure(ctx, r); err != nil {
+	if err == nil && o.Profile {
+		err = o.profile(ctx, r)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return r, nil

@@ -40,7 +40,7 @@ func DefaultTimeout(command string, steps int) time.Duration {
 		return time.Minute
 	case cmdQuit:
 		return 10 * time.Second
-	case cmdStep:
+	case cmdStep, cmdProfile:
 		return 10*time.Minute + time.Duration(steps)*20*time.Second
 	default:
 		return 10 * time.Minute
@@ -408,6 +408,11 @@ func (c *Client) Save(ctx context.Context, file string) error {
 // Memory implements [Engine].
 func (c *Client) Memory(ctx context.Context) (*Memory, error) {
 	return do[Memory](ctx, c, cmdMemory, nil, 0, nil)
+}
+
+// Profile implements [Engine].
+func (c *Client) Profile(ctx context.Context, p ProfileParams) (*Profile, error) {
+	return do[Profile](ctx, c, cmdProfile, p, 2*p.Steps, nil)
 }
 
 // Close tells the engine to quit, waits, and kills what has not ended. Closing again, or after a failure, does

@@ -34,6 +34,7 @@
 //	forward    [ForwardParams]    [ForwardResult]  outputs for the rows of a split
 //	save       [FileParams]       -             write the present model as ONNX (optional)
 //	memory     -                  [Memory]      resident memory
+//	profile    [ProfileParams]    [Profile]     train; answers what a step's time is spent on, and the machine's limits (optional)
 //	quit       -                  -             end
 //
 // # Files

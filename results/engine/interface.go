@@ -29,6 +29,8 @@ type Engine interface {
 	Save(ctx context.Context, file string) error
 	// Memory is the resident memory of the engine's process.
 	Memory(ctx context.Context) (*Memory, error)
+	// Profile trains some steps and answers what their time is spent on.
+	Profile(ctx context.Context, p ProfileParams) (*Profile, error)
 }
 
 // Names of the commands.
@@ -43,6 +45,7 @@ const (
 	cmdForward  = "forward"
 	cmdSave     = "save"
 	cmdMemory   = "memory"
+	cmdProfile  = "profile"
 	cmdQuit     = "quit"
 )
 
@@ -93,3 +96,8 @@ func (Unimplemented) Save(context.Context, string) error { return unsupported(cm
 
 // Memory refuses.
 func (Unimplemented) Memory(context.Context) (*Memory, error) { return nil, unsupported(cmdMemory) }
+
+// Profile refuses.
+func (Unimplemented) Profile(context.Context, ProfileParams) (*Profile, error) {
+	return nil, unsupported(cmdProfile)
+}

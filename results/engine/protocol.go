@@ -43,6 +43,8 @@ type Hello struct {
 	Activations bool `json:"activations"`
 	// Save says that the engine can write its model as ONNX.
 	Save bool `json:"save"`
+	// Profile says that the engine can tell what a step's time is spent on.
+	Profile bool `json:"profile,omitempty"`
 }
 
 // The two sources of dropout masks.
@@ -144,4 +146,45 @@ type Memory struct {
 	// DataBytes is how much of it are samples of the data set: all of them, where the engine keeps the data set in memory as its users
 	// would, and about nothing where it reads them batch by batch.
 	DataBytes int64 `json:"data_bytes,omitempty"`
+}
+
+// ProfileParams asks what a training step's time is spent on.
+type ProfileParams struct {
+	// Steps is the number of steps that are timed as a whole, and once more of those that are timed part by part. The engine trains them.
+	Steps int `json:"steps"`
+}
+
+// Profile answers profile. Times are by the engine's own monotonic clock.
+type Profile struct {
+	// StepSeconds are the times of whole steps, as step answers them.
+	StepSeconds []float64 `json:"step_seconds"`
+	// OperationsPerSecond is how many floating-point operations the engine's threads could do at best while it profiled, measured then, two
+	// for a multiplication with its addition.
+	OperationsPerSecond float64 `json:"operations_per_second"`
+	// Bandwidths are the bytes that they could move in a second, measured then, the smallest set first.
+	Bandwidths []Bandwidth `json:"bandwidths"`
+	// Calls are what a step consists of, in the order in which they run.
+	Calls []ProfileCall `json:"calls"`
+}
+
+// Bandwidth is how fast bytes can be read, or read and written, within a set of so many.
+type Bandwidth struct {
+	SetBytes       int64   `json:"set_bytes"`
+	BytesPerSecond float64 `json:"bytes_per_second"`
+}
+
+// ProfileCall is a part of a step that is timed by itself.
+type ProfileCall struct {
+	Phase    string `json:"phase"`    // "forward", "loss", "backward" or "update"
+	Operator string `json:"operator"` // what is computed, in the engine's words
+	// Layer is the node of the forward pass that the call belongs to: what it computes, differentiates, or trains the parameters of.
+	Layer         string `json:"layer"`
+	LayerOperator string `json:"layer_operator"`
+	Module        string `json:"module,omitempty"`    // the layer's PyTorch module path
+	Algorithm     string `json:"algorithm,omitempty"` // how it is computed, where there is a choice
+	// Seconds is the median of the steps'.
+	Seconds float64 `json:"seconds"`
+	// Operations are those of the products, by the operator's definition; Bytes are those of all elements that are read and written, each once.
+	Operations float64 `json:"operations"`
+	Bytes      float64 `json:"bytes"`
 }

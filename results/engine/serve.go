@@ -134,6 +134,13 @@ func dispatch(ctx context.Context, e Engine, req Request) (any, error) {
 			return nil, err
 		}
 		return result(e.Memory(ctx))
+	case cmdProfile:
+		return with(ctx, req, func(ctx context.Context, p ProfileParams) (*Profile, error) {
+			if p.Steps < 1 {
+				return nil, Errorf(KindInput, "profile: steps is %d; at least one step can be timed", p.Steps)
+			}
+			return e.Profile(ctx, p)
+		})
 	case cmdQuit:
 		return empty{}, noParams(req)
 	default:

@@ -34,7 +34,9 @@ type Run struct {
 	// TimingAbsent says why there is no timing.
 	TimingAbsent string             `json:"timing_absent,omitempty"`
 	Memory       map[Role]MemoryUse `json:"memory,omitempty"`
-	Environment  Environment        `json:"environment"`
+	// Profile is what the candidate's step is spent on, when that was asked for.
+	Profile     *Profile    `json:"profile,omitempty"`
+	Environment Environment `json:"environment"`
 	// Warnings are what a reader must know before believing a number, each a sentence.
 	Warnings []string `json:"warnings,omitempty"`
 }

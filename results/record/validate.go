@@ -46,6 +46,7 @@ func (r *Run) Validate() error {
 	v.forward(r)
 	v.timing(r)
 	v.memory(r)
+	v.profile(r.Profile)
 	v.finite(reflect.ValueOf(r).Elem(), "")
 	if len(v.problems) > 0 {
 		return &ValidationError{Problems: v.problems}

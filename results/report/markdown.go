@@ -75,6 +75,7 @@ func (d *document) write() {
 	d.forward()
 	d.tensors()
 	d.memory()
+	d.profile()
 	d.compared()
 	d.thresholds()
 	d.machine()

@@ -60,6 +60,7 @@ func TestMarkdownGolden(t *testing.T) {
 		files string
 	}{
 		{"faster", recordtest.Faster, "difference.svg loss.svg report.md step-time.svg"},
+		{"profiled", recordtest.Profiled, "difference.svg loss.svg report.md step-time.svg"},
 		{"slower", recordtest.Slower, "difference.svg loss.svg report.md step-time.svg"},
 		{"failed", recordtest.Failed, "difference.svg loss.svg report.md"},
 		{"undecided", recordtest.Undecided, "difference.svg loss.svg report.md"},
