@@ -13,6 +13,7 @@ import (
 
 	"tandem/onnx"
 	"tandem/onnx/onnxpb"
+	"tandem/onnx/tensor"
 )
 
 // external writes a model whose initializer "w" has its data elsewhere, as the entries say, and returns its path.
@@ -143,5 +144,66 @@ func TestSaveErrors(t *testing.T) {
 	var e *onnx.Error
 	if err := m.Save(path); !errors.As(err, &e) || e.File != path {
 		t.Errorf("Save: %v", err)
+	}
+}
+
+// TestSaveExternal writes a model of two files and reads it again; Save does the same with a model that is too large for one.
+func TestSaveExternal(t *testing.T) {
+	large, small := tensor.New(tensor.Float32, 40, 33), tensor.New(tensor.Float32, 3)
+	for i := range tensor.View[float32](large) {
+		tensor.View[float32](large)[i] = float32(i)
+	}
+	other := tensor.New(tensor.BFloat16, 40, 33)
+	copy(other.Bytes(), large.Bytes())
+	copy(tensor.View[float32](small), []float32{1, 2, 3})
+	m, err := onnx.NewBuilder("large", 20).Input("x", tensor.Float32, 33).
+		Initializer("large", large).Initializer("small", small).Initializer("half", other).Initializer("empty", tensor.New(tensor.Int64, 0)).
+		Node("Add", []string{"x", "large"}, []string{"y"}, nil).Output("y", tensor.Float32, 40, 33).Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, how := range []string{"SaveExternal", "Save"} {
+		t.Run(how, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "model.onnx")
+			save := m.SaveExternal
+			if how == "Save" {
+				onnx.LimitOneFile(t, 2000)
+				save = m.Save
+				if _, err := m.Encode(); err == nil || !strings.Contains(err.Error(), "external data") {
+					t.Errorf("Encode of a model that is too large: %v", err)
+				}
+			}
+			if err := save(path); err != nil {
+				t.Fatal(err)
+			}
+			if info, err := os.Stat(path); err != nil || info.Size() > 1000 {
+				t.Errorf("the model's own file: %v, %v", info, err)
+			}
+			// The second one begins at the next multiple of 64 bytes.
+			if info, err := os.Stat(path + ".data"); err != nil || info.Size() != 5312+40*33*2 {
+				t.Errorf("the data's file: %v, %v", info, err)
+			}
+			again, err := onnx.Load(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, init := range m.Graph.Initializers {
+				if got := again.Graph.Initializer(init.Name); got == nil || !got.Equal(init.Tensor) {
+					t.Errorf("%s is %v, want %v", init.Name, got, init.Tensor)
+				}
+			}
+			alone := filepath.Join(t.TempDir(), "alone.onnx")
+			if how == "SaveExternal" {
+				if err := again.Save(alone); err != nil {
+					t.Fatal(err)
+				}
+				if one, err := onnx.Load(alone); err != nil || !one.Graph.Initializer("large").Equal(large) {
+					t.Errorf("saved as one file: %v", err)
+				}
+			}
+			if err := m.SaveExternal(filepath.Join(path, "no", "folder.onnx")); err == nil {
+				t.Error("a model was saved below a file")
+			}
+		})
 	}
 }

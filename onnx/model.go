@@ -73,8 +73,15 @@ func decode(data []byte, path string, external *folder) (*Model, error) {
 	return m, nil
 }
 
-// Save writes the model to path, whole or not at all. All data goes into the file itself.
+// oneFile is the number of bytes that protobuf allows a model's file.
+var oneFile = math.MaxInt32
+
+// Save writes the model to path, whole or not at all. All data goes into the file itself, unless it is more than one file may hold: then
+// it is SaveExternal.
 func (m *Model) Save(path string) error {
+	if m.bytes() > oneFile {
+		return m.SaveExternal(path)
+	}
 	data, err := m.Encode()
 	if err != nil {
 		return at(path, err)
@@ -89,7 +96,16 @@ func (m *Model) Save(path string) error {
 	return nil
 }
 
-// Encode returns what Save writes. The same model gives the same bytes.
+// bytes is the size of the initializers and of all else.
+func (m *Model) bytes() int {
+	size := proto.Size(m.proto)
+	for _, init := range m.Graph.Initializers {
+		size += len(init.Tensor.Bytes()) + 16 // and the field's own
+	}
+	return size
+}
+
+// Encode returns what Save writes into one file. The same model gives the same bytes.
 func (m *Model) Encode() ([]byte, error) {
 	p := proto.CloneOf(m.proto)
 	for i, init := range m.Graph.Initializers {
@@ -98,14 +114,7 @@ func (m *Model) Encode() ([]byte, error) {
 			p.Graph.Initializer[i].RawData = []byte{}
 		}
 	}
-	if size := proto.Size(p); size > math.MaxInt32 {
-		return nil, &Error{Reason: fmt.Sprintf("the model takes %d bytes, more than the 2 GiB that one ONNX file may have", size), Kind: ErrUnsupported}
-	}
-	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(p)
-	if err != nil {
-		return nil, &Error{Reason: "the model cannot be encoded", Err: err}
-	}
-	return data, nil
+	return marshal(p)
 }
 
 // WithInitializers returns a copy of the model in which the named initializers have the given values; the others stay. Each must
