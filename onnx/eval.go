@@ -17,7 +17,7 @@ import (
 // and constants, and loses its dropout sites and BatchNorm pairs, which no longer exist.
 //
 // It fails when another node reads the statistics that BatchNormalization no longer computes, when a node draws random numbers by
-// itself (Bernoulli, RandomNormal, ...) and for operator sets before 7, where the modes were written differently.
+// itself (RandomNormal, ... and a Bernoulli that is no dropout site; one that is becomes its probability) and for operator sets before 7, where the modes were written differently.
 func EvalMode(m *Model) (*Model, error) {
 	p := proto.CloneOf(m.proto)
 	gone := map[string]bool{}
@@ -43,7 +43,12 @@ func EvalMode(m *Model) (*Model, error) {
 			np.Output = np.Output[:1]
 			// The attribute exists from operator set 14 on; before that the number of outputs alone is the mode.
 			np.Attribute = slices.DeleteFunc(np.Attribute, func(a *onnxpb.AttributeProto) bool { return a.GetName() == "training_mode" })
-		case "Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike":
+		case "Bernoulli":
+			if m.Manifest == nil || !slices.ContainsFunc(m.Manifest.Dropout, func(d DropoutSite) bool { return d.Node == n.Name }) {
+				return nil, at(m.Path, n.errorf(ErrUnsupported, "the operator draws random numbers in every mode, so the model has no evaluation mode", "export the PyTorch model once more after model.eval()"))
+			}
+			np.OpType, np.Attribute = proto.String("Identity"), nil // its probability, by which PyTorch divides what it drew
+		case "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike":
 			return nil, at(m.Path, n.errorf(ErrUnsupported, "the operator draws random numbers in every mode, so the model has no evaluation mode", "export the PyTorch model once more after model.eval()"))
 		}
 	}

