@@ -28,6 +28,9 @@ func init() {
 			if err != nil {
 				return err
 			}
+			if err := seesSomething(&w); err != nil {
+				return err
+			}
 			shape := windowShape(&w, rank, n.Inputs[0].Shape[0], n.Inputs[0].Shape[1])
 			setOutput(n, 0, ir.Float, shape...)
 			setOutput(n, 1, ir.Int64, shape...)
@@ -52,6 +55,24 @@ func init() {
 		Float32: bindMaxPoolGradient[float32], Float64: bindMaxPoolGradient[float64],
 		NoGradient: "tandem takes first derivatives alone",
 	})
+}
+
+// seesSomething refuses windows that lie in the padding alone at some position: of nothing there is no largest element.
+func seesSomething(w *kernel.Window) error {
+	for d := range 3 {
+		for o := range w.Out[d] {
+			inside := false
+			for k := range w.Kernel[d] {
+				at := o*w.Stride[d] + k*w.Dilation[d] - w.Pad[d]
+				inside = inside || at >= 0 && at < w.In[d]
+			}
+			if !inside {
+				return fmt.Errorf("a window of %v elements, strides %v, dilations %v and padding %v lies outside an image of %v at some position: nothing is its largest element",
+					w.Kernel, w.Stride, w.Dilation, w.Pad, w.In)
+			}
+		}
+	}
+	return nil
 }
 
 func bindMaxPool[T kernel.Float](c *Context[T]) (func(), error) {
