@@ -197,11 +197,11 @@ func testSums(t *testing.T) {
 func TestScatterSum(t *testing.T) {
 	x := []float64{1, 2, 3, 4, 5, 6}
 	y := []float64{9, 9, 9, guard}
-	ScatterSum(y[:3], x, []int{0, 0}, 3, 1)
+	ScatterSum(y[:3], x, []int{0, 0}, 3, 1, nil)
 	if !slices.Equal(y, []float64{5, 7, 9, guard}) {
 		t.Errorf("rows added: %v", y)
 	}
-	ScatterSum(y[:3], x, []int{1, 0, 1}, 2, 0)
+	ScatterSum(y[:3], x, []int{1, 0, 1}, 2, 0, make([]float64, 3))
 	if !slices.Equal(y, []float64{7, 14, 0, guard}) {
 		t.Errorf("rows summed: %v", y)
 	}

@@ -50,16 +50,21 @@ func Accumulate[T Float](y, x []T) {
 }
 
 // ScatterSum sets y to zeros and adds every row of x, width elements each, into y from offset[row] on, step (0 or 1)
-// apart.
-func ScatterSum[T Float](y, x []T, offset []int, width, step int) {
-	clear(y)
-	for r, at := range offset {
-		row := x[r*width : (r+1)*width]
-		if step == 1 {
-			Accumulate(y[at:at+width], row)
-			continue
+// apart. With step 0 the rows' sums are added up in float64, in sums, which has as many elements as y.
+func ScatterSum[T Float](y, x []T, offset []int, width, step int, sums []float64) {
+	if step == 1 {
+		clear(y)
+		for r, at := range offset {
+			Accumulate(y[at:at+width], x[r*width:(r+1)*width])
 		}
-		y[at] += Sum(row)
+		return
+	}
+	clear(sums)
+	for r, at := range offset {
+		sums[at] += float64(Sum(x[r*width : (r+1)*width]))
+	}
+	for i, s := range sums {
+		y[i] = T(s)
 	}
 }
 

@@ -47,6 +47,9 @@ func bindSumTo[T kernel.Float](c *Context[T]) (func(), error) {
 	if len(x) == 0 {
 		return func() { clear(y) }, nil
 	}
+	if len(y) == 1 {
+		return func() { y[0] = kernel.Sum(x) }, nil
+	}
 	if rows := len(x) / len(y); len(c.Out[0].Shape) > 0 && isRowSum(in, c.Out[0].Shape) {
 		width := len(y)
 		body := func(_, lo, hi int) { kernel.SumRows(y, x, rows, width, lo, hi) }
@@ -57,7 +60,8 @@ func bindSumTo[T kernel.Float](c *Context[T]) (func(), error) {
 	if len(in) > 0 {
 		width = in[len(in)-1]
 	}
-	return func() { kernel.ScatterSum(y, x, w.offset, width, w.step) }, nil
+	sums := make([]float64, len(y))
+	return func() { kernel.ScatterSum(y, x, w.offset, width, w.step, sums) }, nil
 }
 
 // isRowSum reports whether the output's shape, ones in front aside, is the tail of the input's.
