@@ -48,9 +48,9 @@ func (t *Tensor) Float64s() []float64 {
 	return out
 }
 
-// Convert returns a tensor of element type d with the same values; to float32 it rounds to nearest even (64-bit integers to
-// float64 first). It returns t itself when
-// the type is already d. Only conversions to Float32, Float64 and Int64 are offered: tandem needs no others.
+// Convert returns a tensor of element type d with the same values; to float32, float16 and bfloat16 it rounds to nearest even (64-bit
+// integers to float64 first). It returns t itself when the type is already d. Only conversions to floating-point types and to Int64 are
+// offered: tandem needs no others.
 func (t *Tensor) Convert(d DType) (*Tensor, error) {
 	if t.dtype == d {
 		return t, nil
@@ -66,6 +66,16 @@ func (t *Tensor) Convert(d DType) (*Tensor, error) {
 	case d == Float64:
 		out := New(d, t.shape...)
 		copy(View[float64](out), t.Float64s())
+		return out, nil
+	case d == Float16 || d == BFloat16:
+		out := New(d, t.shape...)
+		for i, v := range t.Float64s() {
+			half := halfBits(v, 10, 15)
+			if d == BFloat16 {
+				half = halfBits(v, 7, 127)
+			}
+			binary.LittleEndian.PutUint16(out.raw[2*i:], half)
+		}
 		return out, nil
 	case d == Int64 && !t.dtype.IsFloat() && t.dtype != Uint64:
 		out := New(d, t.shape...)
@@ -95,4 +105,27 @@ func float16(h uint16) float32 {
 		return math.Float32frombits(sign | 0xff<<23 | frac<<13)
 	}
 	return math.Float32frombits(sign | (exp+112)<<23 | frac<<13)
+}
+
+// halfBits rounds to the nearest number of 16 bits, of which so many are the fraction, and to the even one between two. bias is what is
+// added to the exponent.
+func halfBits(x float64, fraction, bias int) uint16 {
+	infinity := uint64(2*bias+1) << fraction
+	bits := infinity
+	size := math.Abs(x)
+	switch {
+	case math.IsNaN(x):
+		bits |= 1 << (fraction - 1)
+	case size == 0:
+		bits = 0
+	case !math.IsInf(x, 0):
+		exponent := max(math.Ilogb(size), 1-bias) // that of the smallest normal number for subnormal ones
+		steps := uint64(math.RoundToEven(math.Ldexp(size, fraction-exponent)))
+		// A normal number's leading one is not written. Where it was rounded up to the next power of two, the sum carries into the exponent.
+		bits = min(steps+uint64(exponent+bias-1)<<fraction, infinity)
+	}
+	if math.Signbit(x) {
+		bits |= 1 << 15
+	}
+	return uint16(bits)
 }
