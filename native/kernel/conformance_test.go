@@ -385,7 +385,7 @@ var elsewhere = map[string]string{
 	"LSTMStep, LSTMStepGradient":                           "the operator's cases: Accumulate and the activations, on rows",
 	"GRUGates, GRUStep, GRUStepGradient, GRUGatesGradient": "the operator's cases: Accumulate and the activations, on rows",
 	"PRelu, PReluSlope":                                    "the operator's cases: generic alone",
-	"Reduce, ReduceIntegers, ReduceLogSumExp, ReduceGradient, ReduceExtremumGradient, ReduceProductGradient": "the operators' cases: generic alone",
+	"Reduce, ReduceIntegers, ReduceTruths, ReduceLogSumExp, ReduceGradient, ReduceExtremumGradient, ReduceProductGradient": "the operators' cases: generic alone",
 	"StridedSum":        "the operator Einsum's cases: generic alone",
 	"ArgExtremum, TopK": "the operators' cases and node tests: generic alone",
 	"GatherElements, ScatterElements, GatherND, ScatterND, OneHot": "the operators' cases: copies elements",

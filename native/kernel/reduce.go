@@ -28,6 +28,19 @@ func ReduceIntegers(y, x []int64, r *Reduction, start int64, step func(sum, x in
 	}
 }
 
+// ReduceTruths tells for each result whether any of its elements is true or, without any, whether all are.
+func ReduceTruths(y, x []bool, r *Reduction, any bool) {
+	for i, at := range r.Kept {
+		y[i] = !any
+		for _, k := range r.Reduced {
+			if x[at+k] == any {
+				y[i] = any
+				break
+			}
+		}
+	}
+}
+
 // ReduceLogSumExp is the logarithm of the sum of exponentials of result i's elements, taken so that none overflows.
 func ReduceLogSumExp[T Float](y, x []T, r *Reduction, lo, hi int) {
 	for i := lo; i < hi; i++ {

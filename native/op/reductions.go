@@ -10,7 +10,8 @@ import (
 )
 
 // ReduceMax, ReduceMin, ReduceProd, ReduceL1, ReduceL2, ReduceSumSquare, ReduceLogSum and ReduceLogSumExp take their axes as ReduceSum
-// does. Largest and smallest elements that are equal share the gradient equally, as PyTorch's amax does; where a norm is 0 its
+// does. Of integers there are the largest, the smallest, the product and the sum of squares, of truth values the first two: whether any is true,
+// and whether all are. Largest and smallest elements that are equal share the gradient equally, as PyTorch's amax does; where a norm is 0 its
 // gradient is 0, as PyTorch's is.
 func init() {
 	axes := func(v ...int64) CaseInput {
@@ -27,7 +28,7 @@ func init() {
 		Register(Def{
 			Name: name, Since: 1, MinInputs: 1, MaxInputs: 2, Settings: []int{1},
 			Infer: func(n *ir.Node) error {
-				if n.Inputs[0].Type != ir.Float && (n.Inputs[0].Type != ir.Int64 || f.integer == nil) {
+				if t := n.Inputs[0].Type; t == ir.Int64 && f.integer == nil || t == ir.Bool && f.own != "extremum" {
 					return fmt.Errorf("input 0 of type %v is %w", n.Inputs[0].Type, ErrUnsupported)
 				}
 				_, shape, err := reduction(n)
@@ -160,6 +161,10 @@ func bindReduction[T kernel.Float](f reductionRule) Bind[T] {
 			return nil, err
 		}
 		r := newReduction(c.In[0].Shape, kept)
+		if c.Node.Inputs[0].Type == ir.Bool {
+			x, y, any := c.In[0].Bool, c.Out[0].Bool, f.start < 0
+			return func() { kernel.ReduceTruths(y, x, r, any) }, nil
+		}
 		if c.Node.Inputs[0].Type == ir.Int64 {
 			x, y := c.In[0].Int, c.Out[0].Int
 			return func() { kernel.ReduceIntegers(y, x, r, f.first, f.integer) }, nil
