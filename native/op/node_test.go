@@ -94,7 +94,8 @@ func TestNodeTests(t *testing.T) {
 		}
 	}
 	t.Logf("%d node tests pass, %d are unsupported or excluded", passed, len(unsupported))
-	golden(t, "testdata/unsupported.txt", strings.Join(unsupported, "\n")+"\n")
+	count := fmt.Sprintf("%d node tests pass, %d do not:", passed, len(unsupported))
+	golden(t, "testdata/unsupported.txt", strings.Join(append([]string{count}, unsupported...), "\n")+"\n")
 }
 
 // golden compares a file with what it must hold.
