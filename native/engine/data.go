@@ -66,6 +66,9 @@ type input struct {
 	row    []float32 // where a row waits for being augmented or converted to float64
 	// augmented says that it is images, (rows, channels, height, width), that the data file says how to change.
 	augmented bool
+	// repaint, where a mutant is planted, changes an image that was read and augmented; moved is its memory.
+	repaint func(image []float32)
+	moved   []float32
 }
 
 // openData opens a data file, reads it once to compute its digests, and checks it against the model's inputs; nothing in it is trusted to fit.
@@ -359,7 +362,7 @@ func fillInput[T float32 | float64](d *data, s *split, in *input, b *train.Batch
 	if len(dst) != len(rows)*in.width {
 		return misfit(d, s, in, len(dst), len(rows))
 	}
-	if !augmented {
+	if !augmented && in.repaint == nil {
 		return readFloats(in.stored, dst, &in.row, in.width, rows)
 	}
 	in.row = slices.Grow(in.row[:0], in.width)[:in.width]
@@ -367,11 +370,25 @@ func fillInput[T float32 | float64](d *data, s *split, in *input, b *train.Batch
 		if err := safetensors.ReadElements(in.stored, in.row, int(row)*in.width); err != nil {
 			return err
 		}
-		change := engine.Change{DY: int(of.changes[3*r]), DX: int(of.changes[3*r+1]), Flip: of.changes[3*r+2] != 0}
-		if d.distort != nil {
-			change = d.distort(change)
+		out := dst[r*in.width : (r+1)*in.width]
+		image := in.row
+		if augmented {
+			change := engine.Change{DY: int(of.changes[3*r]), DX: int(of.changes[3*r+1]), Flip: of.changes[3*r+2] != 0}
+			if d.distort != nil {
+				change = d.distort(change)
+			}
+			if in.repaint == nil {
+				engine.Augmented(out, in.row, in.stored.Shape[1:], d.fill, change)
+				continue
+			}
+			in.moved = slices.Grow(in.moved[:0], in.width)[:in.width]
+			engine.Augmented(in.moved, in.row, in.stored.Shape[1:], d.fill, change)
+			image = in.moved
 		}
-		engine.Augmented(dst[r*in.width:(r+1)*in.width], in.row, in.stored.Shape[1:], d.fill, change)
+		in.repaint(image)
+		for i, x := range image {
+			out[i] = T(x)
+		}
 	}
 	return nil
 }

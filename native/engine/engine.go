@@ -36,7 +36,9 @@ type Native struct {
 	epoch   int // steps of an epoch
 	options train.Options
 	mutant  mutant
-	trainer *train.Trainer[float32]
+	// mean and std are what the data's images were normalized by; nil where they were not. They exist to plant mistakes.
+	mean, std []float64
+	trainer   *train.Trainer[float32]
 	// double computes float64 gradients and updates; it is made when first asked for.
 	double *train.Trainer[float64]
 }
@@ -102,6 +104,7 @@ func (n *Native) load(p engine.LoadParams) (*engine.Loaded, error) {
 	if n.data, err = openData(p.Data, n.model, e.Data.InputName, n.options.Loss); err != nil {
 		return nil, err
 	}
+	n.mean, n.std = e.Data.Mean, e.Data.Std
 	n.epoch = e.StepsPerEpoch(n.data.train.rows)
 	if err := n.mutant.plant(n); err != nil {
 		return nil, err
@@ -206,7 +209,55 @@ func (n *Native) Grad(_ context.Context, p engine.GradParams) (*engine.GradResul
 	if err := safetensors.WriteFile(p.File, out, nil); err != nil {
 		return nil, asProtocolError(err)
 	}
-	return &engine.GradResult{Loss: engine.Float(loss)}, nil
+	result := &engine.GradResult{Loss: engine.Float(loss)}
+	if p.DType == "float32" && p.Variant == "" {
+		if result.Batch, err = n.batchDigests(); err != nil {
+			return nil, asProtocolError(err)
+		}
+	}
+	return result, nil
+}
+
+// batchDigests returns the SHA-256 of each tensor of the present step's batch, as the training step is given it.
+func (n *Native) batchDigests() (map[string]string, error) {
+	of, err := n.data.batch(n.mutant.step(n, n.trainer.Steps()))
+	if err != nil {
+		return nil, err
+	}
+	b, err := n.trainer.TrainingBatch(len(of.rows))
+	if err != nil {
+		return nil, err
+	}
+	if err := fill(n.data, n.data.train, b, of); err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for i := range n.data.train.inputs {
+		in := &n.data.train.inputs[i]
+		if in.stored.DType == tensor.Int64 {
+			out[in.name], err = digest(b.IntInput(in.name))
+		} else {
+			out[in.name], err = digest(b.Input(in.name))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	switch numbers, classes := b.NumberTargets(), b.Targets(); {
+	case numbers != nil:
+		out["target"], err = digest(numbers)
+	case classes != nil:
+		out["target"], err = digest(classes)
+	}
+	return out, err
+}
+
+func digest[E float32 | int64](x []E) (string, error) {
+	t, err := tensor.Of(x, len(x))
+	if err != nil {
+		return "", err
+	}
+	return t.SHA256(), nil
 }
 
 func gradient[T float32 | float64](n *Native, t *train.Trainer[T], activations bool) (map[string]*tensor.Tensor, float64, error) {

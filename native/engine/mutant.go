@@ -24,14 +24,17 @@ type mutant struct {
 	stage record.Stage
 	// cause is what the judge has to take it for: the name of a fingerprint; "" where it has none.
 	cause string
+	// batch says that the mistake is in what a step trains on: where both sides tell the batches' digests, the stage is the data.
+	batch bool
 	// applies says whether the mistake changes anything for what is loaded; nil means that it always does.
 	applies func(n *Native) bool
 
 	// data and model change what was read.
 	data  func(*data) error
 	model func(*onnx.Model) (*onnx.Model, error)
-	// options changes what the trainer is told, such as the optimizer's rule.
+	// options changes what the trainer is told, such as the optimizer's rule; native does where that depends on what was loaded.
 	options func(*train.Options)
+	native  func(*Native)
 	// rewrite changes the forward pass and the loss, gradients what is derived from them.
 	rewrite   func(*ir.Graph) error
 	gradients func(g *ir.Graph, gradients map[*ir.Value]*ir.Value) error
@@ -82,6 +85,9 @@ func (m mutant) plant(n *Native) (err error) {
 	}
 	if m.options != nil {
 		m.options(&n.options)
+	}
+	if m.native != nil {
+		m.native(n)
 	}
 	n.options.Rewrite, n.options.RewriteGradients, n.options.RewriteUpdate = m.rewrite, m.gradients, m.updates
 	return nil

@@ -28,13 +28,23 @@ var mutants = []mutant{
 	{name: "batchnorm-eval-statistics", stage: record.StageForward, cause: "eval-statistics", rewrite: evalStatistics, applies: hasTrainingBatchNorm},
 	{name: "convolution-padding-off-by-one", stage: record.StageForward, cause: "shifted", rewrite: shiftPadding, applies: has("Conv")},
 
-	// which rows are trained: the digests of the data are right, so the first thing seen is another batch's outputs
-	{name: "last-short-batch-dropped", stage: record.StageForward, cause: "short-batch-dropped", data: dropShortBatches, applies: shortBatches},
-	{name: "batches-one-step-late", stage: record.StageForward, cause: "other-batch", order: func(_ *Native, step int64) int64 { return max(step-1, 0) }, applies: secondStep},
+	{name: "convolution-kernel-flipped", stage: record.StageForward, cause: "kernel-flipped", rewrite: flipKernels, applies: convolves},
+	{name: "convolution-stride-offset", stage: record.StageForward, cause: "stride-offset", rewrite: offsetStrides, applies: strides},
+	{name: "batchnorm-eps", stage: record.StageForward, cause: "normalization-epsilon", rewrite: otherBatchNormEpsilon, applies: has("BatchNormalization")},
+
+	// what is made of the data: the digests of the data are right, so the first thing seen is another batch, by its digest or by its outputs
+	{name: "augmentation-missing", stage: record.StageForward, batch: true, cause: "augmentation-differs", data: distorted(asItIs), applies: augments},
+	{name: "flip-on-one-side", stage: record.StageForward, batch: true, cause: "augmentation-differs", data: distorted(unmirrored), applies: flips},
+	{name: "flip-before-crop", stage: record.StageForward, batch: true, cause: "augmentation-differs", data: distorted(mirroredFirst), applies: flips},
+	{name: "border-of-zeros", stage: record.StageForward, batch: true, cause: "augmentation-differs", data: zeroBorder, applies: all(augments, normalizes)},
+	{name: "channels-reversed", stage: record.StageForward, batch: true, cause: "channel-order", data: reverseChannels, applies: hasColours},
+	{name: "images-normalized-twice", stage: record.StageForward, batch: true, cause: "normalization-differs", native: normalizeTwice, applies: normalizesColours},
+	{name: "last-short-batch-dropped", stage: record.StageForward, batch: true, cause: "short-batch-dropped", data: dropShortBatches, applies: shortBatches},
+	{name: "batches-one-step-late", stage: record.StageForward, batch: true, cause: "other-batch", order: func(_ *Native, step int64) int64 { return max(step-1, 0) }, applies: secondStep},
 	{name: "one-batch-repeated", stage: record.StageCurve, cause: "other-batch-once", order: repeatOneBatch, applies: secondStep},
 
 	// loss
-	{name: "labels-shifted", stage: record.StageLoss, cause: "labels-shifted", data: shiftLabels, applies: ofClasses},
+	{name: "labels-shifted", stage: record.StageLoss, batch: true, cause: "labels-shifted", data: shiftLabels, applies: ofClasses},
 	{name: "loss-sum-for-mean", stage: record.StageLoss, cause: "loss-reduction", options: func(o *train.Options) { o.Loss.Reduction = "sum" }, applies: all(averages, severalRows)},
 	{name: "softmax-applied-twice", stage: record.StageLoss, cause: "softmax-twice", rewrite: softmaxTwice, applies: plainCrossEntropy},
 
@@ -44,6 +54,7 @@ var mutants = []mutant{
 
 	// gradients
 	{name: "gradient-divided-by-batch-twice", stage: record.StageBackward, cause: "batch-factor", gradients: divideByBatch, applies: severalRows},
+	{name: "residual-gradient-dropped", stage: record.StageBackward, rewrite: dropResiduals, applies: hasResidual},
 	{name: "bias-gradient-missing", stage: record.StageBackward, cause: "gradient-missing", gradients: loseBiases, applies: hasBias},
 	{name: "embedding-gradient-overwritten", stage: record.StageBackward, cause: "rows-overwritten", gradients: overwriteEmbedding, applies: hasEmbedding},
 	{name: "gradients-not-zeroed", stage: record.StageCurve, cause: "carried-between-steps", options: neverZero, hides: carried, applies: secondStep},
@@ -70,6 +81,7 @@ var mutants = []mutant{
 	{name: "nesterov-missing", stage: record.StageOptimizer, cause: "nesterov", options: func(o *train.Options) { o.Optimizer.Nesterov = false }, applies: isNesterov},
 	{name: "schedule-one-step-late", stage: record.StageOptimizer, cause: "schedule-off-by-one", options: stepLate, applies: scheduled},
 	{name: "decay-of-every-parameter", stage: record.StageOptimizer, cause: "weight-decay-groups", options: func(o *train.Options) { o.Optimizer.NoDecay = nil }, applies: all(decays, excepts)},
+	{name: "decay-of-matrices-alone", stage: record.StageOptimizer, cause: "weight-decay-groups", native: decayMatricesAlone, applies: decaysVectors},
 	{name: "optimizer-state-reset", stage: record.StageOptimizer, cause: "optimizer-state-reset", forgets: atEpochs, applies: all(remembers, secondEpoch)},
 	{name: "optimizer-never-steps", stage: record.StageOptimizer, cause: "optimizer-never-steps", options: neverStep},
 
@@ -78,8 +90,9 @@ var mutants = []mutant{
 	{name: "batchnorm-variance-biased", stage: record.StageBuffers, cause: "variance-biased", rewrite: biasedVariance, applies: hasPyTorchBatchNorm},
 }
 
-// A tie in max-pooling given to the last element is not among them: equal elements come from equal patches or from ReLU's zeros, and then the
-// gradients of all weights are the same whichever element gets it.
+// A tie in max-pooling given to the last element is not among them: equal elements come from equal patches of the image, such as its black
+// border, or from ReLU's zeros. Of equal patches every layer before the pool makes equal values and, BatchNorm's statistics being sums over all of
+// them, equal derivatives, so that a weight's gradient, a sum over the patches, is the same whichever of them gets it; and no gradient passes a zero of ReLU.
 
 // atEpochs is the beginning of every epoch after the first: a new optimizer is made where the old one should go on.
 func atEpochs(n *Native, step int64) bool { return step > 0 && step%int64(n.epoch) == 0 }

@@ -18,7 +18,13 @@ import (
 // TestVariants wants every variant to round in its own way, and in nothing but its rounding: norm-wise within 1e-5 in float32, and of
 // float64's own rounding in float64.
 func TestVariants(t *testing.T) {
-	s := newSetting(t, pixels)
+	for name, net := range map[string]network{"pixels": pixels, "convolution": {first: first, second: second, activation: "Relu", convolution: true}} {
+		t.Run(name, func(t *testing.T) { testVariants(t, net) })
+	}
+}
+
+func testVariants(t *testing.T, net network) {
+	s := newSetting(t, net)
 	e := native.New("test")
 	if _, err := e.Load(context.Background(), s.load); err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 	"tandem/onnx/tensor"
 )
 
-// Reordering is another order of summation in the products of matrices: right in exact arithmetic, rounded differently.
+// Reordering is another order of summation in the products of matrices and in convolutions: right in exact arithmetic, rounded differently.
 type Reordering string
 
 // The reorderings. The inner dimension is the one that is summed over in the forward pass; rows are summed over in the gradients of weights.
@@ -26,7 +26,7 @@ func Reorderings() []Reordering {
 	return []Reordering{InnerReversed, InnerHalved, InnerInterleaved, RowsReversed, RowsHalved}
 }
 
-// Reorder rewrites every product of matrices in a graph of forward pass and loss, before it is differentiated, and returns how many
+// Reorder rewrites every product of matrices and every convolution in a graph of forward pass and loss, before it is differentiated, and returns how many
 // it has rewritten. Nodes that a reordering cannot be applied to are left as they are. The values that the products compute keep their names.
 func Reorder(g *ir.Graph, r Reordering) (int, error) {
 	nodes := g.Nodes
@@ -65,6 +65,7 @@ type product struct {
 	rowsA, rowsY   int // the rows, in the left operand and in the result
 	bias           *ir.Value
 	biasRows       bool // the bias has rows of its own
+	grouped        bool // the inner dimension is that of groups: it cannot be divided
 }
 
 // productOf describes a node, if it is a product. A new operator that sums products is added here.
@@ -94,6 +95,9 @@ func productOf(n *ir.Node) (p product, ok bool, err error) {
 			return p, false, nil
 		}
 		return product{node: n, innerA: a - 1, innerB: b - 2, rowsA: a - 2, rowsY: max(a, b) - 2}, true, nil
+	case "Conv": // a sum over the channels and the kernel's elements; the images are its rows
+		group, err := n.Attributes.Int("group", 1)
+		return product{node: n, innerA: 1, innerB: 1, bias: n.Input(2), grouped: group != 1}, err == nil, err
 	}
 	return p, false, nil
 }
@@ -107,6 +111,9 @@ type reorderer struct {
 func (b *reorderer) rewrite(r Reordering) error {
 	x, w := b.node.Inputs[0], b.node.Inputs[1]
 	depth, rows := x.Shape[b.innerA], x.Shape[b.rowsA]
+	if b.grouped {
+		depth = 1
+	}
 	switch r {
 	case InnerReversed:
 		if depth < 2 {

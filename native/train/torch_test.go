@@ -14,32 +14,36 @@ import (
 	"tandem/onnx/tensor"
 )
 
-// TestGradientsAgreeWithTorch trains nothing: it compares the gradients of a PyTorch model of many operators, exported with an open batch,
-// with those that PyTorch computed in float64 (testdata/record.py).
+// TestGradientsAgreeWithTorch trains nothing: it compares the gradients of PyTorch models of many operators, exported with an open batch,
+// with those that PyTorch computed in float64 (testdata/record.py and record_convolutional.py).
 func TestGradientsAgreeWithTorch(t *testing.T) {
-	t.Run("float64", func(t *testing.T) { gradientsAgreeWithTorch[float64](t, 1e-12) })
-	// About thirty operators deep, each with some roundings of 6e-8.
-	t.Run("float32", func(t *testing.T) { gradientsAgreeWithTorch[float32](t, 3e-6) })
+	for model, gradients := range map[string]int{"torch": 9, "convolutional": 12} {
+		t.Run(model+" in float64", func(t *testing.T) { gradientsAgreeWithTorch[float64](t, model, gradients, 1e-12) })
+		// About thirty operators deep, each with some roundings of 6e-8.
+		t.Run(model+" in float32", func(t *testing.T) { gradientsAgreeWithTorch[float32](t, model, gradients, 3e-6) })
+	}
 }
 
-func gradientsAgreeWithTorch[T kernel.Float](t *testing.T, limit float64) {
-	m, err := onnx.Load("testdata/torch.onnx")
+func gradientsAgreeWithTorch[T kernel.Float](t *testing.T, model string, gradients int, limit float64) {
+	m, err := onnx.Load("testdata/" + model + ".onnx")
 	if err != nil {
 		t.Fatal(err)
 	}
-	recorded, err := safetensors.ReadFile("testdata/torch.safetensors")
+	recorded, err := safetensors.ReadFile("testdata/" + model + ".safetensors")
 	if err != nil {
 		t.Fatal(err)
 	}
 	tr := newTrainer[T](t, m, optim.Config{Kind: "sgd"}, 2)
-	b, err := tr.GradientBatch(7, false)
+	b, err := tr.GradientBatch(recorded.Tensors["target"].Len(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i, x := range recorded.Tensors["x"].Float64s() {
 		b.Input("x")[i] = T(x)
 	}
-	copy(b.IntInput("kind"), tensor.View[int64](recorded.Tensors["kind"]))
+	if kind := recorded.Tensors["kind"]; kind != nil {
+		copy(b.IntInput("kind"), tensor.View[int64](kind))
+	}
 	copy(b.Targets(), tensor.View[int64](recorded.Tensors["target"]))
 	loss, err := tr.Gradient(b)
 	if err != nil {
@@ -69,7 +73,7 @@ func gradientsAgreeWithTorch[T kernel.Float](t *testing.T, limit float64) {
 			t.Errorf("the gradient of %s is off by %g of %g", name, diff, norm)
 		}
 	}
-	if compared != 9 || len(got) != compared {
-		t.Errorf("%d gradients were recorded, there are %d, want 9 of each", compared, len(got))
+	if compared != gradients || len(got) != compared {
+		t.Errorf("%d gradients were recorded, there are %d, want %d of each", compared, len(got), gradients)
 	}
 }

@@ -39,6 +39,8 @@ class Data:
         file = TensorFile(path)
         self._loss = loss
         self.path = str(path)
+        #: The model's inputs, in its order.
+        self.names = list(input_names)
         values = {name: file.read(name) for name in file.names}
         #: SHA-256 of each tensor's little-endian bytes.
         self.digests = {name: digest(value) for name, value in values.items()}

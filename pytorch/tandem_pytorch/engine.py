@@ -182,7 +182,12 @@ class Engine:
             for name, value in getattr(result, prefix).items():
                 tensors[f"{prefix}/{name}"] = state.array(value)
         write_tensors(path, tensors)
-        return {"loss": protocol.number(result.loss.item())}
+        answer: dict[str, Any] = {"loss": protocol.number(result.loss.item())}
+        if dtype is torch.float32 and not params.get("variant"):
+            answer["batch"] = {"target": digest(state.array(batch.target))} | {
+                name: digest(state.array(value)) for name, value in zip(loaded.data.names, batch.inputs, strict=True)
+            }
+        return answer
 
     def update(self, params: dict[str, Any]) -> dict[str, Any]:
         """Write the state after one optimizer update of copies of the present parameters and moments."""

@@ -193,7 +193,7 @@ class _Flipped(TorchFunctionMode):
 
 
 class _Halved(TorchFunctionMode):
-    """Computes every linear layer as the sum of two, each over half of the input features."""
+    """Computes every linear layer and ungrouped convolution as the sum of two, each over half of the input features."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -201,6 +201,17 @@ class _Halved(TorchFunctionMode):
             middle = args[1].shape[-1] // 2
             upper = func(args[0][..., middle:], args[1][..., middle:])
             return func(args[0][..., :middle], args[1][..., :middle], *args[2:], **kwargs) + upper
+        channel = -args[1].dim() + 1 if func in _CONVOLUTIONS else 0
+        if channel != 0 and args[0].shape[channel] == args[1].shape[1] >= 2:
+            middle, features = args[1].shape[1] // 2, args[1].shape[1]
+            unbiased = {**kwargs, "bias": None} if "bias" in kwargs else kwargs
+            upper = func(
+                args[0].narrow(channel, middle, features - middle),
+                args[1].narrow(1, middle, features - middle),
+                *(None, *args[3:])[: max(0, len(args) - 2)],
+                **unbiased,
+            )
+            return func(args[0].narrow(channel, 0, middle), args[1].narrow(1, 0, middle), *args[2:], **kwargs) + upper
         return func(*args, **kwargs)
 
 

@@ -63,7 +63,8 @@
 // initial_accumulator_value.
 //
 // A gradient file, as grad writes it: "loss" (scalar), "gradients/<name>", "outputs/<name>" and, when asked,
-// "activations/<ONNX value name>", all in the requested element type. update reads its "gradients/" and writes a state
+// "activations/<ONNX value name>", all in the requested element type. The answer may have the digests of the batch that it was computed from: that both sides
+// make the same batches of the same data is then seen at once. update reads its "gradients/" and writes a state
 // file whose step counter is one more.
 //
 // # The recipe of an update

@@ -111,6 +111,9 @@ type UpdateParams struct {
 // GradResult answers grad; the tensors are in the file.
 type GradResult struct {
 	Loss Float `json:"loss"`
+	// Batch has the SHA-256 of each tensor of the step's batch, as a training step takes it, by the model's input or "target". Answered where it
+	// was computed in float32; may be absent.
+	Batch map[string]string `json:"batch,omitempty"`
 }
 
 // StepParams asks for n training steps.

@@ -53,15 +53,18 @@ func (j *judgement) abrupt(d, envelope []float64) {
 }
 
 // replays judges the few steps that the candidate trained on from each judged state. They start on the reference's path, so rounding
-// has had no time to grow in them, and a mistake that needs more than one step to show (gradients that are not zeroed) shows in
-// every one.
+// has had little time to grow in them, and a mistake that needs more than one step to show (gradients that are not zeroed) shows in
+// every one. How far rounding grows in that time is measured where the reference was replayed from the same state, nudged: in a network with
+// BatchNorm and a large learning rate it may be a thousandth after four steps.
 func (j *judgement) replays(scale float64) {
 	s, l := j.stages[record.StageCurve], j.limits
 	type replay struct {
-		step     int
-		at       int // where it is worst
-		distance float64
+		step      int
+		near, off int // the first steps at which it is further away than rounding goes, and further than the limit horizon besides; -1
+		distance  float64
+		noise     float64 // of the reference's own replays there
 	}
+	bound := l.FailRho * max(l.LossNoise, roundings)
 	var all []replay
 	for i := range j.ref.Steps {
 		r := &j.ref.Steps[i]
@@ -74,11 +77,16 @@ func (j *judgement) replays(scale float64) {
 			s.doubt("The candidate trained %d steps on from judged step %d, where %d were asked for.", len(c.Replay), r.Step, want)
 			continue
 		}
-		one := replay{step: r.Step, at: r.Step, distance: 0}
+		one := replay{step: r.Step, near: -1, off: -1}
+		noise := replayNoise(r, j.ref.Losses, scale)
 		for k, v := range c.Replay {
 			t := r.Step + 1 + k
-			if d := relative(float64(v), j.ref.Losses[t], scale); !(d <= one.distance) && !math.IsNaN(one.distance) {
-				one.at, one.distance = t, d
+			d := relative(float64(v), j.ref.Losses[t], scale)
+			if far := !(d <= max(bound, l.FailRho*noise[k])); far && one.near < 0 {
+				one.near, one.distance, one.noise = t, d, noise[k]
+			}
+			if !(d <= max(l.Horizon, l.FailRho*noise[k])) && one.off < 0 {
+				one.off, one.distance, one.noise = t, d, noise[k]
 			}
 		}
 		if want > 0 {
@@ -86,23 +94,37 @@ func (j *judgement) replays(scale float64) {
 			all = append(all, one)
 		}
 	}
-	off := slices.DeleteFunc(slices.Clone(all), func(r replay) bool { return r.distance <= l.Horizon })
-	bound := l.FailRho * max(l.LossNoise, roundings)
-	near := slices.DeleteFunc(slices.Clone(all), func(r replay) bool { return r.distance <= bound })
+	off := slices.DeleteFunc(slices.Clone(all), func(r replay) bool { return r.off < 0 })
+	near := slices.DeleteFunc(slices.Clone(all), func(r replay) bool { return r.near < 0 })
 	if len(off) == 0 {
 		if len(near) >= min(l.FailSteps, len(all)) && len(near) > 0 {
-			s.doubt("Trained on from the reference's state before step %d, the loss is off by %.2g relative at step %d already, and by more than %.2g within %d steps of %d of %d judged states; rounding alone rarely does that so soon.",
-				near[0].step, near[0].distance, near[0].at, bound, trace.ReplaySteps, len(near), len(all))
+			s.doubt("Trained on from the reference's state before step %d, the loss is off by %.2g relative at step %d already, and by more than %.2g, and than %g times the reference's own nudged replays, within %d steps of %d of %d judged states; rounding alone rarely does that so soon.",
+				near[0].step, near[0].distance, near[0].near, bound, l.FailRho, trace.ReplaySteps, len(near), len(all))
 		}
 		return
 	}
 	first := off[0]
 	if len(off) >= min(l.FailSteps, len(all)) {
-		s.fail("Trained on from the reference's state before step %d, the loss is off by %.2g relative at step %d already, and so it is within %d steps of %d of %d judged states; rounding has no time to grow in so few steps, and a kink does not flip each time. A single step from each is judged apart: what one step hands to the next is wrong.",
-			first.step, first.distance, first.at, trace.ReplaySteps, len(off), len(all))
+		s.fail("Trained on from the reference's state before step %d, the loss is off by %.2g relative at step %d already, where the reference's own nudged replays are off by %.2g, and so it is within %d steps of %d of %d judged states; rounding has no time to grow so far in so few steps, and a kink does not flip each time. A single step from each is judged apart: what one step hands to the next is wrong.",
+			first.step, first.distance, first.off, first.noise, trace.ReplaySteps, len(off), len(all))
 		return
 	}
-	s.replayed = fmt.Sprintf(" Trained on from the reference's state before step %d, it leaves as well, by %.2g at step %d; from the other %d judged states it does not.", first.step, first.distance, first.at, len(all)-len(off))
+	s.replayed = fmt.Sprintf(" Trained on from the reference's state before step %d, it leaves as well, by %.2g at step %d; from the other %d judged states it does not.", first.step, first.distance, first.off, len(all)-len(off))
+}
+
+// replayNoise returns, for each step after a judged one, the furthest that any of the reference's own nudged replays has been up to there.
+func replayNoise(r *trace.ReferenceStep, losses []float64, scale float64) [trace.ReplaySteps]float64 {
+	var out [trace.ReplaySteps]float64
+	for _, replay := range r.Replays {
+		widest := 0.0
+		for k, v := range replay[:max(0, min(len(replay), len(out), len(losses)-r.Step-1))] {
+			if d := relative(float64(v), losses[r.Step+1+k], scale); !math.IsNaN(d) {
+				widest = max(widest, d)
+			}
+			out[k] = max(out[k], widest)
+		}
+	}
+	return out
 }
 
 // departure judges how the candidate left the envelope and where it went; nil if it never left.

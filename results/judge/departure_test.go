@@ -46,6 +46,22 @@ func TestDeparture(t *testing.T) {
 			}
 		}
 	}
+	// grown has the reference's own replays grow away from it by the same share, from the age'th step on.
+	grown := func(by float64, age int) func(pair) {
+		return func(p pair) {
+			for i := range p.ref.Steps {
+				var all [][]engine.Float
+				for _, r := range p.ref.Steps[i].Replays {
+					r = slices.Clone(r) // the tests share them
+					for k := age; k < len(r); k++ {
+						r[k] *= engine.Float(1 + by)
+					}
+					all = append(all, r)
+				}
+				p.ref.Steps[i].Replays = all
+			}
+		}
+	}
 	kink := func(p pair) {
 		before := judge.Judge(p.ref, p.cand, experiment.DefaultThresholds)
 		away(before, p.ref, p.cand, 2, "gradients/fc1.weight", 1000)
@@ -84,6 +100,9 @@ func TestDeparture(t *testing.T) {
 		{"one replay off", []func(pair){replay(2e-3, 1)}, record.Pass, "", -1, "it leaves as well", "a kink may be there"},
 		{"replays a little off", []func(pair){replay(2e-5, 0, 1, 2)}, record.Inconclusive, "", -1, "rounding alone rarely does that", "a small state that is kept back"},
 		{"replay not a number", []func(pair){replay(math.NaN(), 0, 1, 2)}, record.Fail, record.StageCurve, -1, "what one step hands to the next is wrong", ""},
+		{"replays off, as far as the reference's own", []func(pair){replay(0.02, 0, 1, 2), grown(0.01, 0)}, record.Pass, "", -1, "", "rounding grows as fast"},
+		{"replays off, further than the reference's own", []func(pair){replay(0.02, 0, 1, 2), grown(1e-3, 0)}, record.Fail, record.StageCurve, -1, "nudged replays are off by 0.001", "20 times"},
+		{"replays off earlier than the reference's own", []func(pair){replay(0.02, 0, 1, 2), grown(0.01, 3)}, record.Fail, record.StageCurve, -1, "what one step hands to the next is wrong", "rounding has not grown yet"},
 		{"not replayed", []func(pair){func(p pair) { p.cand.Steps[1].Replay = nil }}, record.Inconclusive, "", -1, "trained 0 steps on", "absence is no agreement"},
 
 		{"a kink at a judged step", []func(pair){kink}, record.Inconclusive, "", -1, "only 1 of 3", "nobody looked for one there"},

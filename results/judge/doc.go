@@ -43,7 +43,7 @@
 //
 // # The stages, in the order in which a mistake spreads
 //
-//   - data: the SHA-256 of every tensor that either engine read.
+//   - data: the SHA-256 of every tensor that either engine read, and of the judged steps' batches where both say what they made.
 //   - initial weights: names, types, shapes and bits of the whole initial state, as written out by each engine, and again of each
 //     state that the candidate was given, as it holds it after grad and update, which must change nothing.
 //   - forward: every output; and each activation that both engines have. A missing output is a FAIL, a missing activation is not: engines may fuse.
@@ -104,8 +104,9 @@
 //     its own distance before is FAIL, and the step is named. With the usual limits this is 1.6 % after a clean start: another batch,
 //     a dropped one, an optimizer that does not step. The largest jump that a flip was seen to make is 0.4 %.
 //   - The replay. From each judged state the candidate trains on by trace.ReplaySteps steps, on the reference's path, where rounding has had
-//     no time to grow. Their losses leave the reference's by more than the limit horizon at fail_steps of the judged states (or at all, if
-//     there are fewer): FAIL. By more than fail_rho times loss_noise at as many: INCONCLUSIVE. This sees what one step hands to the next
+//     little time to grow; how much it grows is measured by replays of the reference's own from the same state, nudged. Their losses leave the
+//     reference's by more than the limit horizon, and by more than fail_rho times what those replays do at the same age, at fail_steps of the judged states (or at all, if
+//     there are fewer): FAIL. By more than fail_rho times loss_noise, and as much more than those, at as many: INCONCLUSIVE. This sees what one step hands to the next
 //     beside the state, such as gradients that are not zeroed; kinks do not flip each time.
 //   - The growth. From the step at which its distance crosses the limit horizon, the candidate is compared with the nudged runs at the same
 //     age, that is, so many steps after they crossed the level that it had there, as far as one was followed (or with the envelope

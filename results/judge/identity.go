@@ -31,7 +31,33 @@ func (j *judgement) data() bool {
 		}
 	}
 	s.summary = fmt.Sprintf("All %d data tensors are the same bits.", s.checked)
+	if n := j.batches(s); n > 0 {
+		s.summary = fmt.Sprintf("All %d data tensors are the same bits, and so are the %d tensors that the judged steps' batches are made of.", s.checked-n, n)
+	}
 	return s.verdict() == record.Pass
+}
+
+// batches judges that both engines make the same batches of the data, where both say by their digests what they made, and returns how many tensors are
+// the same.
+func (j *judgement) batches(s *stage) (same int) {
+	for i := range j.ref.Steps {
+		r := &j.ref.Steps[i]
+		c := j.step(r.Step)
+		if c == nil {
+			continue
+		}
+		for _, name := range sorted(r.Batch) {
+			switch got := c.Batch[name]; got {
+			case "":
+			case r.Batch[name]:
+				same++
+			default:
+				s.fail("The batch of step %d differs, though both sides read the same data: %q has SHA-256 %s at the reference and %s at the candidate.", r.Step, name, short(r.Batch[name]), short(got))
+			}
+		}
+	}
+	s.checked += same
+	return same
 }
 
 // weights judges that both engines start from the same state, by what they wrote out and by what they said, and that

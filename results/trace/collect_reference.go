@@ -43,6 +43,9 @@ func CollectReference(ctx context.Context, e engine.Engine, o ReferenceOptions) 
 		if err != nil {
 			return nil, fmt.Errorf("judged step %d: %w", s, err)
 		}
+		if err := c.nudgedReplays(ctx, step, o.Steps, o.Seed); err != nil {
+			return nil, fmt.Errorf("judged step %d: %w", s, err)
+		}
 		if s == 0 && o.OmitInitialState {
 			step.State, step.InitialState = nil, true
 		}

@@ -32,6 +32,7 @@ type collector struct {
 	sample      int
 	activations bool
 	progress    Progress
+	batch       map[string]string // of the last plain gradient in float32
 	done, total int
 }
 
@@ -112,6 +113,7 @@ func (c *collector) measure(ctx context.Context, m *Measured, whole whole, ready
 	if m.Float32, m.Loss32, err = c.grad(ctx, float32Type, "", whole.float32); err != nil {
 		return err
 	}
+	m.Batch = c.batch
 	if c.can(float64Type) {
 		var loss engine.Float
 		if m.Float64, loss, err = c.grad(ctx, float64Type, "", whole.float64); err != nil {
@@ -162,6 +164,9 @@ func (c *collector) grad(ctx context.Context, dtype, variant string, whole []str
 	})
 	if err != nil {
 		return nil, 0, c.fail(err, "gradients in %s, variant %q", dtype, variant)
+	}
+	if dtype == float32Type && variant == "" {
+		c.batch = result.Batch
 	}
 	out := Set{}
 	err = c.readGradients(file, dtype, func(name string, t *tensor.Tensor) error {

@@ -48,6 +48,8 @@ type Measured struct {
 	// Loss32 and Loss64 are the loss of the step's batch; Loss64 is absent when the engine does not compute in float64.
 	Loss32 engine.Float  `json:"loss_float32"`
 	Loss64 *engine.Float `json:"loss_float64,omitempty"`
+	// Batch has the SHA-256 of each tensor of the step's batch, where the engine says it.
+	Batch map[string]string `json:"batch,omitempty"`
 	// UpdateStep is the step counter after the update, AfterStep after the engine's own training step.
 	UpdateStep int64 `json:"update_step"`
 	AfterStep  int64 `json:"after_step"`
@@ -75,6 +77,9 @@ type ReferenceStep struct {
 	// StepNoise has the distances of whole steps from Exact: of the reference's own training step ("step"), of the
 	// update with its own gradients ("") and with those of each variant.
 	StepNoise []Noise `json:"step_noise"`
+	// Replays hold the losses of the steps after this one, as a candidate's Replay does, of the reference's own trainings on from State nudged
+	// by one unit in the last place: how far rounding grows in so few steps. Absent in departures and in older traces.
+	Replays [][]engine.Float `json:"replays,omitempty"`
 	// Refused are the variants that the engine does not offer for this model, with its reasons.
 	Refused map[string]string `json:"refused,omitempty"`
 
@@ -93,10 +98,6 @@ type CandidateStep struct {
 	// on after its own step, without being given the reference's state again.
 	Replay []engine.Float `json:"replay,omitempty"`
 }
-
-// ReplaySteps is the number of steps that a candidate trains on from each judged state: enough for what one step hands to
-// the next to show, too few for rounding to grow.
-const ReplaySteps = 8
 
 // Noise is one variant's absolute Euclidean distance from the float64 result for each tensor.
 type Noise struct {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -387,6 +388,16 @@ func TestAddedStep(t *testing.T) {
 		}
 		if !ref.Steps[2].Departure || ref.Steps[1].Departure {
 			t.Error("the added step alone must say that it was added")
+		}
+		for i, want := range []int{8, 6} { // of 9 steps in all
+			if got := ref.Steps[i].Replays; len(got) != 3 || len(got[0]) != want || len(got[2]) != want || slices.Equal(got[0], got[1]) {
+				t.Errorf("the replays of judged step %d are %v, want 3 different ones of %d steps", ref.Steps[i].Step, got, want)
+			}
+			for k, loss := range ref.Steps[i].Replays[0] {
+				if exact := asked.Losses[ref.Steps[i].Step+1+k]; !(math.Abs(float64(loss)-exact) <= 1e-4*math.Abs(exact)) {
+					t.Errorf("replayed from judged step %d, nudged, loss %d is %v, the training's %v", ref.Steps[i].Step, k, loss, exact)
+				}
+			}
 		}
 		if got := len(cand.Steps[2].Replay); got != 3 {
 			t.Errorf("%d steps trained on from step 5 of 9, want 3", got)

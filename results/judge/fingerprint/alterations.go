@@ -47,7 +47,7 @@ var epsilons = []float64{1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-12, 0}
 // findEpsilon tries other epsilons in the normalizations that lead to the suspect.
 func findEpsilon(l *Look) *Finding {
 	for _, n := range l.inside() {
-		if n.OpType != "LayerNormalization" {
+		if n.OpType != "LayerNormalization" && n.OpType != "BatchNormalization" {
 			continue
 		}
 		was, err := n.Attributes.Float("epsilon", 1e-5)

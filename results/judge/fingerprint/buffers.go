@@ -66,6 +66,18 @@ func findBufferMomentum(l *Look) *Finding {
 	return &Finding{fmt.Sprintf("%s moves %.5g times as far as it should: its momentum is another one", p.Name, c), residual}
 }
 
+// normalized is the number of elements of each channel that the suspect's node normalizes, 0 if it is not known.
+func (l *Look) normalized() int {
+	if l.Node == nil || l.Node.OpType != "BatchNormalization" {
+		return 0
+	}
+	v, ok := l.value(l.Node.Input(0))
+	if !ok || len(v.Shape) < 2 || v.Shape[1] < 1 {
+		return 0
+	}
+	return elements(v.Shape) / v.Shape[1]
+}
+
 // findVarianceBiased solves for the batch's variance on both sides: they differ by (n-1)/n.
 func findVarianceBiased(l *Look) *Finding {
 	if !l.usable() {
@@ -87,7 +99,9 @@ func findVarianceBiased(l *Look) *Finding {
 		return nil
 	}
 	n := 1 / (1 - min(c, 1/c)) // (n-1)/n = c
-	if rounded := math.Round(n); rounded < 2 || math.Abs((rounded-1)/rounded-min(c, 1/c)) > 4*q.Tolerance || math.Mod(rounded, float64(max(l.rows(), 1))) != 0 {
+	if known := l.normalized(); known > 1 && math.Abs(float64(known-1)/float64(known)-min(c, 1/c)) <= q.Tolerance && 4*q.Tolerance <= 1/float64(known) {
+		n = float64(known) // where n is large, the factor alone does not tell it exactly
+	} else if rounded := math.Round(n); rounded < 2 || math.Abs((rounded-1)/rounded-min(c, 1/c)) > 4*q.Tolerance || math.Mod(rounded, float64(max(l.rows(), 1))) != 0 {
 		return nil
 	}
 	which := "biased, where PyTorch keeps the unbiased one"

@@ -7,6 +7,7 @@ import (
 
 	"tandem/onnx/safetensors"
 	"tandem/onnx/tensor"
+	"tandem/results/engine"
 )
 
 // Data is the data file that both engines read; package results/engine documents it.
@@ -18,6 +19,9 @@ type Data struct {
 	// Order and Offsets give the samples of each step: Order[Offsets[k]:Offsets[k+1]].
 	Order, Offsets []int64
 	tensors        map[string]*tensor.Tensor
+	// augment has three numbers for each position of the order, fill one for each channel; nil where images stay as they are.
+	augment []int8
+	fill    []float32
 }
 
 // ReadData reads a data file.
@@ -50,6 +54,10 @@ func NewData(tensors map[string]*tensor.Tensor) (*Data, error) {
 			d.Order = tensor.View[int64](t)
 		case name == "offsets" && t.DType() == tensor.Int64:
 			d.Offsets = tensor.View[int64](t)
+		case name == "augment" && t.DType() == tensor.Int8:
+			d.augment = tensor.View[int8](t)
+		case name == "fill" && t.DType() == tensor.Float32:
+			d.fill = tensor.View[float32](t)
 		case strings.HasPrefix(name, "train/"):
 			d.Inputs[strings.TrimPrefix(name, "train/")] = t
 		}
@@ -61,6 +69,9 @@ func NewData(tensors map[string]*tensor.Tensor) (*Data, error) {
 	if d.Offsets[0] < 0 || d.Offsets[len(d.Offsets)-1] > int64(len(d.Order)) || !slices.IsSorted(d.Offsets) ||
 		slices.ContainsFunc(d.Order, func(s int64) bool { return s < 0 || s >= samples }) {
 		return nil, fmt.Errorf("the order of the samples does not fit %d of them", samples)
+	}
+	if len(d.augment) > 0 && len(d.augment) != 3*len(d.Order) {
+		return nil, fmt.Errorf("%d crops and flips do not fit %d positions", len(d.augment)/3, len(d.Order))
 	}
 	for name, t := range d.Inputs {
 		if len(t.Shape()) == 0 || int64(t.Shape()[0]) != samples {
@@ -115,13 +126,39 @@ func (d *Data) Numbers(step int) []float64 {
 	return out
 }
 
-// Input returns the batch of an input, or nil.
-func (d *Data) Input(name string, step int) *tensor.Tensor {
+// Input returns the batch of an input, cropped and mirrored where the data say so, or nil.
+func (d *Data) Input(name string, step int) *tensor.Tensor { return d.input(name, step, nil, nil) }
+
+// input is Input with other crops and flips, or another border, where these are not nil.
+func (d *Data) input(name string, step int, other func(engine.Change) engine.Change, border []float32) *tensor.Tensor {
 	t := d.Inputs[name]
 	if t == nil {
 		return nil
 	}
-	rows := d.Rows(step)
+	batch := rowsOf(t, d.Rows(step))
+	if d.augment == nil || t.DType() != tensor.Float32 || len(t.Shape()) != 4 || t.Shape()[1] != len(d.fill) {
+		return batch
+	}
+	if border == nil {
+		border = d.fill
+	}
+	out := tensor.New(tensor.Float32, batch.Shape()...)
+	x, y := tensor.View[float32](batch), tensor.View[float32](out)
+	size := len(x) / batch.Shape()[0]
+	first := int(d.Offsets[step%d.Steps()])
+	for i := range batch.Shape()[0] {
+		drawn := d.augment[3*(first+i):]
+		c := engine.Change{DY: int(drawn[0]), DX: int(drawn[1]), Flip: drawn[2] != 0}
+		if other != nil {
+			c = other(c)
+		}
+		engine.Augmented(y[i*size:(i+1)*size], x[i*size:(i+1)*size], t.Shape()[1:], border, c)
+	}
+	return out
+}
+
+// rowsOf returns some rows of a tensor.
+func rowsOf(t *tensor.Tensor, rows []int64) *tensor.Tensor {
 	size := len(t.Bytes()) / t.Shape()[0]
 	raw := make([]byte, 0, size*len(rows))
 	for _, r := range rows {

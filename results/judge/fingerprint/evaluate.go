@@ -42,6 +42,8 @@ type alteration struct {
 	epsilon  *float64          // every normalization's, where it is not nil
 	unbiased bool              // every normalization divides its sum of squares by n-1
 	eval     bool              // no dropout drops
+	flipped  bool              // every convolution's kernel is turned by half a turn
+	offset   bool              // every padded convolution with a stride begins a pixel later
 	replaced map[string]*array // constants by name
 }
 

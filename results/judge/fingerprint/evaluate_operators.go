@@ -29,6 +29,7 @@ func init() {
 		"Relu": single(func(v float64) float64 { return max(v, 0) }), "Identity": single(func(v float64) float64 { return v }),
 
 		"MatMul": matMul, "Gemm": gemm, "Softmax": softmaxNode, "LayerNormalization": layerNorm, "Where": where, "Dropout": dropout, "Gather": gather,
+		"Conv": convolution, "BatchNormalization": batchNorm,
 		"Shape": shapeOf, "Reshape": reshape, "Squeeze": squeeze, "Unsqueeze": unsqueeze, "Concat": concat, "Split": split, "Transpose": transpose,
 	}
 }

@@ -307,6 +307,39 @@ func TestFingerprints(t *testing.T) {
 				return x
 			})
 		}},
+		{Augmentation, record.StageData, func(s scene) {
+			s.images(otherwise(func(engine.Change) engine.Change { return engine.Change{} }), same)
+		}},
+		{Augmentation, record.StageData, func(s scene) {
+			s.images(otherwise(func(c engine.Change) engine.Change { c.Flip = false; return c }), same)
+		}},
+		{Augmentation, record.StageData, func(s scene) {
+			s.images(func(pixels []float32, c engine.Change, original, _ []float32) {
+				engine.Augmented(pixels, original, []int{2, 4, 5}, []float32{0, 0}, c)
+			}, same)
+		}},
+		{ChannelOrder, record.StageData, func(s scene) {
+			s.images(func(pixels []float32, _ engine.Change, _, _ []float32) {
+				copy(pixels, slices.Concat(pixels[20:], pixels[:20]))
+			}, same)
+		}},
+		{NotNormalized, record.StageData, func(s scene) {
+			s.images(func(pixels []float32, _ engine.Change, _, _ []float32) {
+				for i := range pixels {
+					c := i / 20
+					pixels[i] = (pixels[i] - []float32{0.5, 0.25}[c]) / []float32{0.25, 0.125}[c]
+				}
+			}, same)
+		}},
+		{BatchDiffers, record.StageData, func(s scene) {
+			s.images(func(pixels []float32, _ engine.Change, _, _ []float32) { pixels[7]++ }, same)
+		}},
+		{LabelsShifted, record.StageData, func(s scene) { s.images(nil, func(c int64) int64 { return (c + 1) % classes }) }},
+		{OtherBatch, record.StageData, func(s scene) { s.batchOf(func(step int) int { return max(step-1, 0) }) }},
+		{ShortBatchDropped, record.StageData, func(s scene) {
+			s.Ref.Steps[1].Step, s.Cand.Steps[1].Step = 3, 3 // after the short batch
+			s.batchOf(func(step int) int { return []int{0, 1, 3, 4}[step] })
+		}},
 		{InputScaled, record.StageData, func(s scene) {
 			s.Cand.Loaded.Data["train/x"] = mapped(s.Data.Inputs["x"], func(v float32) float32 { return v * 255 }).SHA256()
 		}},
@@ -436,6 +469,9 @@ func TestFingerprints(t *testing.T) {
 		}},
 		{Epsilon, record.StageForward, func(s scene) { s.attends("normed", func(a *attention) { a.epsilon = 1e-6 }) }},
 		{Epsilon, record.StageForward, func(s scene) { s.attends("projected", func(a *attention) { a.epsilon = 0 }) }},
+		{KernelFlipped, record.StageForward, func(s scene) { s.convolves("filtered", func(f *filter) { f.flipped = true }) }},
+		{StrideOffset, record.StageForward, func(s scene) { s.convolves("filtered", func(f *filter) { f.before = 0 }) }},
+		{Epsilon, record.StageForward, func(s scene) { s.convolves("normed", func(f *filter) { f.epsilon = 1e-3 }) }},
 		{NormalizedVar, record.StageForward, func(s scene) { s.attends("normed", func(a *attention) { a.unbiased = true }) }},
 		{AttentionScale, record.StageForward, func(s scene) { s.attends("projected", func(a *attention) { a.scale = 1.0 / headWidth }) }},
 		{AttentionScale, record.StageForward, func(s scene) { s.attends("projected", func(a *attention) { a.scale = 1 }) }},
@@ -445,6 +481,9 @@ func TestFingerprints(t *testing.T) {
 		{DecayGroups, record.StageOptimizer, func(s scene) {
 			s.Experiment.Optimizer.NoDecay = []string{"b"}
 			s.updated(recipe{rule: updateformula.Right(s.settings(0)), allDecay: true}, "adamw")
+		}},
+		{DecayGroups, record.StageOptimizer, func(s scene) {
+			s.updated(recipe{rule: updateformula.Right(s.settings(0)), matrices: true}, "adamw")
 		}},
 		{LearningRate, record.StageOptimizer, func(s scene) {
 			o := s.settings(0)

@@ -18,6 +18,10 @@ const (
 	MissingTensor = "missing-tensor"
 
 	// Data and initial weights.
+	Augmentation       = "augmentation-differs"
+	ChannelOrder       = "channel-order"
+	NotNormalized      = "normalization-differs"
+	BatchDiffers       = "batch-differs"
 	LabelsShifted      = "labels-shifted"
 	BatchesPermuted    = "batches-permuted"
 	ShortBatchDropped  = "short-batch-dropped"
@@ -40,6 +44,8 @@ const (
 	Identity        = "identity"
 	AttentionScale  = "attention-scale"
 	AttentionMask   = "attention-mask"
+	KernelFlipped   = "kernel-flipped"
+	StrideOffset    = "stride-offset"
 	Epsilon         = "normalization-epsilon"
 	NormalizedVar   = "unbiased-variance"
 	GeluForm        = "gelu-form"

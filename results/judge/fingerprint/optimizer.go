@@ -64,6 +64,7 @@ func after(s updateformula.State, slot string) []float64 {
 type recipe struct {
 	rule     updateformula.Rule
 	allDecay bool // the weight decay applies to every parameter
+	matrices bool // it applies to none of one dimension
 	clip     clip // nil multiplies with the one scale of all gradients
 }
 
@@ -92,7 +93,11 @@ func (l *Look) update(r recipe, parameter string) (updateformula.State, bool) {
 	if gradient == nil {
 		return before, false
 	}
-	return r.of(l.Experiment.Optimizer, parameter).Apply(int64(l.Step), before, gradient), true
+	rule := r.of(l.Experiment.Optimizer, parameter)
+	if g := l.R.Float32["gradients/"+parameter]; r.matrices && len(g.Shape) == 1 {
+		rule = r.rule.Undecayed()
+	}
+	return rule.Apply(int64(l.Step), before, gradient), true
 }
 
 // ruled reports whether the recipe gives every tensor that the candidate updated.
@@ -166,7 +171,13 @@ func findSchedule(l *Look) *Finding {
 }
 
 func findDecayGroups(l *Look) *Finding {
-	if !l.usable() || l.Experiment == nil || len(l.Experiment.Optimizer.NoDecay) == 0 {
+	if !l.usable() || l.Experiment == nil || l.Experiment.Optimizer.WeightDecay == 0 {
+		return nil
+	}
+	if residual, ok := l.ruled(recipe{rule: updateformula.Right(l.settings(0)), matrices: true}); ok {
+		return &Finding{"the weight decay leaves out every parameter of one dimension, biases and the weights of normalizations, where no_decay does not name them all", residual}
+	}
+	if len(l.Experiment.Optimizer.NoDecay) == 0 {
 		return nil
 	}
 	residual, ok := l.ruled(recipe{rule: updateformula.Right(l.settings(0)), allDecay: true})

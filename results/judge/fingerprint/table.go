@@ -22,9 +22,13 @@ var Table = []Fingerprint{
 	{NotFinite, every, record.Exact, "NaN or an infinity where the reference is finite", findNotFinite, false},
 	{CounterStill, optimizer, record.Exact, "the step counter after a step", findCounter, false},
 
-	{LabelsShifted, append(data, loss...), record.Exact, "the loss of the candidate's own outputs with moved labels; the labels' digest", findLabelsShifted, false},
-	{ShortBatchDropped, append(data, append(forward, loss...)...), record.Exact, "a full batch where the short one belongs; the offsets' digest", findShortBatchDropped, false},
+	{LabelsShifted, append(data, loss...), record.Exact, "the loss of the candidate's own outputs with moved labels; the labels' digest", first(findLabelsShifted, findLabelsShiftedInBatch), false},
+	{ShortBatchDropped, append(data, append(forward, loss...)...), record.Exact, "a full batch where the short one belongs; the offsets' digest", first(findShortBatchDropped, findShortBatchDroppedWhole), false},
 	{BatchesPermuted, data, record.Exact, "the digest of the order without its shuffle", findPermuted, false},
+	{Augmentation, data, record.Exact, "the digest of a batch with other crops and flips", findAugmentation, false},
+	{ChannelOrder, data, record.Exact, "the digest of a batch with its channels in the opposite order", findChannelOrder, false},
+	{NotNormalized, data, record.Exact, "the digest of a batch that was normalized twice, or back", findNotNormalized, false},
+	{BatchDiffers, data, record.Possible, "another digest of the batch, of the same data", findBatchDiffers, true},
 	{InputScaled, data, record.Exact, "the digest of inputs in another range", findInputScaled, false},
 
 	{WeightsHalf, weights, record.Exact, "the digest of weights rounded to half precision", findWeightsHalf, false},
@@ -34,7 +38,7 @@ var Table = []Fingerprint{
 	{OtherWeights, weights, record.Likely, "other numbers in the same layout", findOtherWeights, true},
 	{StateNotTaken, weights, record.Likely, "initial states alike, given ones not", findStateNotTaken, false},
 
-	{OtherBatch, append(forward, append(loss, backward...)...), record.Exact, "the loss of the candidate's own outputs with another batch's labels", findOtherBatch, false},
+	{OtherBatch, append(data, append(forward, append(loss, backward...)...)...), record.Exact, "the loss of the candidate's own outputs with another batch's labels; the batch's digest", first(findOtherBatch, findOtherBatchWhole), false},
 	{DropoutOff, forward, record.Exact, "a dropout's output equal to its input, the eval-mode value", first(findIdentity(true), findDropoutOffInside), false},
 	{DropoutUnscaled, forward, record.Exact, "a dropout's output times 1-p", findDropoutUnscaled, false},
 	{DropoutMask, forward, record.Exact, "other zeros, the same values beside them", findDropoutMask, false},
@@ -44,6 +48,8 @@ var Table = []Fingerprint{
 	{GeluForm, forward, record.Exact, "GELU by tanh for the one by erf, or the reverse", findGelu, false},
 	{NormalizedVar, forward, record.Likely, "a factor sqrt((n-1)/n); the normalization computed anew", first(findUnbiased, findNormalizedByOther), false},
 	{Epsilon, forward, record.Exact, "the normalization computed anew with another epsilon", findEpsilon, false},
+	{KernelFlipped, forward, record.Exact, "the convolution computed anew with kernels turned round", findConvolution(alteration{flipped: true}, "when its kernel is turned by half a turn: a convolution as mathematics defines it, where ONNX and PyTorch have the cross-correlation"), false},
+	{StrideOffset, forward, record.Exact, "the convolution computed anew from another first position", findConvolution(alteration{offset: true}, "when its border is a pixel wider behind the image than before it, as TensorFlow's padding SAME makes it with a stride"), false},
 	{AttentionScale, forward, record.Likely, "a factor that is the root of a dimension; attention computed anew with another scale", first(findAttentionScale, findScoreScale), false},
 	{AttentionMask, forward, record.Exact, "attention computed anew with another triangle", findMask, false},
 
