@@ -26,7 +26,7 @@ func prepareData(ctx context.Context, o *compare.Options, p *progress) error {
 		return inputError{err}
 	}
 	if d.Instead != "" {
-		p.line(d.Instead + ". In its place: " + d.Description)
+		p.notice("Note: " + d.Instead + ".\nIn its place: " + d.Description + ".")
 		o.Experiment.Data.Source, o.Experiment.Data.Substitute, o.Experiment.Data.Dir = d.Source, "", ""
 	}
 	batches, err := d.Draw(o.Experiment)

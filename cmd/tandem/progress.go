@@ -88,6 +88,19 @@ func (p *progress) line(text string) {
 	fmt.Fprintf(p.w, "  %s\n", text)
 }
 
+// notice shows a line that the user should know of, and which stays.
+func (p *progress) notice(text string) {
+	if p.w == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bar != nil {
+		fmt.Fprint(p.w, clearLine)
+	}
+	fmt.Fprintln(p.w, text)
+}
+
 // finish takes the bar away for good; it may be called again.
 func (p *progress) finish() {
 	if p.stop == nil {

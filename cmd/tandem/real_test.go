@@ -57,9 +57,16 @@ func TestRealComparisons(t *testing.T) {
 	}
 }
 
-// TestRealResNet trains a narrow ResNet on both sides: convolutions, batch normalization with its running statistics, pooling.
+// TestRealResNet trains narrow ResNets on both sides: convolutions, batch normalization with its running statistics, pooling. One has torchvision's
+// stem, the other is the built-in experiment with crops and flips, and a schedule of steps whose milestone is judged.
 func TestRealResNet(t *testing.T) {
-	t.Parallel()
+	cifar := []string{"run", "resnet18-cifar"}
+	for _, setting := range []string{
+		"data.source=fashion-mnist-rgb", "data.train=60", "data.test=16", "model.args.width=4", "model.args.blocks=[1,1]", "train.batch=16", "train.epochs=6",
+		"optimizer.nesterov=true", "schedule.kind=step", "schedule.milestones=[12]", "parity.judged_steps=[0,3]", "train.max_steps=0", "seed=3",
+	} {
+		cifar = append(cifar, "--set", setting)
+	}
 	file := filepath.Join(t.TempDir(), "narrow-resnet.toml")
 	if err := os.WriteFile(file, []byte(`[model]
 source = "tandem_pytorch.models.resnet:build"
@@ -87,20 +94,39 @@ judged_steps = [0, 1, 5]
 `), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	status, stdout, stderr, dir := realTandem(t, "run", file, "--timing=false", "--quiet", "--out", "run")
-	if status != statusOK {
-		t.Fatalf("status %d\n%s%s", status, stdout, stderr)
-	}
-	r, err := record.Read(filepath.Join(dir, "run", compare.ResultFile))
-	if err != nil {
-		t.Fatal(err)
-	}
-	judged := false
-	for _, s := range r.Parity.Stages {
-		judged = judged || s.Stage == record.StageBuffers && s.Verdict == record.Pass && s.Checked > 0
-	}
-	if r.Parity.Verdict != record.Pass || !judged {
-		t.Errorf("verdict %s, running statistics judged: %v", r.Parity.Verdict, judged)
+	for name, c := range map[string]struct {
+		args  []string
+		steps []int
+		data  int // tensors of the data file, and of the judged steps' batches
+	}{"imagenet": {[]string{"run", file}, []int{0, 1, 5}, 6 + 2*3}, "cifar": {cifar, []int{0, 3, 12}, 8 + 2*3}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			status, stdout, stderr, dir := realTandem(t, append(c.args, "--timing=false", "--quiet", "--out", "run")...)
+			if status != statusOK {
+				t.Fatalf("status %d\n%s%s", status, stdout, stderr)
+			}
+			r, err := record.Read(filepath.Join(dir, "run", compare.ResultFile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			statistics, batches := false, false
+			for _, s := range r.Parity.Stages {
+				statistics = statistics || s.Stage == record.StageBuffers && s.Verdict == record.Pass && s.Checked > 0
+				batches = batches || s.Stage == record.StageData && s.Verdict == record.Pass && s.Checked == c.data
+			}
+			if r.Parity.Verdict != record.Pass || !statistics || !batches {
+				t.Errorf("verdict %s, running statistics judged: %v, batches compared: %v", r.Parity.Verdict, statistics, batches)
+			}
+			var judged []int
+			for _, s := range r.Parity.Steps {
+				judged = append(judged, s.Step)
+			}
+			for _, step := range c.steps {
+				if !slices.Contains(judged, step) {
+					t.Errorf("the judged steps are %v, %d is not among them", judged, step)
+				}
+			}
+		})
 	}
 }
 
