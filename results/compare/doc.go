@@ -5,7 +5,8 @@
 // and data come from. What a run leaves behind is a folder:
 //
 //	result.json       the record (package results/record)
-//	report.md, *.svg  the report (package results/report)
+//	report.html       the report as one page (package results/report)
+//	report.md, *.svg  the same for a pull request
 //	experiment.json   the resolved experiment, as the engines got it
 //	model.onnx        the exported model with its initial weights
 //	evidence/         after a FAIL, what shows it without tandem (package results/evidence)

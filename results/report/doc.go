@@ -1,5 +1,5 @@
 // Package report shows a record to people: [Terminal] as about thirty lines of text, [Markdown] as report.md with its
-// charts beside it.
+// charts beside it, [HTML] as one page that holds everything, of several records too.
 //
 // It computes nothing: every number comes from the record, at most inverted ("6.1 times slower" is the speed-up 0.16) or
 // drawn. It judges nothing either. Its one rule of its own is that speed is never shown without the verdict beside it:

@@ -98,7 +98,7 @@ func SweepTerminal(w io.Writer, s *record.Sweep, o Options) error {
 		t.wrap(yellow, "  ! ", words)
 	}
 	if o.Report != "" {
-		t.line(t.styled(bold, "Report") + "  " + filepath.Clean(o.Report))
+		t.reportLines()
 	}
 	return t.write(w)
 }

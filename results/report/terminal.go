@@ -19,8 +19,8 @@ type Options struct {
 	Verbose bool // judged steps, thresholds, digests and the machine too
 	Brief   bool // the verdict with its reasons, the speed, warnings and the report's path alone
 	ASCII   bool // nothing but ASCII, for terminals without Unicode
-	// Report is the path of the written report, shown at the end when it is not empty.
-	Report string
+	// Report is the path of the written report, shown at the end when it is not empty; Page that of the same as one HTML page.
+	Report, Page string
 }
 
 // Terminal writes what a person wants to know at a glance: the verdict with its reasons, what it rests on, and, beside
@@ -613,7 +613,15 @@ func (s *summary) warnings() {
 	if s.o.Report != "" {
 		s.line("")
 		// A path is never broken or cleaned of its double spaces: people copy it.
-		s.line(s.styled(bold, "Report") + "  " + filepath.Clean(s.o.Report))
+		s.reportLines()
+	}
+}
+
+// reportLines says where the report is.
+func (s *summary) reportLines() {
+	s.line(s.styled(bold, "Report") + "  " + filepath.Clean(s.o.Report))
+	if s.o.Page != "" {
+		s.line("        " + filepath.Clean(s.o.Page))
 	}
 }
 
