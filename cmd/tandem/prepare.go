@@ -58,12 +58,18 @@ func prepareData(ctx context.Context, o *compare.Options, p *progress) error {
 			Source: d.Source, Description: d.Description, License: d.License,
 			TrainRows: d.TrainRows(), TestRows: d.TestRows(), Steps: len(batches.Offsets) - 1, SHA256: digests,
 		},
-		Test:        map[string]*tensor.Tensor{d.InputName: d.TestInput},
-		TestTargets: tensor.View[int64](d.TestTarget),
-		Reordered:   reordered,
+		Reordered: reordered,
 	}
-	if shape := d.TestTarget.Shape(); len(shape) > 1 {
-		o.Data.Positions = shape[1]
+	_, o.Data.Test = d.Inputs()
+	switch t := d.TestTarget; {
+	case t == nil:
+	case t.DType() == tensor.Int64:
+		o.Data.TestTargets = tensor.View[int64](t)
+		if shape := t.Shape(); len(shape) > 1 {
+			o.Data.Positions = t.Len() / shape[0]
+		}
+	default:
+		o.Data.TestNumbers = t.Float64s()
 	}
 	return nil
 }

@@ -130,6 +130,68 @@ judged_steps = [0, 1, 5]
 	}
 }
 
+// TestRealUsersModel trains a model of a user's own on both sides: whole numbers and others as inputs, targets that are no classes, and an
+// optimizer whose state has a number beside its tensors.
+func TestRealUsersModel(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"two.py": `import torch
+from torch import nn
+
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embedding = nn.Embedding(20, 4)
+        self.left = nn.Linear(12, 8)
+        self.right = nn.Linear(6, 8)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, tokens, features):
+        left = torch.relu(self.left(self.embedding(tokens).flatten(1)))
+        return self.head(torch.cat([left, torch.tanh(self.right(features))], dim=1))
+`,
+		"two.toml": `[model]
+source = "two.py:Two"
+[data]
+source = "random"
+inputs = ["tokens", "features"]
+shapes = { tokens = [3], features = [6] }
+categories = { tokens = 20 }
+target_shape = [3]
+train = 160
+test = 20
+[loss]
+kind = "huber"
+delta = 0.5
+[optimizer]
+kind = "nadam"
+learning_rate = 0.02
+[train]
+batch = 16
+epochs = 3
+[parity]
+judged_steps = [0, 5]
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	status, stdout, stderr, out := realTandem(t, "run", filepath.Join(dir, "two.toml"), "--timing=false", "--threads=1", "--quiet", "--out", "run")
+	if status != statusOK {
+		t.Fatalf("status %d\n%s%s", status, stdout, stderr)
+	}
+	r, err := record.Read(filepath.Join(out, "run", compare.ResultFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := r.TestLoss; r.Parity.Verdict != record.Pass || r.Accuracy != nil || l == nil || l.Rows != 20 || !(l.Candidate < l.Initial) {
+		t.Errorf("verdict %s, test loss %+v", r.Parity.Verdict, l)
+	}
+}
+
 // TestRealTransformer trains the smallest Transformer in all of its forms, each at least once: head tied or not, attention as PyTorch's fused
 // operator or written out (which fills scores with minus infinity), both formulas of GELU.
 func TestRealTransformer(t *testing.T) {

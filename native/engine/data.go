@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 
 	"tandem/native/train"
 	"tandem/onnx"
@@ -72,13 +73,13 @@ type input struct {
 }
 
 // openData opens a data file, reads it once to compute its digests, and checks it against the model's inputs; nothing in it is trusted to fit.
-func openData(file string, m *onnx.Model, inputName string, loss train.Loss) (*data, error) {
+func openData(file string, m *onnx.Model, inputs []string, loss train.Loss) (*data, error) {
 	f, err := safetensors.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	d := &data{file: f, digests: map[string]string{}}
-	if err := d.check(m, inputName, loss); err != nil {
+	if err := d.check(m, inputs, loss); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return d, nil
@@ -91,7 +92,7 @@ func (d *data) close() {
 }
 
 // check finds what belongs to the model and reads all elements once.
-func (d *data) check(m *onnx.Model, inputName string, loss train.Loss) (err error) {
+func (d *data) check(m *onnx.Model, inputs []string, loss train.Loss) (err error) {
 	path := d.file.Path
 	if d.train, err = d.findSplit("train", m, loss); err != nil {
 		return err
@@ -105,8 +106,10 @@ func (d *data) check(m *onnx.Model, inputName string, loss train.Loss) (err erro
 	if d.offsets, err = d.vector("offsets"); err != nil {
 		return err
 	}
-	if len(m.Graph.Inputs) == 1 && m.Graph.Inputs[0].Name != inputName {
-		return engine.Errorf(engine.KindInput, "the model's input is %q, the experiment's data.input_name %q", m.Graph.Inputs[0].Name, inputName)
+	for _, in := range m.Graph.Inputs {
+		if !slices.Contains(inputs, in.Name) {
+			return engine.Errorf(engine.KindInput, "the model's input is %q, the experiment has %s", in.Name, strings.Join(inputs, ", "))
+		}
 	}
 	if err := d.findAugmentation(); err != nil {
 		return err

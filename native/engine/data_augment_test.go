@@ -67,7 +67,7 @@ func TestAugmentedBatches(t *testing.T) {
 		if err := safetensors.WriteFile(file, tensors, nil); err != nil {
 			t.Fatal(err)
 		}
-		d, err := openData(file, m, "input", train.Loss{Kind: "cross_entropy"})
+		d, err := openData(file, m, []string{"input"}, train.Loss{Kind: "cross_entropy"})
 		if err == nil {
 			t.Cleanup(d.close)
 		}

@@ -101,7 +101,7 @@ func (n *Native) load(p engine.LoadParams) (*engine.Loaded, error) {
 	}
 	n.options = TrainOptions(e)
 	n.options.Threads = p.Threads
-	if n.data, err = openData(p.Data, n.model, e.Data.InputName, n.options.Loss); err != nil {
+	if n.data, err = openData(p.Data, n.model, e.Data.InputNames(), n.options.Loss); err != nil {
 		return nil, err
 	}
 	n.mean, n.std = e.Data.Mean, e.Data.Std

@@ -125,7 +125,8 @@ class Experiment:
 
     name: str
     seed: int
-    input_name: str
+    #: The model's inputs in the order of forward's arguments.
+    inputs: tuple[str, ...]
     batch: int
     model: Model
     loss: Loss
@@ -208,13 +209,22 @@ class _Reader:
         return Experiment(
             name=self.get("name", str),
             seed=seed,
-            input_name=self.get("data.input_name", str),
+            inputs=self.inputs(),
             batch=batch,
             model=Model(self.get("model.source", str), dict(args or {}), self.get("model.opset", int)),
             loss=self.loss(),
             optimizer=self.optimizer(),
             schedule=self.schedule(),
         )
+
+    def inputs(self) -> tuple[str, ...]:
+        first = self.get("data.input_name", str)
+        if "inputs" not in self.content["data"]:
+            return (first,)
+        names = self.texts("data.inputs")
+        if not names or names[0] != first or len(set(names)) < len(names):
+            raise InputError(f"experiment {self.path}: data.inputs is {list(names)}, with data.input_name {first}")
+        return names
 
     def loss(self) -> Loss:
         kind = self.choice("loss.kind", tuple(LOSSES))

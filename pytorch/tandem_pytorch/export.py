@@ -81,7 +81,8 @@ def example(experiment: Experiment, data: Data) -> dict[str, torch.Tensor]:
     rows = max(2, min(experiment.batch, EXAMPLE_ROWS))
     if data.rows("train") < rows:
         raise InputError(f"{data.path} has {data.rows('train')} training samples; exporting needs {rows}")
-    return {experiment.input_name: data.inputs("train", 0, rows)[0].clone()}
+    given = data.inputs("train", 0, rows)
+    return {name: value.clone() for name, value in zip(experiment.inputs, given, strict=True)}
 
 
 def _refuse(module: nn.Module) -> None:
@@ -254,7 +255,7 @@ def _say(text: str, start: float) -> None:
 def run(experiment_path: str, data_path: str, output: str, start: float) -> dict[str, Any]:
     """Export what an experiment names and write the file; return the command's result."""
     experiment = experiments.read(experiment_path)
-    data = Data(data_path, [experiment.input_name], experiment.loss)
+    data = Data(data_path, list(experiment.inputs), experiment.loss)
     _say(f"building {experiment.model.source}", start)
     module = source.build(experiment.model, experiment.seed)
     inputs = example(experiment, data)

@@ -31,7 +31,7 @@ class Kind:
     implementations: tuple[str, ...] = ("foreach", "fused")
     #: It counts its steps in its state.
     counts: bool = True
-    #: It makes its state before the first step.
+    #: Its state is made before the first step: torch does so, or has a number in it whose type is to be chosen.
     early: bool = False
 
 
@@ -47,7 +47,7 @@ KINDS: dict[str, Kind] = {
     "adamw": Kind(torch.optim.AdamW, lambda _: ("exp_avg", "exp_avg_sq")),
     "rmsprop": Kind(torch.optim.RMSprop, _rmsprop_slots, ("foreach",)),
     "adagrad": Kind(torch.optim.Adagrad, lambda _: ("sum",), early=True),
-    "nadam": Kind(torch.optim.NAdam, lambda _: ("exp_avg", "exp_avg_sq"), ("foreach",)),
+    "nadam": Kind(torch.optim.NAdam, lambda _: ("exp_avg", "exp_avg_sq"), ("foreach",), early=True),
     "lion": Kind(Lion, lambda _: ("exp_avg",), ("foreach",), counts=False),
 }
 
