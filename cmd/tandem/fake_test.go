@@ -102,8 +102,8 @@ func fakeModel(inputs int, fault string) *onnx.Builder {
 		Initializer("ratio", one(0.2)).Initializer("training", yes).
 		Node("Gemm", []string{"input", "fc1.weight", "fc1.bias"}, []string{"hidden"}, linear)
 	if fault == "foreign operator" {
-		b.Node("Celu", []string{"hidden"}, []string{"active"}, nil)
-		b.Node("Hardmax", []string{"active"}, []string{"harder"}, nil)
+		b.Node("StringNormalizer", []string{"hidden"}, []string{"active"}, nil)
+		b.Node("TfIdfVectorizer", []string{"active"}, []string{"harder"}, nil)
 		b.Node("Relu", []string{"harder"}, []string{"rectified"}, nil)
 	} else {
 		b.Node("Relu", []string{"hidden"}, []string{"rectified"}, nil)
