@@ -32,7 +32,7 @@ type inspectFlags struct {
 func (a *app) inspectCommand() *cobra.Command {
 	var f inspectFlags
 	c := &cobra.Command{
-		Use:   "inspect FILE.onnx|EXPERIMENT",
+		Use:   "inspect FILE.onnx|EXPERIMENT|FILE.py:CALLABLE",
 		Short: "Show a model before it is trained, and whether the native trainer can train it",
 		Long: `Show a model's inputs, outputs, parameters, buffers, dropout sites and operators, whether the native trainer supports
 each of them, and the memory that a training step will take. What is not supported is named with its node, the PyTorch
@@ -44,6 +44,7 @@ taken to be Adam and the loss the cross-entropy, unless an experiment is inspect
 Exit status 0 when the model can be trained natively, 2 when not.`,
 		Example: `  tandem inspect runs/mnist-mlp/model.onnx
   tandem inspect mnist-mlp --batch 256
+  tandem inspect my_model.py:build --input image=3x32x32
   tandem inspect my-experiment.toml --json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
@@ -61,6 +62,7 @@ Exit status 0 when the model can be trained natively, 2 when not.`,
 	flags := c.Flags()
 	flags.IntVar(&f.batch, "batch", 0, "rows of a batch, for the memory (default the experiment's, for a file 32)")
 	flags.StringArrayVar(&f.sets, "set", nil, "change a `KEY=VALUE` of the experiment, such as model.args.dropout=0")
+	f.user.add(flags)
 	f.seed = -1
 	return c
 }
@@ -106,9 +108,9 @@ func (a *app) inspected(ctx context.Context, name string, f inspectFlags) (*expe
 	if err != nil {
 		return nil, nil, err
 	}
-	e, err := experiment.Load(name, settings...)
+	e, err := a.experiment(ctx, name, &f.user, settings)
 	if err != nil {
-		return nil, nil, inputError{err}
+		return nil, nil, err
 	}
 	env, err := pytorch.Locate()
 	if err != nil {
@@ -143,6 +145,9 @@ func isModelFile(name string) bool {
 	case ".onnx":
 		return true
 	case ".toml":
+		return false
+	}
+	if isUserModel(name) {
 		return false
 	}
 	for _, b := range experiment.Builtins() {

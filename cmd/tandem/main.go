@@ -6,6 +6,8 @@
 //	tandem bench mnist-mlp      the speed in all of PyTorch's modes, or over a --sweep of settings, with the verdict it rests on
 //	tandem report runs/mnist    show a run again and write its report anew
 //	tandem record mnist-mlp     record a PyTorch reference for check
+//	tandem init net.py:build    write an experiment for a PyTorch model of yours
+//	tandem export net.py:build  write a PyTorch model as ONNX that can be trained, and check it
 //	tandem inspect model.onnx   show a model before it is trained, and whether the native trainer can train it
 //	tandem list                 the built-in experiments
 //	tandem setup                make the Python environment with PyTorch, once
@@ -15,7 +17,7 @@
 //	tandem completion bash      completion for a shell
 //	tandem help run             a command with its flags and examples
 //
-// An experiment is a built-in name or a TOML file: fixtures/experiment/builtin/mnist-mlp.toml explains every key, and --set changes one
+// An experiment is a built-in name, a model of yours as "file.py:callable" with its inputs' shapes (--input), or a TOML file: fixtures/experiment/builtin/mnist-mlp.toml explains every key, and --set changes one
 // for one run. A run is a folder, runs/EXPERIMENT-TIME unless --out names one: package results/compare says what is in it.
 // It is written beside its place and moved there when it is whole, so that a run that fails leaves nothing.
 //

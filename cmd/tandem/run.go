@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"runtime"
@@ -33,6 +34,7 @@ type runFlags struct {
 	runs    int
 	mutant  string
 	engines engineFlags
+	user    userFlags
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -48,6 +50,7 @@ train on the same batches. The verdict, the speed and a report go into a folder 
   tandem run mnist-mlp --set train.epochs=1 --set optimizer.kind=sgd --set optimizer.learning_rate=0.1
   tandem run my-experiment.toml --out runs/mine --save
   tandem run mnist-mlp --runs 9
+  tandem run my_model.py:build --input image=3x32x32
   tandem run mnist-mlp --candidate "python3 my_engine.py --fast"
   tandem run mnist-mlp --reference native --candidate pytorch`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -87,8 +90,24 @@ train on the same batches. The verdict, the speed and a report go into a folder 
 	flags.IntVar(&f.runs, "runs", 0, "further trainings of both sides with other seeds, to judge whether they are equally good where steps cannot be compared any more")
 	flags.StringVar(&f.mutant, "mutant", "", "plant a known mistake in the candidate, to see what the verdict says")
 	f.addPublish(flags)
+	f.user.add(flags)
 	f.engines.add(flags)
 	return c
+}
+
+// experiment loads a built-in experiment or a file's, or makes one for a model of the user's.
+func (a *app) experiment(ctx context.Context, name string, f *userFlags, settings []experiment.Setting) (*experiment.Experiment, error) {
+	if isUserModel(name) {
+		return a.userExperiment(ctx, name, f, settings)
+	}
+	if len(f.inputs) > 0 || f.loss != "" {
+		return nil, usageError{errors.New("--input and --loss are for a model named as FILE.py:CALLABLE")}
+	}
+	e, err := experiment.Load(name, settings...)
+	if err != nil {
+		return nil, inputError{err}
+	}
+	return e, nil
 }
 
 // settings turns flags into changes of the experiment.
@@ -133,9 +152,9 @@ func (a *app) run(c *cobra.Command, name string, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	e, err := experiment.Load(name, settings...)
+	e, err := a.experiment(ctx, name, &f.user, settings)
 	if err != nil {
-		return inputError{err}
+		return err
 	}
 	out := f.out
 	if out == "" {

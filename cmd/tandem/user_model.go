@@ -1,0 +1,307 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/spf13/pflag"
+
+	"tandem/fixtures/experiment"
+	"tandem/onnx"
+	"tandem/pytorch"
+	"tandem/results/compare"
+)
+
+// A model of the user's own, named as "file.py:callable" in the place of an experiment. What it needs to become one are the shapes of its
+// inputs; the data are random numbers, and the targets and the loss follow from the shape of its first output.
+
+// inputHelp explains the flag --input.
+const inputHelp = "an input by `NAME=SHAPE`, without the batch, in the order of forward's arguments: image=3x32x32, tokens=16:int:30522 (whole numbers below 30522), age= (one number)"
+
+// modelInput is an input by example.
+type modelInput struct {
+	name       string
+	shape      []int
+	categories int // of whole numbers; 0 for others
+}
+
+var (
+	inputFlag   = regexp.MustCompile(`^(?:([A-Za-z_][A-Za-z0-9_.]*)=)?([0-9x]*)(?::int:([0-9]+))?$`)
+	modelSource = regexp.MustCompile(`^(.+\.py):[^:/]+$`)
+)
+
+// isUserModel tells a model's source from an experiment's name.
+func isUserModel(name string) bool { return modelSource.MatchString(name) }
+
+// parseInputs reads the --input flags.
+func parseInputs(flags []string) ([]modelInput, error) {
+	var inputs []modelInput
+	for i, flag := range flags {
+		m := inputFlag.FindStringSubmatch(flag)
+		if m == nil {
+			return nil, usageError{fmt.Errorf("--input %q is not NAME=SHAPE, such as image=3x32x32 or tokens=16:int:30522", flag)}
+		}
+		in := modelInput{name: m[1], shape: []int{}}
+		if in.name == "" {
+			in.name = "input"
+			if i > 0 {
+				in.name = fmt.Sprintf("input_%d", i+1)
+			}
+		}
+		if m[2] != "" {
+			for part := range strings.SplitSeq(m[2], "x") {
+				n, err := strconv.Atoi(part)
+				if err != nil || n < 1 {
+					return nil, usageError{fmt.Errorf("--input %q: %q is no size of a dimension", flag, part)}
+				}
+				in.shape = append(in.shape, n)
+			}
+		}
+		if m[3] != "" {
+			in.categories, _ = strconv.Atoi(m[3])
+		}
+		if slices.ContainsFunc(inputs, func(o modelInput) bool { return o.name == in.name }) || in.name == "target" {
+			return nil, usageError{fmt.Errorf("--input %q: the name is taken", flag)}
+		}
+		inputs = append(inputs, in)
+	}
+	if len(inputs) == 0 {
+		return nil, usageError{errors.New("say what the model's forward takes, for example --input image=3x32x32; repeat the flag for several inputs")}
+	}
+	return inputs, nil
+}
+
+// target is what a model is trained towards.
+type target struct {
+	loss    string
+	classes int
+	shape   []int
+}
+
+// targetOf proposes a loss for a model's first output, or fits the given one to it.
+func targetOf(output onnx.ValueInfo, loss string) (target, error) {
+	var dims []int
+	for _, d := range output.Shape[min(1, len(output.Shape)):] {
+		if d.Value < 0 {
+			return target{}, inputError{fmt.Errorf("the model's first output is %v: only its first dimension, the batch, may be open", output)}
+		}
+		dims = append(dims, int(d.Value))
+	}
+	scores := len(dims) > 0 && len(dims) < 3 && dims[len(dims)-1] > 1
+	switch {
+	case loss == "" && scores:
+		loss = "cross_entropy"
+	case loss == "":
+		loss = "mse"
+	}
+	switch loss {
+	case "cross_entropy", "nll":
+		if len(dims) == 0 {
+			return target{}, inputError{fmt.Errorf("the model's first output is %v: the loss %q needs classes as its last dimension", output, loss)}
+		}
+		return target{loss, dims[len(dims)-1], dims[:len(dims)-1]}, nil
+	case "output":
+		return target{loss: loss}, nil
+	}
+	return target{loss: loss, shape: dims}, nil
+}
+
+// experimentText writes an experiment for a model as a commented TOML file.
+func experimentText(source string, args map[string]any, inputs []modelInput, t target) (string, error) {
+	arguments := "# [model.args]                    # the callable's keyword arguments\n# width = 128\n"
+	if len(args) > 0 {
+		table, err := toml.Marshal(args)
+		if err != nil {
+			return "", err
+		}
+		arguments = "[model.args]                      # the callable's keyword arguments\n" + string(table)
+	}
+	var names, shapes, categories []string
+	for _, in := range inputs {
+		names = append(names, strconv.Quote(in.name))
+		shapes = append(shapes, fmt.Sprintf("%s = %s", tomlKey(in.name), list(in.shape)))
+		if in.categories > 0 {
+			categories = append(categories, fmt.Sprintf("%s = %d", tomlKey(in.name), in.categories))
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `# An experiment for tandem: change it, then
+#
+#     tandem run THIS_FILE
+#
+# trains the model in PyTorch and natively from the same weights on the same batches, and says whether the native training is right.
+# fixtures/experiment/builtin/mnist-mlp.toml of tandem explains every key.
+
+[model]
+source = %q   # the callable returns a torch.nn.Module; the file's path starts from this file's folder
+
+%s
+[data]
+# Random numbers, with targets that depend on them, for a first try. For data of your own:
+#   source = "arrays"             # file = "data.npz" or .safetensors, with arrays named as the inputs and "target",
+#                                 # or "train/NAME" and "test/NAME"; or the input's .npy file, with target_file = "targets.npy"
+#   source = "csv"                # file = "data.csv", target_columns = ["price"]
+#   source = "image-folder"       # dir = "images" with a folder for each class, size = [32, 32]
+source = "random"
+inputs = [%s]   # the model's inputs in the order of forward's arguments
+shapes = { %s }   # of random inputs, without the batch
+`, source, arguments, strings.Join(names, ", "), strings.Join(shapes, ", "))
+	if len(categories) > 0 {
+		fmt.Fprintf(&b, "categories = { %s }   # inputs of whole numbers, from 0 to below this\n", strings.Join(categories, ", "))
+	}
+	if t.loss != "output" {
+		fmt.Fprintf(&b, "target_shape = %s   # of random targets, without the batch\n", list(t.shape))
+	}
+	if t.classes > 0 {
+		fmt.Fprintf(&b, "classes = %d\n", t.classes)
+	}
+	fmt.Fprintf(&b, `train = 2000
+test = 200
+
+[loss]
+# Of class numbers: cross_entropy, nll. Of numbers in the output's shape: mse, l1, huber, smooth_l1, bce_with_logits, kl_div.
+# output: the model's first output is each sample's loss.
+kind = %q
+
+[optimizer]                       # PyTorch's formulas, names and defaults
+kind = "adam"                     # or "adamw", "sgd", "rmsprop", "adagrad", "nadam", "lion"
+learning_rate = 0.001
+
+[train]
+batch = 32
+epochs = 2
+`, t.loss)
+	return b.String(), nil
+}
+
+func tomlKey(name string) string {
+	if strings.Contains(name, ".") {
+		return strconv.Quote(name)
+	}
+	return name
+}
+
+func list(shape []int) string {
+	return "[" + strings.Trim(strings.ReplaceAll(fmt.Sprint(shape), " ", ", "), "[]") + "]"
+}
+
+// userFlags are what a model of the user's needs beside its source.
+type userFlags struct {
+	inputs []string
+	loss   string
+}
+
+func (f *userFlags) add(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&f.inputs, "input", nil, inputHelp)
+	flags.StringVar(&f.loss, "loss", "", "the loss; by default cross_entropy for scores of classes, mse for others")
+}
+
+// parseUserExperiment reads the text of an experiment with a model of the user's; dir is the folder that paths start from.
+func parseUserExperiment(text, source, dir string, settings []experiment.Setting) (*experiment.Experiment, error) {
+	place := modelSource.FindStringSubmatch(source)[1]
+	e, err := experiment.Parse([]byte(text), strings.TrimSuffix(filepath.Base(place), ".py")+".toml", settings...)
+	if err != nil {
+		return nil, inputError{err}
+	}
+	e.Dir = dir
+	if info, err := os.Stat(e.ModelFile()); err != nil || info.IsDir() {
+		return nil, inputError{fmt.Errorf("%s: there is no such file", e.ModelFile())}
+	}
+	return e, nil
+}
+
+// exported exports a model of the user's, as far as its inputs are known, and reads it. write, unless nil, takes the file before it is
+// thrown away.
+func (a *app) exported(ctx context.Context, source string, inputs []modelInput, settings []experiment.Setting, write func(file string) error) (m *onnx.Model, digest string, err error) {
+	text, err := experimentText(source, nil, inputs, target{loss: "output"})
+	if err != nil {
+		return nil, "", err
+	}
+	e, err := parseUserExperiment(text, source, "", settings)
+	if err != nil {
+		return nil, "", err
+	}
+	e.Data.Train, e.Data.Test = e.Train.Batch, 1
+	env, err := pytorch.Locate()
+	if err != nil {
+		return nil, "", err
+	}
+	dir, err := os.MkdirTemp("", "tandem-")
+	if err != nil {
+		return nil, "", err
+	}
+	defer os.RemoveAll(dir)
+	folder, err := compare.NewFolder(filepath.Join(dir, "export"), compare.ResultFile)
+	if err != nil {
+		return nil, "", err
+	}
+	defer folder.Discard()
+	p := a.newProgress()
+	defer p.finish()
+	o := compare.Options{Experiment: e, Folder: folder}
+	if err := prepareData(ctx, &o, p); err != nil {
+		return nil, "", err
+	}
+	if err := exportModel(ctx, &o, env, p); err != nil {
+		return nil, "", err
+	}
+	if m, err = onnx.Load(o.ModelFile); err == nil && write != nil {
+		err = write(o.ModelFile)
+	}
+	return m, o.Model.SHA256, err
+}
+
+// proposed returns an experiment for a model of the user's, as text; the path of its source is written as seen from a folder.
+func (a *app) proposed(ctx context.Context, source, from string, f *userFlags, settings []experiment.Setting) (string, error) {
+	inputs, err := parseInputs(f.inputs)
+	if err != nil {
+		return "", err
+	}
+	m, _, err := a.exported(ctx, source, inputs, settings, nil)
+	if err != nil {
+		return "", err
+	}
+	t, err := targetOf(m.Graph.Outputs[0], f.loss)
+	if err != nil {
+		return "", err
+	}
+	place := modelSource.FindStringSubmatch(source)[1]
+	file, err := filepath.Abs(place)
+	if err == nil {
+		from, err = filepath.Abs(from)
+	}
+	if err != nil {
+		return "", err
+	}
+	if relative, err := filepath.Rel(from, file); err == nil {
+		file = filepath.ToSlash(relative)
+	}
+	args := map[string]any{}
+	for _, s := range settings {
+		if name, is := strings.CutPrefix(s.Key, "model.args."); is {
+			var v map[string]any
+			if toml.Unmarshal([]byte("v = "+s.Value), &v) != nil {
+				v = map[string]any{"v": s.Value} // text, as elsewhere
+			}
+			args[name] = v["v"]
+		}
+	}
+	return experimentText(file+strings.TrimPrefix(source, place), args, inputs, t)
+}
+
+// userExperiment returns an experiment for a model of the user's, from flags alone.
+func (a *app) userExperiment(ctx context.Context, source string, f *userFlags, settings []experiment.Setting) (*experiment.Experiment, error) {
+	text, err := a.proposed(ctx, source, ".", f, settings)
+	if err != nil {
+		return nil, err
+	}
+	return parseUserExperiment(text, source, "", settings)
+}
