@@ -261,7 +261,7 @@ class Loading(InProcess):
                 "rising steps",
             ),
             ("a warm-up alone", fixtures.experiment(schedule={"kind": "cosine", "warm_up": 3, "total": 3}), "no step after"),
-            ("another loss", fixtures.experiment(loss={"kind": "mse"}), "cross_entropy"),
+            ("another loss", fixtures.experiment(loss={"kind": "hinge"}), "cross_entropy"),
             ("one beta", fixtures.experiment(optimizer={"betas": [0.9]}), "betas"),
             ("a negative rate", fixtures.experiment(optimizer={"learning_rate": -1}), "torch refuses"),
         ]

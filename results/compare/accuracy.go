@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"tandem/fixtures/experiment"
+	"tandem/onnx/tensor"
 	"tandem/results/judge/lossformula"
 	"tandem/results/record"
 	"tandem/results/trace"
@@ -54,16 +55,29 @@ func (l labels) ignored(target int64) bool {
 
 // scores returns those of a model's one output, one row of classes for each target.
 func (l labels) scores(outputs trace.Tensors) (scores []float64, classes int, err error) {
-	if len(outputs) != 1 {
-		return nil, 0, fmt.Errorf("one output is needed, the model has %d", len(outputs))
+	name, t, err := firstOutput(outputs)
+	if err != nil {
+		return nil, 0, err
 	}
-	for name, t := range outputs {
-		scores, classes, err = lossformula.Rows(l.loss, lossformula.Output{Values: t.Float64s(), Shape: t.Shape()})
-		if err != nil || classes == 0 || l.count() == 0 || t.Len() != len(l.targets)*classes {
-			return nil, 0, fmt.Errorf("%s has shape %v for %d targets, of which %d count", name, t.Shape(), len(l.targets), l.count())
-		}
+	scores, classes, err = lossformula.Rows(l.loss, lossformula.Output{Values: t.Float64s(), Shape: t.Shape()})
+	if err != nil || classes == 0 || l.count() == 0 || t.Len() != len(l.targets)*classes {
+		return nil, 0, fmt.Errorf("%s has shape %v for %d targets, of which %d count", name, t.Shape(), len(l.targets), l.count())
 	}
 	return scores, classes, nil
+}
+
+// firstOutput returns the output that the loss is taken of: the only one, or of several the one that tandem's exporter calls "logits".
+func firstOutput(outputs trace.Tensors) (string, *tensor.Tensor, error) {
+	const exported = "outputs/logits"
+	if t := outputs[exported]; t != nil {
+		return exported, t, nil
+	}
+	for name, t := range outputs {
+		if len(outputs) == 1 {
+			return name, t, nil
+		}
+	}
+	return "", nil, fmt.Errorf("one output is needed, or one called logits; the model has %d", len(outputs))
 }
 
 // accuracy returns the share of the labels that count whose row's largest score is theirs; the first of equal scores counts.

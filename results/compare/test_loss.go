@@ -26,15 +26,13 @@ func (o *Options) testLosses(ref *trace.Reference, cand *trace.Candidate) (*reco
 
 // testLoss is the loss of the model's one output for the test rows.
 func (o *Options) testLoss(outputs trace.Tensors) (loss float64, rows int, err error) {
-	if len(outputs) != 1 {
-		return 0, 0, fmt.Errorf("test loss: one output is needed, the model has %d", len(outputs))
+	name, t, err := firstOutput(outputs)
+	if err != nil {
+		return 0, 0, fmt.Errorf("test loss: %w", err)
 	}
-	for name, t := range outputs {
-		x := lossformula.Output{Values: t.Float64s(), Shape: t.Shape()}
-		if loss, err = lossformula.Value(o.Experiment.Loss, x, lossformula.Targets{Numbers: o.Data.TestNumbers}); err != nil {
-			return 0, 0, fmt.Errorf("test loss: output %s: %w", name, err)
-		}
-		rows = t.Shape()[0]
+	x := lossformula.Output{Values: t.Float64s(), Shape: t.Shape()}
+	if loss, err = lossformula.Value(o.Experiment.Loss, x, lossformula.Targets{Numbers: o.Data.TestNumbers}); err != nil {
+		return 0, 0, fmt.Errorf("test loss: output %s: %w", name, err)
 	}
-	return loss, rows, nil
+	return loss, t.Shape()[0], nil
 }
