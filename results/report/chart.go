@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 
 	"gonum.org/v1/plot"
@@ -50,7 +51,7 @@ func textStyle(size vg.Length, c color.Color) text.Style {
 	}
 }
 
-// chart is a plot with a legend in one line above it, where it can hide nothing.
+// chart is a plot with a legend above it, where it can hide nothing, in as many lines as it needs.
 type chart struct {
 	*plot.Plot
 	legend []legendEntry
@@ -107,6 +108,35 @@ func stacked(charts []*chart, heights []vg.Length) []byte {
 	return bytes.ReplaceAll(fixWidths(buf.Bytes()), []byte("font-family:Liberation Sans;"), []byte("font-family:"+fonts+";"))
 }
 
+// The widths in a legend: of a sample, between it and its name, and between entries.
+const legendSample, legendGap, legendBetween = 22, 6, 18
+
+// legendLine is a line of a legend with its width.
+type legendLine struct {
+	entries []legendEntry
+	width   vg.Length
+}
+
+// legendLines breaks the legend where a line would be wider than the chart, into lines of as equal numbers of entries as possible.
+func (c *chart) legendLines(style text.Style, width vg.Length) []legendLine {
+	for most := len(c.legend); most > 0; most-- {
+		var lines []legendLine
+		fits := true
+		for entries := range slices.Chunk(c.legend, most) {
+			line := legendLine{entries, -legendBetween}
+			for _, e := range entries {
+				line.width += legendSample + legendGap + style.Width(e.name) + legendBetween
+			}
+			fits = fits && line.width <= width
+			lines = append(lines, line)
+		}
+		if fits || most == 1 {
+			return lines
+		}
+	}
+	return nil
+}
+
 // drawTo draws title, legend, labels and plot.
 func (c *chart) drawTo(all draw.Canvas) {
 	title := c.Title.TextStyle
@@ -115,20 +145,18 @@ func (c *chart) drawTo(all draw.Canvas) {
 	const titleHeight, legendHeight = 22, 20
 	style := textStyle(11, ink)
 	style.YAlign = draw.YCenter
-	const sample, gap, between = 22, 6, 18
-	width := vg.Length(-between)
-	for _, e := range c.legend {
-		width += sample + gap + style.Width(e.name) + between
-	}
-	at := vg.Point{X: all.Center().X - width/2, Y: all.Max.Y - titleHeight - legendHeight/2 + 2}
-	for _, e := range c.legend {
-		e.draw(&all, at, vg.Point{X: at.X + sample, Y: at.Y})
-		at.X += sample + gap
-		all.FillText(style, at, e.name)
-		at.X += style.Width(e.name) + between
+	lines := c.legendLines(style, all.Max.X-all.Min.X)
+	for i, line := range lines {
+		at := vg.Point{X: all.Center().X - line.width/2, Y: all.Max.Y - titleHeight - vg.Length(i)*legendHeight - legendHeight/2 + 2}
+		for _, e := range line.entries {
+			e.draw(&all, at, vg.Point{X: at.X + legendSample, Y: at.Y})
+			at.X += legendSample + legendGap
+			all.FillText(style, at, e.name)
+			at.X += style.Width(e.name) + legendBetween
+		}
 	}
 	c.Plot.BackgroundColor = nil
-	area := draw.Crop(all, 0, 0, 0, -titleHeight-legendHeight)
+	area := draw.Crop(all, 0, 0, 0, -titleHeight-vg.Length(max(1, len(lines)))*legendHeight)
 	const labelHeight = 19
 	label := textStyle(12, ink)
 	label.XAlign, label.YAlign = draw.XCenter, draw.YBottom
