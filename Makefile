@@ -71,7 +71,7 @@ false-alarms: setup ## judge the MLP with SEEDS (30) other seeds, two at a time:
 		--out runs/false-alarms/mnist-mlp/seed-SEED; test -e runs/false-alarms/mnist-mlp/seed-SEED/result.json'
 	$(GO) run ./results/falsealarms/summarise runs/false-alarms/mnist-mlp results/published/false-alarms/mnist-mlp
 
-large: setup ## judge a Transformer of 12 layers of 768, 85 million parameters (3 minutes, 11 GiB of memory, 6 GiB of disk for a while)
+large: setup ## judge a Transformer of 12 layers of 768, 85 million parameters (5 minutes, up to 14 GiB of memory, 6 GiB of disk for a while)
 	bin/tandem run transformer-small $(LARGE) --timing=false --out runs/transformer-large
 
 # GPT-2's smallest size, on a batch and a training that are as short as they can be.
