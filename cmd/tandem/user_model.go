@@ -173,11 +173,11 @@ kind = %q
 
 [optimizer]                       # PyTorch's formulas, names and defaults
 kind = "adam"                     # or "adamw", "sgd", "rmsprop", "adagrad", "nadam", "lion"
-learning_rate = 0.001
+learning_rate = 0.003
 
 [train]
 batch = 32
-epochs = 2
+epochs = 4
 `, t.loss)
 	return b.String(), nil
 }
@@ -225,7 +225,13 @@ func (a *app) exported(ctx context.Context, source string, inputs []modelInput, 
 	if err != nil {
 		return nil, "", err
 	}
-	e, err := parseUserExperiment(text, source, "", settings)
+	var ofModel []experiment.Setting // others may be for a loss that is not known yet
+	for _, s := range settings {
+		if strings.HasPrefix(s.Key, "model.") || s.Key == "seed" {
+			ofModel = append(ofModel, s)
+		}
+	}
+	e, err := parseUserExperiment(text, source, "", ofModel)
 	if err != nil {
 		return nil, "", err
 	}
