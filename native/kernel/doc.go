@@ -53,7 +53,7 @@
 //     fetched one by one during the sums, since all at once they kept the tile's own operands waiting (77 for 74). Left as they did not help: fetching the
 //     next chunk into the second level during the tiles (74 for 77), reading rows of the left factor 4096 bytes apart where they lie (58 for 77), sums in
 //     contiguous temporary tiles that are copied to C (53 for 77). 85 % is not reached; a tile whose operands are in the first level runs at 94 to 99 %.
-//   - A transposed left factor is packed tile by tile, eight of its rows at a time for all tiles: 78 % for 70 of 1024 x 1024 x 1024. Packed as one matrix a tile
+//   - A transposed left factor is packed tile by tile, eight of its rows at a time for all tiles: 72 to 75 % for 70 of 1024 x 1024 x 1024. Packed as one matrix a tile
 //     touched twice the lines.
 //   - A transposed right factor's rows are fetched four turns ahead while they are packed, and its last columns are packed eight at a time as well: 32 x 128 x
 //     784 at 77 % for 74; without packing it would run at 85 to 93 %.
