@@ -79,10 +79,11 @@ LARGE = --set data.source=synthetic-text --set data.train=8 --set data.test=2 --
 	--set model.args.heads=12 --set model.args.feed_forward=3072 --set train.batch=2 --set train.max_steps=2 --set schedule.warm_up=1 \
 	--set 'parity.judged_steps=[0]'
 
-lint: build ## gofumpt, go vet, staticcheck (pinned in tools/go.mod); the list of licences
+lint: build ## gofumpt, go vet, staticcheck, actionlint (pinned in tools/go.mod); the list of licences
 	@unformatted=$$($(TOOL) gofumpt -l .); test -z "$$unformatted" || { echo "not formatted (make format):"; echo "$$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
+	$(TOOL) actionlint examples/github-actions/*.yml
 	@$(GO) version -m bin/tandem | awk '$$1 == "dep" { print $$2 }' | while read -r module; do \
 		grep -qE "(^\| |, )($$module|$${module#golang.org/})[ ,;]" THIRD_PARTY_LICENSES.md || \
 			{ echo "$$module is linked in: add its licence to THIRD_PARTY_LICENSES.md"; exit 1; }; \

@@ -37,7 +37,7 @@ on the same batches, and judges whether the second training is right before it s
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no progress, and only the verdict's lines")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "more detail, and the engines' own messages")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.runCommand(), a.checkCommand(), a.benchCommand(), a.reportCommand(), a.recordCommand(), a.inspectCommand(),
+	root.AddCommand(a.runCommand(), a.checkCommand(), a.benchCommand(), a.reportCommand(), a.diffCommand(), a.historyCommand(), a.recordCommand(), a.inspectCommand(),
 		a.exportCommand(), a.initCommand(),
 		a.listCommand(), a.doctorCommand(), a.setupCommand(), a.engineCommand(), a.versionCommand())
 	return root

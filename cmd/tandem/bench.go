@@ -225,18 +225,19 @@ func (a *app) finishSweep(s *record.Sweep, folder *compare.Folder) error {
 	if err := report.SweepMarkdown(folder.Dir, s); err != nil {
 		return err
 	}
+	if err := report.HTMLFile(folder.File(report.FileHTML), report.Entry{Sweep: s}); err != nil {
+		return err
+	}
 	dir, err := folder.Commit()
 	if err != nil {
 		return err
 	}
-	return a.sweepSummary(s, shorten(filepath.Join(dir, report.FileReport)))
+	return a.sweepSummary(s, dir)
 }
 
 // sweepSummary prints the table for people, or the record.
-func (a *app) sweepSummary(s *record.Sweep, path string) error {
-	w := a.human()
-	_, width := terminal(w)
-	if err := report.SweepTerminal(w, s, report.Options{Color: colour(w), Width: width, Verbose: a.verbose, Brief: a.quiet, Report: path}); err != nil {
+func (a *app) sweepSummary(s *record.Sweep, dir string) error {
+	if err := report.SweepTerminal(a.human(), s, a.summaryOptions(dir)); err != nil {
 		return err
 	}
 	if a.json {

@@ -24,15 +24,17 @@ func (a *app) finish(r *record.Run, folder *compare.Folder, keep bool) error {
 	if err := report.Markdown(folder.Dir, r); err != nil {
 		return err
 	}
+	if err := report.HTMLFile(folder.File(report.FileHTML), report.Entry{Run: r}); err != nil {
+		return err
+	}
 	dir, err := folder.Commit()
 	if err != nil {
 		return err
 	}
-	path := ""
-	if keep {
-		path = shorten(filepath.Join(dir, "report.md"))
+	if !keep {
+		dir = ""
 	}
-	if err := a.summary(r, path); err != nil {
+	if err := a.summary(r, dir); err != nil {
 		return err
 	}
 	if r.Profile != nil && !a.quiet {
@@ -56,11 +58,19 @@ func (a *app) finish(r *record.Run, folder *compare.Folder, keep bool) error {
 	return nil
 }
 
-// summary prints the record for people, and where the report is unless that is empty.
-func (a *app) summary(r *record.Run, path string) error {
+// summary prints the record for people, and the reports in the folder dir unless that is empty.
+func (a *app) summary(r *record.Run, dir string) error {
+	return report.Terminal(a.human(), r, a.summaryOptions(dir))
+}
+
+func (a *app) summaryOptions(dir string) report.Options {
 	w := a.human()
 	_, width := terminal(w)
-	return report.Terminal(w, r, report.Options{Color: colour(w), Width: width, Verbose: a.verbose, Brief: a.quiet, Report: path})
+	o := report.Options{Color: colour(w), Width: width, Verbose: a.verbose, Brief: a.quiet}
+	if dir != "" {
+		o.Report, o.Page = shorten(filepath.Join(dir, report.FileReport)), shorten(filepath.Join(dir, report.FileHTML))
+	}
+	return o
 }
 
 // shorten returns a path as seen from the working directory, when that is shorter.

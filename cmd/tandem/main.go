@@ -4,7 +4,9 @@
 //	tandem run mnist-mlp        export, import, train on both sides, judge, time, report
 //	tandem check                judge the native trainer against recorded PyTorch references: no Python, seconds
 //	tandem bench mnist-mlp      the speed in all of PyTorch's modes, or over a --sweep of settings, with the verdict it rests on
-//	tandem report runs/mnist    show a run again and write its report anew
+//	tandem report runs/mnist    show a run again, write its report anew, as one HTML page of several, or in other tools' formats
+//	tandem diff old new         compare two runs, or folders of runs: did a verdict or a speed-up get worse
+//	tandem history runs         how verdicts and speed-ups went over time, with a chart
 //	tandem record mnist-mlp     record a PyTorch reference for check
 //	tandem init net.py:build    write an experiment for a PyTorch model of yours
 //	tandem export net.py:build  write a PyTorch model as ONNX that can be trained, and check it
@@ -37,7 +39,7 @@
 // # Exit status
 //
 //	0  the verdict is PASS, or the command did what it was asked for
-//	1  the verdict is FAIL
+//	1  the verdict is FAIL, or diff found that something got worse
 //	2  bad usage or bad input, something that must be installed first, or no room on the disk
 //	3  an engine failed, the verdict is INCONCLUSIVE, or the run was interrupted
 //
