@@ -88,6 +88,7 @@ Several flags, or several keys in one, make a grid; commas in brackets separate 
 	flags.StringVar(&f.data, "data", "", "data.source: fashion-mnist-slice, fashion-mnist, mnist, idx or synthetic")
 	flags.StringVar(&f.dir, "data-dir", "", "data.dir: folder of IDX files")
 	flags.Int64Var(&f.seed, "seed", -1, "seed of weights, order and dropout (default the experiment's)")
+	flags.BoolVar(&f.deterministic, "deterministic", false, deterministicUsage)
 	flags.BoolVar(&f.profile, "profile", false, "show what the candidate's step is spent on, layer by layer, and how far that is from the machine's limits; not with --sweep")
 	flags.BoolVar(&f.prove, "prove", false, "have the judge prove itself; not at the points of a sweep")
 	flags.StringVar(&kernels, "kernels", "", "make tables of limits from `FILE`, the output of Go's benchmarks of the kernels (\"make bench\")")

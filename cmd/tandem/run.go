@@ -35,7 +35,12 @@ type runFlags struct {
 	mutant  string
 	engines engineFlags
 	user    userFlags
+	// deterministic sets the experiment's key.
+	deterministic bool
 }
+
+// deterministicUsage is the help of the flag that run and bench share.
+const deterministicUsage = "train.deterministic: the same bits run after run; PyTorch is held to its deterministic algorithms, the native trainer gives nothing up: its bits are the same for any number of threads"
 
 func (a *app) runCommand() *cobra.Command {
 	f := runFlags{command: "run"}
@@ -85,6 +90,7 @@ train on the same batches. The verdict, the speed and a report go into a folder 
 	flags.BoolVar(&f.timing, "timing", true, "measure the speed; --timing=false judges alone")
 	flags.BoolVar(&f.save, "save", false, "keep the native trainer's trained model as trained.onnx")
 	flags.BoolVar(&f.traces, "traces", false, "keep both traces: states, gradients, updates of the judged steps")
+	flags.BoolVar(&f.deterministic, "deterministic", false, deterministicUsage)
 	flags.BoolVar(&f.profile, "profile", false, "show what the candidate's step is spent on, layer by layer, and how far that is from the machine's limits")
 	flags.BoolVar(&f.prove, "prove", false, "have the judge prove itself: plant every known mistake that applies and see it caught")
 	flags.IntVar(&f.runs, "runs", 0, "further trainings of both sides with other seeds, to judge whether they are equally good where steps cannot be compared any more")
@@ -125,6 +131,9 @@ func (f *runFlags) settings() ([]experiment.Setting, error) {
 		if f.data == "" {
 			arguments = append(arguments, "data.source=idx")
 		}
+	}
+	if f.deterministic {
+		arguments = append(arguments, "train.deterministic=true")
 	}
 	if f.seed >= 0 {
 		arguments = append(arguments, fmt.Sprintf("seed=%d", f.seed))

@@ -116,6 +116,9 @@ class Engine:
         self._loaded = None
         experiment = experiments.read(field(params, "experiment", str))
         torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(experiment.deterministic)
+        # It would also fill what has not been written yet: that finds mistakes, changes no result and costs time.
+        torch.utils.deterministic.fill_uninitialized_memory = False
         module = source.build(experiment.model, experiment.seed).train()
         file = model_file.read(field(params, "model", str))
         named = parameters.load(module, file)

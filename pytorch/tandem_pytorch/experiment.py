@@ -132,6 +132,8 @@ class Experiment:
     loss: Loss
     optimizer: Optimizer
     schedule: Schedule
+    #: The same bits are wanted run after run.
+    deterministic: bool = False
 
 
 def read(path: str | os.PathLike[str]) -> Experiment:
@@ -199,6 +201,7 @@ class _Reader:
         return value
 
     def experiment(self) -> Experiment:
+        deterministic = "deterministic" in self.get("train", dict) and self.get("train.deterministic", bool)
         batch = self.get("train.batch", int)
         if batch < 1:
             raise InputError(f"experiment {self.path}: train.batch is {batch}; it must be at least 1")
@@ -211,6 +214,7 @@ class _Reader:
             seed=seed,
             inputs=self.inputs(),
             batch=batch,
+            deterministic=deterministic,
             model=Model(self.get("model.source", str), dict(args or {}), self.get("model.opset", int)),
             loss=self.loss(),
             optimizer=self.optimizer(),

@@ -90,11 +90,12 @@ class InProcess(unittest.TestCase):
         optimizer: dict[str, Any] | None = None,
         loss: str = "mean",
         schedule: dict[str, Any] | None = None,
+        train: dict[str, Any] | None = None,
         **params: Any,
     ) -> Engine:
         """Return an engine with the tiny experiment loaded."""
         engine = Engine(0)
-        content = fixtures.experiment(optimizer=optimizer or {}, loss={"reduction": loss}, schedule=schedule or {})
+        content = fixtures.experiment(optimizer=optimizer or {}, loss={"reduction": loss}, schedule=schedule or {}, train=train or {})
         path = fixtures.write_experiment(self.folder / "experiment.json", content)
         self.loaded = engine.load(
             {"experiment": path, "model": FILES["model"], "data": FILES["data"], "threads": 2, "random": "shared"}
@@ -495,6 +496,14 @@ class Step(InProcess):
                     results.append((engine.step({"n": 5})["losses"], self.state(engine)))
                 self.assertEqual(results[0][0], results[1][0])
                 self.assert_same_bits(results[0][1], results[1][1])
+
+    def test_deterministic_algorithms_are_asked_for(self) -> None:
+        self.addCleanup(torch.use_deterministic_algorithms, False)
+        for wanted in (True, False):
+            with self.subTest(wanted=wanted):
+                engine = self.load(train={"deterministic": wanted})
+                self.assertEqual(torch.are_deterministic_algorithms_enabled(), wanted)
+                engine.step({"n": 2})
 
     def test_continues_from_a_state_bit_by_bit(self) -> None:
         for name, settings in fixtures.OPTIMIZERS.items():
