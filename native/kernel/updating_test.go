@@ -14,9 +14,26 @@ import (
 func TestAdamProduct(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	sizes := [][3]int{
-		{128, 784, 32}, {64, 128, 32}, {10, 64, 32}, {784, 128, 32}, // the MLP's weights, and one laid the other way
-		{1, 1, 1}, {3, 0, 5}, {0, 3, 5}, {5, 3, 0}, {1, 32, 1}, {2, 33, 2}, {12, 64, 3}, {13, 48, 7}, {25, 97, 23}, {37, 95, 24}, {7, 80, 25},
-		{36, 64, tileDepth}, {29, 112, tileDepth + 1}, {150, 70, 2*tileDepth + 5}, {301, 65, 90}, {13, 49, blockChains*tileDepth + 3},
+		{128, 784, 32},
+		{64, 128, 32},
+		{10, 64, 32},
+		{784, 128, 32}, // the MLP's weights, and one laid the other way
+		{1, 1, 1},
+		{3, 0, 5},
+		{0, 3, 5},
+		{5, 3, 0},
+		{1, 32, 1},
+		{2, 33, 2},
+		{12, 64, 3},
+		{13, 48, 7},
+		{25, 97, 23},
+		{37, 95, 24},
+		{7, 80, 25},
+		{36, 64, tileDepth},
+		{29, 112, tileDepth + 1},
+		{150, 70, 2*tileDepth + 5},
+		{301, 65, 90},
+		{13, 49, blockChains*tileDepth + 3},
 	}
 	steps := map[string]AdamStep[float32]{
 		"plain": {Shrink: 1, Fresh1: 0.1, Beta2: 0.999, Fresh2: 0.001, Size: 0.01, Scale: 3, Eps: 1e-8},
