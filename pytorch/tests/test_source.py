@@ -20,6 +20,7 @@ from torch import nn
 def build(width=WIDTH): return nn.Linear(width, 2)
 def failing(): raise RuntimeError("no such luck")
 def number(): return 5
+def rms(): return nn.Sequential(nn.RMSNorm(3), nn.RMSNorm(3, eps=1e-3))
 def empty(): return nn.ReLU()
 class Holder:
     build = staticmethod(build)
@@ -66,6 +67,14 @@ class Lookup(unittest.TestCase):
         torch.rand(3)
         got = self.build(f"{self.file}:build", width=4)
         self.assertTrue(torch.equal(got.weight, expected.weight))  # type: ignore[arg-type]
+
+    def test_rms_norm_computes_with_one_epsilon(self) -> None:
+        layers = list(self.build(f"{self.file}:rms").children())
+        self.assertEqual([layer.eps for layer in layers], [torch.finfo(torch.float32).eps, 1e-3])
+        x = torch.tensor([[1e-3, 2e-3, 3e-3]], dtype=torch.float64)
+        # In float64 as in float32: without, the two would be 1 % apart here.
+        single, double = layers[0](x.float()), layers[0].double()(x)
+        self.assertTrue(torch.allclose(single.double(), double, rtol=1e-6))
 
     def test_errors_say_what_is_wrong(self) -> None:
         cases = {

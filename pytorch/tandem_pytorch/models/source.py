@@ -38,7 +38,15 @@ def build(model: Model, seed: int) -> nn.Module:
         )
     if not any(True for _ in module.parameters()):
         raise InputError(f'model source "{model.source}" returned a module without parameters: nothing to train')
+    _fix_epsilons(module)
     return module
+
+
+def _fix_epsilons(module: nn.Module) -> None:
+    """Give an RMSNorm without eps the one that it has in float32, which is in the graph: a float64 one differs."""
+    for layer in module.modules():
+        if isinstance(layer, nn.RMSNorm) and layer.eps is None:
+            layer.eps = torch.finfo(torch.float32).eps
 
 
 def find(source: str) -> Callable[..., Any]:
