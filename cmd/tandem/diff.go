@@ -118,7 +118,8 @@ func diffTable(w io.Writer, r diff.Result) {
 	if r.Old == nil || r.New == nil {
 		return
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	line := func(name, before, after, change string) {
 		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", name, before, after, change)
 	}
@@ -144,14 +145,18 @@ func diffTable(w io.Writer, r diff.Result) {
 	if a, b := r.Old.PeakBytes, r.New.PeakBytes; a > 0 && b > 0 {
 		line("peak memory", mebi(a), mebi(b), "")
 	}
-	_ = t.Flush()
+	_ = t.Flush() // a strings.Builder takes everything
+	for line := range strings.Lines(b.String()) {
+		fmt.Fprintln(w, strings.TrimRight(line, " \n"))
+	}
 }
 
 func changeText(c diff.Change) string {
 	return fmt.Sprintf("%+.1f %% (p = %.3f)", 100*(c.Factor()-1), c.P)
 }
 
-func short(x float64) string { return strconv.FormatFloat(x, 'g', 3, 64) }
+// short writes three digits, zeros too.
+func short(x float64) string { return fmt.Sprintf("%#.3g", x) }
 
 func micro(seconds float64) string { return strconv.FormatFloat(seconds*1e6, 'f', 1, 64) + " µs" }
 
