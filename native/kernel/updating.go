@@ -35,6 +35,7 @@ type updating struct {
 	corner  [4]uintptr // the next tile's parameters, their moments, and where its gradient goes
 	stride  uintptr    // of the rows of parameters and moments, in bytes
 	step    AdamStep[float32]
+	_       [128]byte // no cache line holds what two threads write
 }
 
 // pendingTile is computed and waits for its update.
