@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 import torch
+from torch import nn
 
 from .errors import UnsupportedError
 
@@ -27,6 +28,8 @@ class Mode:
     compiled: bool = False
     #: The optimizer's update is compiled.
     compiled_update: bool = False
+    #: Images and the weights of convolutions lie in memory with their channels last.
+    channels_last: bool = False
 
 
 #: The first is the default: torch as it comes. torch compiles only an update that is not "fused", which is compiled already;
@@ -38,6 +41,8 @@ MODES = {
     "compile": Mode("foreach", compiled=True, compiled_update=True),
     "compile-fused": Mode("fused", compiled=True),
     "compile-update": Mode("foreach", compiled_update=True),
+    "channels-last": Mode("foreach", channels_last=True),
+    "compile-channels-last": Mode("foreach", compiled=True, channels_last=True),
 }
 
 
@@ -55,6 +60,18 @@ def find(name: str) -> Mode:
                 "install one, or name one in the variable CXX"
             )
     return mode
+
+
+def lay_out(module: nn.Module, name: str) -> None:
+    """Lay the module's weights of four axes out with the second one, the channels, last; a module that has none is refused."""
+    if all(parameter.dim() != 4 for parameter in module.parameters()):
+        raise UnsupportedError(f'mode "{name}" changes nothing: the model has no convolution of images')
+    module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def images_last(value: torch.Tensor) -> torch.Tensor:
+    """Return the same images with channels last in memory; other inputs are returned as they are."""
+    return value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:

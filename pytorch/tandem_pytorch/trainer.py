@@ -35,6 +35,8 @@ class Trainer:
         shared: bool,
     ) -> None:
         self.mode = modes.find(mode)
+        if self.mode.channels_last:
+            modes.lay_out(module, mode)
         self.step = 0
         self.data = data
         self.masks = MaskSource(experiment.seed)
@@ -76,7 +78,7 @@ class Trainer:
 
     def present(self) -> Batch:
         """Return the present step's batch, with the shared masks of the step prepared."""
-        batch = self.data.batch(self.step)
+        batch = self._batch()
         self.masks.prepare(self.step, self.sites(batch))
         return batch
 
@@ -90,9 +92,15 @@ class Trainer:
             else:
                 result = self._timed(self._forward, batch)
         else:
-            result = self._timed(self._forward, self.data.batch(self.step))
+            result = self._timed(self._forward, self._batch())
         self.step += 1
         return result
+
+    def _batch(self) -> Batch:
+        batch = self.data.batch(self.step)
+        if self.mode.channels_last:
+            return Batch(tuple(modes.images_last(value) for value in batch.inputs), batch.target)
+        return batch
 
     def _timed(self, forward: Callable[..., torch.Tensor], batch: Batch) -> tuple[float, float]:
         inputs, target, optimizer, update = batch.inputs, batch.target, self.optimizer, self._update
