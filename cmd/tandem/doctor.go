@@ -186,7 +186,7 @@ func (d *diagnosis) data() {
 	const area = "Data"
 	d.add(area, "fashion-mnist-slice", found, fmt.Sprintf("part of tandem: %s training and %s test images", grouped(fashionmnist.Train), grouped(fashionmnist.Test)), "")
 	d.add(area, "synthetic", found, "part of tandem: drawn from the seed", "")
-	for _, source := range []string{"fashion-mnist", "mnist"} {
+	for _, source := range []string{"fashion-mnist", "mnist", "cifar10"} {
 		dir, err := dataset.Find(source, dataset.Options{})
 		switch {
 		case err != nil:
