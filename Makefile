@@ -56,7 +56,8 @@ publish: setup ## rewrite results/published and the README's result, the sweep a
 	bin/tandem bench mnist-mlp --prove --out results/published/mnist-mlp
 	bin/tandem bench mnist-mlp --prove --threads 1 --out results/published/mnist-mlp-1-thread
 	bin/tandem run transformer-small --publish --out results/published/transformer-small
-	bin/tandem run resnet18-cifar --publish --out results/published/resnet18-cifar
+	bin/tandem run resnet18-cifar --profile --set 'timing.modes=["eager","fused","channels-last","compile-channels-last"]' --publish \
+		--out results/published/resnet18-cifar
 	bin/tandem bench mnist-mlp --sweep batch=32,256,1024,threads=1,2 --set 'timing.modes=["eager","fused","compile","compile-fused"]' \
 		--out results/published/mnist-mlp-sweep
 	bin/tandem bench transformer-small --sweep width=64,128,256,layers=1,4,sequence=32,64 --set data.source=synthetic-text --set data.train=400 \
