@@ -54,7 +54,7 @@ var mutants = []mutant{
 
 	// gradients
 	{name: "gradient-divided-by-batch-twice", stage: record.StageBackward, cause: "batch-factor", gradients: divideByBatch, applies: severalRows},
-	{name: "residual-gradient-dropped", stage: record.StageBackward, rewrite: dropResiduals, applies: hasResidual},
+	{name: "residual-gradient-dropped", stage: record.StageBackward, cause: "branch-gradient", rewrite: dropResiduals, applies: hasResidual},
 	{name: "bias-gradient-missing", stage: record.StageBackward, cause: "gradient-missing", gradients: loseBiases, applies: hasBias},
 	{name: "embedding-gradient-overwritten", stage: record.StageBackward, cause: "rows-overwritten", gradients: overwriteEmbedding, applies: hasEmbedding},
 	{name: "gradients-not-zeroed", stage: record.StageCurve, cause: "carried-between-steps", options: neverZero, hides: carried, applies: secondStep},

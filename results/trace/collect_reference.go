@@ -26,15 +26,19 @@ func CollectReference(ctx context.Context, e engine.Engine, o ReferenceOptions) 
 	if !c.can(float64Type) || !c.can(float32Type) {
 		return nil, c.fail(fmt.Errorf("it offers %v", e.Hello().DTypes), "a reference must compute in float32 and float64")
 	}
+	var err error
 	r := &Reference{Experiment: o.Experiment, Sample: o.Sample}
-	if err := c.begin(ctx, o.Load, &r.Common); err != nil {
+	if err = c.begin(ctx, o.Load, &r.Common); err != nil {
 		return nil, err
 	}
 	if o.Sample == SampleLarge {
-		r.Sample = sampleOf(r.Initial, len(o.JudgedSteps))
-		c.sample = r.Sample
+		c.sample, r.Sample = 0, 0
+		c.decide = func(file string) error {
+			r.Sample, err = sampleOfLarge(r.Initial, file, len(o.JudgedSteps))
+			c.sample = r.Sample
+			return err
+		}
 	}
-	var err error
 	for _, s := range o.JudgedSteps {
 		if r.Losses, err = c.train(ctx, r.Losses, s, "reference"); err != nil {
 			return nil, err
@@ -86,6 +90,26 @@ func CollectReference(ctx context.Context, e engine.Engine, o ReferenceOptions) 
 	return r, nil
 }
 
+// sampleOfLarge returns the sample's size for the model that has this state and whose gradient, with what a batch goes through, lies in file.
+func sampleOfLarge(state []engine.TensorInfo, file string, judged int) (int, error) {
+	parameters, activations := 0, 0
+	for _, t := range state {
+		if strings.HasPrefix(t.Name, "parameters/") {
+			parameters += elementsOf(t.Shape)
+		}
+	}
+	stored, err := safetensors.Open(file)
+	if err != nil {
+		return 0, err
+	}
+	for name, t := range stored.Tensors {
+		if !strings.HasPrefix(name, "gradients/") {
+			activations += elementsOf(t.Shape)
+		}
+	}
+	return sampleOf(parameters, activations, judged), stored.Close()
+}
+
 // judgedStep measures the reference at its present state, which is that before step s, and then trains that step.
 func (c *collector) judgedStep(ctx context.Context, s int) (*ReferenceStep, error) {
 	out := &ReferenceStep{}
@@ -97,12 +121,12 @@ func (c *collector) judgedStep(ctx context.Context, s int) (*ReferenceStep, erro
 	if got := counter(out.State["step"]); got != int64(s) {
 		return nil, c.fail(fmt.Errorf("it is %d", got), "the state's step counter must be %d", s)
 	}
-	out.Before = SampleAll(only(out.State, "parameters/"), c.sample)
 	own := c.path("grad-" + float32Type)
 	err = c.measure(ctx, &out.Measured, whole{float32: []string{"gradients/"}}, func() (string, error) { return own, nil })
 	if err != nil {
 		return nil, err
 	}
+	out.Before = SampleAll(only(out.State, "parameters/"), c.sample)
 	for name, t := range out.Float32 {
 		if len(name) > len("outputs/") && name[:len("outputs/")] == "outputs/" && len(t.Shape) > 0 {
 			out.Rows = t.Shape[0]

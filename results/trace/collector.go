@@ -32,7 +32,8 @@ type collector struct {
 	sample      int
 	activations bool
 	progress    Progress
-	batch       map[string]string // of the last plain gradient in float32
+	batch       map[string]string            // of the last plain gradient in float32
+	decide      func(gradients string) error // if not nil, is given the first file of gradients, before it is read
 	done, total int
 }
 
@@ -167,6 +168,12 @@ func (c *collector) grad(ctx context.Context, dtype, variant string, whole []str
 	}
 	if dtype == float32Type && variant == "" {
 		c.batch = result.Batch
+	}
+	if c.decide != nil {
+		if err := c.decide(file); err != nil {
+			return nil, 0, c.fail(err, "gradients in %s, variant %q", dtype, variant)
+		}
+		c.decide = nil
 	}
 	out := Set{}
 	err = c.readGradients(file, dtype, func(name string, t *tensor.Tensor) error {

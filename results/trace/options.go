@@ -3,7 +3,6 @@ package trace
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"tandem/fixtures/experiment"
 	"tandem/onnx/tensor"
@@ -44,26 +43,32 @@ type CandidateOptions struct {
 }
 
 // SampleLarge as ReferenceOptions.Sample keeps every tensor whole unless the traces would then take more than wholeBytes of memory; of a larger
-// model's tensors largeSample elements each are kept, which norm-wise errors are as well seen in.
+// model's, or a larger batch's, tensors largeSample elements each are kept, which norm-wise errors are as well seen in.
 const (
 	SampleLarge = -1
 	largeSample = 1 << 16
 	wholeBytes  = 4 << 30
 )
 
-// sampleOf returns the sample's size for a state. Both traces of a judged step together hold its parameters some fourteen times in float32, and
-// as many times in float64.
-func sampleOf(state []engine.TensorInfo, judged int) int {
-	elements := 0
-	for _, t := range state {
-		if n, err := tensor.Elements(t.Shape); err == nil && strings.HasPrefix(t.Name, "parameters/") {
-			elements += n
-		}
+// sampleOf returns the sample's size for a model of so many elements of parameters, and of outputs and activations. Both traces of a judged step
+// together hold its parameters some fourteen times in float32, and as many times in float64; what a batch goes through, which grows with the
+// batch, twice in each, and once more in float32 while a rounding variant is looked at.
+func sampleOf(parameters, activations, judged int) int {
+	const ofParameter, ofActivation = 14*4 + 14*8, 3*4 + 2*8
+	most := wholeBytes / max(judged, 1)
+	if parameters > most/ofParameter || activations > (most-parameters*ofParameter)/ofActivation {
+		return largeSample
 	}
-	if elements*judged*(14*4+14*8) <= wholeBytes {
+	return 0
+}
+
+// elementsOf counts the elements of a tensor, none where its shape is no shape: whoever reads it says so.
+func elementsOf(shape []int) int {
+	n, err := tensor.Elements(shape)
+	if err != nil {
 		return 0
 	}
-	return largeSample
+	return n
 }
 
 // Progress is told what is being done and how much of the whole is, in units that are alike in time to within an

@@ -419,6 +419,16 @@ func TestFingerprints(t *testing.T) {
 			s.becomes("gradients/w", times(1/norm))
 			s.Suspect = &s.Pairs[0]
 		}},
+		{BranchGradient, record.StageBackward, func(s scene) {
+			s.Model = must(onnx.NewBuilder("branch", 20).Input("x", tensor.Float32, -1, width).
+				Initializer("w", tensor.New(tensor.Float32, width, width)).Initializer("b", tensor.New(tensor.Float32, width)).
+				Node("MatMul", []string{"x", "w"}, []string{"v"}, nil).
+				Node("Add", []string{"v", "b"}, []string{"branch"}, nil).
+				Node("Add", []string{"v", "branch"}, []string{"y"}, nil).
+				Output("y", tensor.Float32, -1, width).Build())
+			s.becomes("gradients/w", func(_ int, v float64) float64 { return v + s.random.NormFloat64() })
+			s.Pairs = append(s.Pairs, Pair{Name: "gradients/b"})
+		}},
 		{BatchFactor, record.StageBackward, func(s scene) { s.becomes("gradients/w", times(1.0/rows)) }},
 		{GradientAccumulated, record.StageBackward, func(s scene) {
 			before := s.Ref.Steps[0].Float64["gradients/w"].Values.Float64s()

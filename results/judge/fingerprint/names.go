@@ -60,6 +60,7 @@ const (
 
 	// Gradients.
 	GradientMissing     = "gradient-missing"
+	BranchGradient      = "branch-gradient"
 	GradientAccumulated = "gradient-accumulated"
 	BatchFactor         = "batch-factor"
 	DecayInGradient     = "weight-decay-in-gradient"

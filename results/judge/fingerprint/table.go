@@ -107,6 +107,7 @@ var Table = []Fingerprint{
 	{HalfPrecision, every, record.Exact, "no element with more than 11 significant bits", findHalf, false},
 	{PreviousStep, tensors, record.Exact, "the reference's tensor of another judged step", findPreviousStep, false},
 	{AllZero, []record.Stage{record.StageForward, record.StageBuffers}, record.Likely, "a tensor of zeros", findAllZero, true},
+	{BranchGradient, backward, record.Likely, "gradients right after a value with several readers, off before it", findBranchGradient, true},
 	{LastRows, forward, record.Possible, "only the last rows differ", findLastRows, true},
 	{RowScaled, tensors, record.Likely, "a factor of its own for each row", findRowScaled, true},
 	{Scaled, every, record.Exact, "one factor on the whole tensor", findScaled, true},
