@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"tandem/results/compare"
 )
 
 // app is what all commands share: where they write, and the flags that are alike everywhere.
@@ -19,6 +21,9 @@ type app struct {
 	verbose bool
 
 	ifInterrupted string // what to say of a command that leaves something when it is interrupted
+	left          string // what a run that failed has left
+	// unfinished is the interrupted run that is gone on with.
+	unfinished *compare.Unfinished
 }
 
 func (a *app) command() *cobra.Command {

@@ -50,6 +50,9 @@ Several flags, or several keys in one, make a grid; commas in brackets separate 
 			if c.Flags().Changed("kernels") {
 				return noArguments(c, args)
 			}
+			if resumed, err := resumeArguments(c, args); resumed {
+				return err
+			}
 			if len(args) != 1 {
 				return usageError{fmt.Errorf("bench: name one experiment: %s, or a TOML file", builtins())}
 			}
@@ -59,6 +62,9 @@ Several flags, or several keys in one, make a grid; commas in brackets separate 
 			if c.Flags().Changed("kernels") {
 				return a.kernels(kernels)
 			}
+			if f.resume != "" {
+				return a.resume(c, f.resume)
+			}
 			if f.threads < 1 {
 				return usageError{fmt.Errorf("bench: --threads is %d, must be at least 1", f.threads)}
 			}
@@ -67,8 +73,9 @@ Several flags, or several keys in one, make a grid; commas in brackets separate 
 			}
 			if !c.Flags().Changed("sweep") {
 				modes := experiment.AllModes()
-				f.sets = append([]string{modes.Key + "=" + modes.Value}, f.sets...) // the user's own come later, and count
-				return a.run(c, args[0], f)
+				all := f                                                              // the flags keep what the user gave
+				all.sets = append([]string{modes.Key + "=" + modes.Value}, f.sets...) // the user's own come later, and count
+				return a.run(c, args[0], all)
 			}
 			if f.profile {
 				return usageError{errors.New("bench: --profile is of one experiment, not of a sweep's points; give one of the two")}
@@ -91,6 +98,7 @@ Several flags, or several keys in one, make a grid; commas in brackets separate 
 	flags.BoolVar(&f.deterministic, "deterministic", false, deterministicUsage)
 	flags.BoolVar(&f.profile, "profile", false, "show what the candidate's step is spent on, layer by layer, and how far that is from the machine's limits; not with --sweep")
 	flags.BoolVar(&f.prove, "prove", false, "have the judge prove itself; not at the points of a sweep")
+	flags.StringVar(&f.resume, "resume", "", resumeUsage)
 	flags.StringVar(&kernels, "kernels", "", "make tables of limits from `FILE`, the output of Go's benchmarks of the kernels (\"make bench\")")
 	f.addPublish(flags)
 	f.engines.add(flags)
@@ -132,7 +140,7 @@ var shorter = []experiment.Setting{
 }
 
 // sweep makes a comparison at each point of a grid.
-func (a *app) sweep(c *cobra.Command, name string, f runFlags, axes []experiment.Axis) error {
+func (a *app) sweep(c *cobra.Command, name string, f runFlags, axes []experiment.Axis) (err error) {
 	start := time.Now()
 	settings, err := f.settings()
 	if err != nil {
@@ -158,11 +166,15 @@ func (a *app) sweep(c *cobra.Command, name string, f runFlags, axes []experiment
 	if out == "" {
 		out = filepath.Join("runs", base.Name+"-bench-"+start.Format("20060102-150405"))
 	}
-	folder, err := compare.NewFolder(out, compare.ResultFile)
+	unfinished, err := a.begin(c, name, out)
 	if err != nil {
-		return inputError{err}
+		return err
 	}
-	defer folder.Discard()
+	folder := unfinished.Folder
+	defer func() { a.end(unfinished, verdictOnly(err)) }()
+	if err := unfinished.Experiment(&compare.Options{Experiment: base, Threads: f.threads}); err != nil {
+		return err
+	}
 	s := &record.Sweep{Schema: record.SweepSchema, Command: "bench", Started: start.UTC(), Experiment: base}
 	for _, x := range axes {
 		s.Axes = append(s.Axes, record.SweepAxis{Name: x.Name, Key: x.Key, Values: x.Values})
@@ -171,7 +183,20 @@ func (a *app) sweep(c *cobra.Command, name string, f runFlags, axes []experiment
 	defer p.finish()
 	var worst error
 	threads := f.threads
+	done, head := unfinished.Points()
+	if head != nil && len(done) <= len(points) {
+		s.Points, s.Data, s.Engines = done, head.Data, head.Engines
+		for i := range done {
+			if done[i].Verdict != record.Pass {
+				worst = worse(worst, verdictError{done[i].Verdict})
+			}
+		}
+	}
+	s.Environment = unfinished.Setup.Environment
 	for i, point := range points {
+		if i < len(done) {
+			continue
+		}
 		threads := threads
 		if point.Threads > 0 {
 			threads = point.Threads
@@ -184,15 +209,18 @@ func (a *app) sweep(c *cobra.Command, name string, f runFlags, axes []experiment
 		}
 		if i == 0 {
 			s.Data, s.Engines, s.Environment = r.Data, r.Engines, r.Environment
+			head = &compare.SweepHead{Data: r.Data, Engines: r.Engines}
 		}
 		s.Environment.LoadAfter = r.Environment.LoadAfter
 		s.Points = append(s.Points, record.Point(point.Values, r))
 		if r.Parity.Verdict != record.Pass {
 			worst = worse(worst, verdictError{r.Parity.Verdict})
 		}
+		unfinished.KeepPoints(s.Points, head)
 	}
 	s.Seconds = time.Since(start).Seconds()
 	s.Environment.Tandem = version()
+	unfinished.Complete(&s.Started, &s.Seconds, &s.Resumed, &s.Environment)
 	p.finish()
 	if err := a.finishSweep(s, folder); err != nil {
 		return err
@@ -215,7 +243,7 @@ func (a *app) point(c *cobra.Command, e *experiment.Experiment, f runFlags, dir 
 		return nil, err
 	}
 	defer folder.Discard()
-	return a.compare(c.Context(), e, f, folder, p)
+	return a.compare(c.Context(), e, f, folder, nil, p)
 }
 
 // finishSweep writes record, report and chart, moves them to their place and prints the table.

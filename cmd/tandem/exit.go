@@ -63,6 +63,9 @@ func (a *app) exit(ctx context.Context, err error) int {
 		return statusUsage
 	}
 	fmt.Fprintf(a.stderr, "tandem: %v\n", err)
+	if a.left != "" {
+		fmt.Fprintln(a.stderr, a.left)
+	}
 	if diskFull(err) {
 		fmt.Fprintf(a.stderr, "There is no room for the files: free some, or choose other places with --out (the result) and TMPDIR (working files, now %s).\n", os.TempDir())
 	}
@@ -85,7 +88,10 @@ func userFault(err error) bool {
 	var model *onnx.Error
 	var setup *pytorch.SetupError
 	var e *engine.Error
+	var differs *compare.DiffersError
 	switch {
+	case errors.As(err, &differs):
+		return true
 	case errors.As(err, &input), errors.As(err, &settings), errors.As(err, &model), errors.As(err, &setup),
 		errors.Is(err, op.ErrUnsupported), errors.Is(err, compare.ErrOccupied), pytorch.AsUserFault(err), diskFull(err):
 		return true

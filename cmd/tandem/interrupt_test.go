@@ -20,7 +20,7 @@ import (
 )
 
 // interrupted starts tandem, sends it SIGINT when it has said the line, and returns its exit status and what it wrote. Everything that it
-// had started must be gone by then.
+// had started must be gone by then, and so must its files, but for what it says that is kept.
 func interrupted(t *testing.T, line string, environment []string, args ...string) (int, string) {
 	t.Helper()
 	cmd := exec.Command("tandem", args...)
@@ -74,6 +74,9 @@ func interrupted(t *testing.T, line string, environment []string, args ...string
 	left, _ := filepath.Glob(filepath.Join(temporary, "tandem-*"))
 	runs, _ := filepath.Glob(filepath.Join(cmd.Dir, "runs", "*"))
 	hidden, _ := filepath.Glob(filepath.Join(cmd.Dir, "runs", ".*"))
+	runs = slices.DeleteFunc(runs, func(path string) bool {
+		return strings.HasSuffix(path, ".unfinished") && strings.Contains(said.String(), "--resume runs/"+filepath.Base(path))
+	})
 	if left = slices.Concat(left, runs, hidden); len(left) > 0 {
 		t.Errorf("%v was left behind", left)
 	}
@@ -109,11 +112,12 @@ func TestInterrupt(t *testing.T) {
 	for _, test := range []struct {
 		name, fault, line string
 		args              []string
+		says              string
 	}{
 		// Both hang in the first gradient, so that the signal comes while a command waits for its answer.
-		{"reference", "hang", "starting the reference", nil},
-		{"candidate", "", "training (nudged)", []string{"--candidate", "fake-engine hang"}},
-		{"start of an engine", "mute", "starting the reference", nil},
+		{"reference", "hang", "starting the reference", nil, "tandem: interrupted; nothing was written"},
+		{"candidate", "", "training (nudged)", []string{"--candidate", "fake-engine hang"}, "tandem: interrupted; finished and kept: reference trace; to go on with the rest: tandem run --resume runs/"},
+		{"start of an engine", "mute", "starting the reference", nil, "tandem: interrupted; nothing was written"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -124,7 +128,7 @@ func TestInterrupt(t *testing.T) {
 				t.Fatalf("%v\n%s", err, out)
 			}
 			status, said := interrupted(t, test.line, environment, append(slices.Clone(tiny), test.args...)...)
-			if status != statusTrouble || !strings.Contains(said, "tandem: interrupted; nothing was written") {
+			if status != statusTrouble || !strings.Contains(said, test.says) {
 				t.Errorf("status %d, want %d; it said\n%s", status, statusTrouble, said)
 			}
 		})

@@ -21,7 +21,10 @@
 //
 // An experiment is a built-in name, a model of yours as "file.py:callable" with its inputs' shapes (--input), or a TOML file: fixtures/experiment/builtin/mnist-mlp.toml explains every key, and --set changes one
 // for one run. A run is a folder, runs/EXPERIMENT-TIME unless --out names one: package results/compare says what is in it.
-// It is written beside its place and moved there when it is whole, so that a run that fails leaves nothing.
+// It is written beside its place and moved there when it is whole. A run that does not come to its end leaves a folder RUN.unfinished with
+// the parts that are finished, if any is, and says how to go on with the rest:
+//
+//	tandem run --resume runs/mnist-mlp-20260102-150405.unfinished
 //
 // # Engines
 //
@@ -43,7 +46,7 @@
 //	2  bad usage or bad input, something that must be installed first, or no room on the disk
 //	3  an engine failed, the verdict is INCONCLUSIVE, or the run was interrupted
 //
-// With 2 and 3, an INCONCLUSIVE verdict aside, nothing is written.
+// With 2 and 3, an INCONCLUSIVE verdict aside, no result is written.
 //
 // # Output
 //

@@ -37,6 +37,7 @@ type runFlags struct {
 	user    userFlags
 	// deterministic sets the experiment's key.
 	deterministic bool
+	resume        string
 }
 
 // deterministicUsage is the help of the flag that run and bench share.
@@ -49,7 +50,11 @@ func (a *app) runCommand() *cobra.Command {
 		Short: "Export, import, train on both sides, judge, time, report",
 		Long: `Compare PyTorch and the native trainer on an experiment: a built-in one ("tandem list" names them) or a TOML file of
 your own. The model is exported from PyTorch as ONNX and imported into the native trainer with identical weights; both
-train on the same batches. The verdict, the speed and a report go into a folder of their own.`,
+train on the same batches. The verdict, the speed and a report go into a folder of their own.
+
+What is finished of a run is kept while it goes on: the reference's trace, the candidate's, each planted mistake, each further training, each
+round of timing. A run that is interrupted or killed goes on from there with --resume, unless tandem, the experiment, the model, the data or the
+machine are not what they were.`,
 		Example: `  tandem run mnist-mlp
   tandem run mnist-mlp --data mnist --data-dir ~/mnist --threads 1
   tandem run mnist-mlp --set train.epochs=1 --set optimizer.kind=sgd --set optimizer.learning_rate=0.1
@@ -57,8 +62,12 @@ train on the same batches. The verdict, the speed and a report go into a folder 
   tandem run mnist-mlp --runs 9
   tandem run my_model.py:build --input image=3x32x32
   tandem run mnist-mlp --candidate "python3 my_engine.py --fast"
-  tandem run mnist-mlp --reference native --candidate pytorch`,
-		Args: func(_ *cobra.Command, args []string) error {
+  tandem run mnist-mlp --reference native --candidate pytorch
+  tandem run --resume runs/mine.unfinished`,
+		Args: func(c *cobra.Command, args []string) error {
+			if resumed, err := resumeArguments(c, args); resumed {
+				return err
+			}
 			if len(args) == 0 {
 				return usageError{fmt.Errorf("run: name an experiment: %s, or a TOML file", builtins())}
 			}
@@ -68,6 +77,9 @@ train on the same batches. The verdict, the speed and a report go into a folder 
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if f.resume != "" {
+				return a.resume(c, f.resume)
+			}
 			if f.threads < 1 {
 				return usageError{fmt.Errorf("run: --threads is %d, must be at least 1", f.threads)}
 			}
@@ -95,6 +107,7 @@ train on the same batches. The verdict, the speed and a report go into a folder 
 	flags.BoolVar(&f.prove, "prove", false, "have the judge prove itself: plant every known mistake that applies and see it caught")
 	flags.IntVar(&f.runs, "runs", 0, "further trainings of both sides with other seeds, to judge whether they are equally good where steps cannot be compared any more")
 	flags.StringVar(&f.mutant, "mutant", "", "plant a known mistake in the candidate, to see what the verdict says")
+	flags.StringVar(&f.resume, "resume", "", resumeUsage)
 	f.addPublish(flags)
 	f.user.add(flags)
 	f.engines.add(flags)
@@ -155,7 +168,7 @@ func parseSettings(arguments []string) ([]experiment.Setting, error) {
 }
 
 // run makes one comparison.
-func (a *app) run(c *cobra.Command, name string, f runFlags) error {
+func (a *app) run(c *cobra.Command, name string, f runFlags) (err error) {
 	ctx, start := c.Context(), time.Now()
 	settings, err := f.settings()
 	if err != nil {
@@ -169,19 +182,21 @@ func (a *app) run(c *cobra.Command, name string, f runFlags) error {
 	if out == "" {
 		out = filepath.Join("runs", e.Name+"-"+start.Format("20060102-150405"))
 	}
-	folder, err := compare.NewFolder(out, compare.ResultFile)
+	unfinished, err := a.begin(c, name, out)
 	if err != nil {
-		return inputError{err}
+		return err
 	}
-	defer folder.Discard()
+	folder := unfinished.Folder
+	defer func() { a.end(unfinished, verdictOnly(err)) }()
 	p := a.newProgress()
 	defer p.finish()
 	sparing() // a large model's states pass through this process
-	r, err := a.compare(ctx, e, f, folder, p)
+	r, err := a.compare(ctx, e, f, folder, unfinished, p)
 	if err != nil {
 		return err
 	}
 	r.Seconds = time.Since(start).Seconds()
+	unfinished.Complete(&r.Started, &r.Seconds, &r.Resumed, &r.Environment)
 	p.finish()
 	if f.publish {
 		if err := leaveOutModel(r, folder, exportAgain(name, settings)); err != nil {
@@ -191,8 +206,8 @@ func (a *app) run(c *cobra.Command, name string, f runFlags) error {
 	return a.finish(r, folder, true)
 }
 
-// compare makes one comparison; its record lacks the command's duration.
-func (a *app) compare(ctx context.Context, e *experiment.Experiment, f runFlags, folder *compare.Folder, p *progress) (*record.Run, error) {
+// compare makes one comparison; its record lacks the command's duration. Without unfinished nothing is kept while it is made.
+func (a *app) compare(ctx context.Context, e *experiment.Experiment, f runFlags, folder *compare.Folder, unfinished *compare.Unfinished, p *progress) (*record.Run, error) {
 	env, err := pytorch.Locate()
 	if err != nil {
 		return nil, err
@@ -209,7 +224,7 @@ func (a *app) compare(ctx context.Context, e *experiment.Experiment, f runFlags,
 	o := compare.Options{
 		Command: f.command, Experiment: e, Folder: folder, Threads: f.threads, Timing: f.timing, Profile: f.profile, Prove: f.prove, Runs: f.runs, Save: f.save, Traces: f.traces, Progress: p.phase,
 		Reference: reference, Candidate: candidate,
-		Third: onnxRuntime(env.ONNXRuntime),
+		Third: onnxRuntime(env.ONNXRuntime), Unfinished: unfinished,
 	}
 	if err := prepareData(ctx, &o, p); err != nil {
 		return nil, err

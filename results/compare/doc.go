@@ -12,4 +12,7 @@
 //	evidence/         after a FAIL, what shows it without tandem (package results/evidence)
 //	trained.onnx      the candidate's trained model, when asked for
 //	traces/           the two traces (package results/trace), when asked for
+//
+// While it is made the folder has another name, and in it the folder unfinished keeps each part that is finished ([Unfinished]), so that a run
+// that is interrupted or killed can be gone on with. What decides the result must be what it was: see [Setup].
 package compare

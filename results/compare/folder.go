@@ -6,13 +6,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // ResultFile is the record's name in a run's folder; a folder that has it is a run's.
 const ResultFile = "result.json"
 
 // Folder is a run's folder while it is being made: everything is written beside its place and moved there when it is whole,
-// so that a run that fails or is interrupted leaves nothing and keeps the earlier run in that place.
+// so that a run that fails or is interrupted keeps the earlier run in that place. It leaves nothing, unless an [Unfinished] keeps what
+// is finished of it.
 type Folder struct {
 	// Dir is where the run's files are written until Commit.
 	Dir string
@@ -20,6 +22,8 @@ type Folder struct {
 	Work  string
 	final string
 	marks []string
+	// kept says that the folder holds what an earlier session did: it is not thrown away.
+	kept bool
 	// made are the folders above that did not exist, the outermost last.
 	made []string
 }
@@ -42,7 +46,7 @@ func NewFolder(path string, marks ...string) (*Folder, error) {
 	if err := os.MkdirAll(parent, 0o777); err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(parent, "."+filepath.Base(final)+".partial-")
+	dir, err := os.MkdirTemp(parent, "."+filepath.Base(final)+partial)
 	if err != nil {
 		return nil, err
 	}
@@ -50,11 +54,29 @@ func NewFolder(path string, marks ...string) (*Folder, error) {
 		return nil, err
 	}
 	f := &Folder{Dir: dir, final: final, marks: marks, made: made}
-	if f.Work, err = os.MkdirTemp("", "tandem-"); err != nil {
+	if f.Work, err = os.MkdirTemp("", workPrefix); err != nil {
 		f.Discard()
 		return nil, err
 	}
 	return f, nil
+}
+
+// workPrefix begins the names of working folders.
+const workPrefix = "tandem-"
+
+// partial is in the name of a folder that a run is being written to.
+const partial = ".partial-"
+
+// reopenFolder goes on with a folder that an interrupted run left, which will be at path.
+func reopenFolder(dir, path string, marks ...string) (*Folder, error) {
+	if err := checkReplaceable(path, marks); err != nil {
+		return nil, err
+	}
+	work, err := os.MkdirTemp("", workPrefix)
+	if err != nil {
+		return nil, err
+	}
+	return &Folder{Dir: dir, Work: work, final: path, marks: marks, kept: true}, nil
 }
 
 // absent returns the folder and those above it that do not exist.
@@ -94,8 +116,10 @@ func (f *Folder) WorkFile(name string) string { return filepath.Join(f.Work, nam
 
 // Commit moves the run to its place and returns it.
 func (f *Folder) Commit() (string, error) {
-	if err := os.RemoveAll(f.Work); err != nil {
-		return "", err
+	for _, dir := range []string{f.Work, f.File(unfinishedDir)} {
+		if err := os.RemoveAll(dir); err != nil {
+			return "", err
+		}
 	}
 	if err := checkReplaceable(f.final, f.marks); err != nil {
 		return "", err
@@ -119,8 +143,38 @@ func (f *Folder) Commit() (string, error) {
 	return f.final, nil
 }
 
-// Discard removes what was written, unless Commit moved it, and the folders that were made for it and hold nothing else.
+// suffix is that of a folder in which an interrupted run can be gone on with.
+const suffix = ".unfinished"
+
+// suspend moves the folder to a name beside the run's place that people find, and returns it. The working folder goes.
+func (f *Folder) suspend() (string, error) {
+	_ = os.RemoveAll(f.Work)
+	if strings.HasPrefix(filepath.Base(f.Dir), filepath.Base(f.final)+suffix) {
+		return f.Dir, nil
+	}
+	for k := 1; ; k++ {
+		name := f.final + suffix
+		if k > 1 {
+			name = fmt.Sprintf("%s-%d", name, k)
+		}
+		if _, err := os.Lstat(name); err == nil {
+			continue
+		}
+		if err := os.Rename(f.Dir, name); err != nil {
+			return f.Dir, err
+		}
+		f.Dir = name
+		return name, nil
+	}
+}
+
+// Discard removes what was written, unless Commit moved it, and the folders that were made for it and hold nothing else. What an earlier
+// session left stays.
 func (f *Folder) Discard() {
+	if f.kept {
+		_ = os.RemoveAll(f.Work)
+		return
+	}
 	_ = os.RemoveAll(f.Dir)
 	if f.Work != "" {
 		_ = os.RemoveAll(f.Work)

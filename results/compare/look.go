@@ -117,7 +117,7 @@ func prefixed(outputs map[string]*tensor.Tensor) map[string]*tensor.Tensor {
 
 // referenceForward has a fresh reference engine load a model and compute its outputs for the test rows.
 func (o *Options) referenceForward(ctx context.Context, model string) (out map[string]*tensor.Tensor, err error) {
-	c, err := o.Reference.Start(ctx, o.Threads)
+	c, err := o.start(ctx, record.Reference, o.Threads)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"tandem/results/engine"
+	"tandem/results/environment"
 	"tandem/results/record"
 	"tandem/results/timing"
 )
@@ -22,21 +23,37 @@ const (
 
 // measure fills in speed and memory, from fresh processes that draw their dropout masks as their users would.
 func (o *Options) measure(ctx context.Context, r *record.Run) (err error) {
-	f := &field{o: o}
+	f := &field{o: o, earlier: o.Unfinished.timing()}
 	defer func() { err = errors.Join(err, f.close()) }()
 	if err := f.enter(ctx, r); err != nil {
 		return err
 	}
 	t := o.Experiment.Timing
-	result, err := timing.Measure(ctx, f.contenders, timing.Options{Blocks: t.Blocks, BlockSteps: t.BlockSteps, Warmup: t.WarmUp, Seed: o.Experiment.Seed},
-		func(done, total int) { o.progress("timing in interleaved blocks", done, total) })
+	options := timing.Options{Blocks: t.Blocks, BlockSteps: t.BlockSteps, Warmup: t.WarmUp, Seed: o.Experiment.Seed}
+	kept := f.keptTiming()
+	if f.earlier != nil {
+		options.Earlier = f.earlier.Rounds
+	}
+	options.Keep = func(rounds *timing.Rounds) error {
+		now := *kept
+		now.Rounds = rounds
+		o.Unfinished.keepTiming(&now)
+		return nil
+	}
+	result, err := timing.Measure(ctx, f.contenders, options, func(done, total int) { o.progress("timing in interleaved blocks", done, total) })
 	if err != nil {
 		return err
 	}
 	r.Timing = &result.Timing
 	r.Timing.LeftOut = f.leftOut
 	r.Warnings = append(r.Warnings, result.Warnings...)
-	r.Environment.LoadBefore, r.Environment.LoadAfter = result.LoadBefore, result.LoadAfter
+	if n := len(kept.Sessions); n > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("The times are of several sessions, since the run was interrupted: %d of the %d rounds were timed before the last one.", kept.Sessions[n-1], t.Blocks))
+	}
+	r.Environment.LoadBefore, r.Environment.LoadAfter = kept.Load, result.LoadAfter
+	if kept.Load == nil {
+		r.Environment.LoadBefore = result.LoadBefore
+	}
 	timing.Claim(r.Timing, r.Parity.Verdict, o.Candidate.Mutant)
 	return o.memory(ctx, r, f.contenders)
 }
@@ -46,6 +63,29 @@ type field struct {
 	o          *Options
 	contenders []timing.Contender
 	leftOut    []record.LeftOut
+	// ranked and candidateMode are how some of them were chosen. An earlier session's choice holds.
+	ranked        []string
+	candidateMode string
+	earlier       *keptTiming
+}
+
+// keptTiming is what the measurement that is about to be made leaves if it is interrupted, but for the rounds.
+func (f *field) keptTiming() *keptTiming {
+	if f.earlier != nil {
+		for i, c := range f.contenders {
+			if cold, ok := f.earlier.Cold[c.String()]; ok {
+				f.contenders[i].Cold = &cold // the first start: a later one finds a warm cache
+			}
+		}
+		return f.earlier
+	}
+	k := &keptTiming{Ranked: f.ranked, CandidateMode: f.candidateMode, LeftOut: f.leftOut, Cold: map[string]timing.Cold{}, Load: environment.Load()}
+	for _, c := range f.contenders {
+		if c.Cold != nil {
+			k.Cold[c.String()] = *c.Cold
+		}
+	}
+	return k
 }
 
 func (f *field) close() (err error) {
@@ -71,17 +111,25 @@ func (f *field) enter(ctx context.Context, r *record.Run) error {
 	if len(f.contenders) == 0 {
 		return fmt.Errorf("compare: the engine %s can be timed in none of its modes: %s", r.Engines[0].Name, f.leftOut[0].Reason)
 	}
-	ranked, err := rank(ctx, f.contenders)
-	if err != nil {
-		return err
+	if f.earlier != nil {
+		f.ranked, f.candidateMode = f.earlier.Ranked, f.earlier.CandidateMode
+	} else {
+		var err error
+		if f.ranked, err = rank(ctx, f.contenders); err != nil {
+			return err
+		}
 	}
+	ranked := f.ranked
 	if err := f.start(ctx, timing.Twin, o.Reference, ranked[0], o.Threads); err != nil {
 		return err
 	}
-	best, err := o.candidateMode(ctx, r.Engines[1].Modes)
-	if err != nil {
-		return err
+	if f.earlier == nil {
+		var err error
+		if f.candidateMode, err = o.candidateMode(ctx, r.Engines[1].Modes); err != nil {
+			return err
+		}
 	}
+	best := f.candidateMode
 	if err := f.start(ctx, timing.Candidate, o.Candidate, best, o.Threads); err != nil {
 		return err
 	}
@@ -127,7 +175,11 @@ func (f *field) startMode(ctx context.Context, part timing.Part, mode string, th
 
 func (f *field) start(ctx context.Context, part timing.Part, s Side, mode string, threads int) error {
 	f.o.progress("starting the engines to be timed", 0, 0)
-	begin := func(ctx context.Context) (*engine.Client, error) { return s.Start(ctx, threads) }
+	role := record.Reference
+	if part == timing.Candidate || part == timing.CandidateOther {
+		role = record.Candidate
+	}
+	begin := func(ctx context.Context) (*engine.Client, error) { return f.o.start(ctx, role, threads) }
 	p := f.o.load(s, engine.RandomOwn, mode)
 	p.Threads = threads
 	c, loaded, cold, err := timing.ColdStart(ctx, begin, p)

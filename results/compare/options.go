@@ -67,6 +67,8 @@ type Options struct {
 	Profile bool
 	// Save keeps the candidate's trained model, Traces both traces.
 	Save, Traces bool
+	// Unfinished keeps what is finished of the comparison, and may hold what an interrupted session finished; nil keeps nothing.
+	Unfinished *Unfinished
 	// Progress is told what is being done and how much of it is done; total 0 means that it is not known.
 	Progress func(phase string, done, total int)
 }

@@ -20,7 +20,7 @@ const (
 // profile asks a fresh process of the candidate what its step is spent on. An engine need not know.
 func (o *Options) profile(ctx context.Context, r *record.Run) (err error) {
 	o.progress("profiling the candidate", 0, 0)
-	c, err := o.Candidate.Start(ctx, o.Threads)
+	c, err := o.start(ctx, record.Candidate, o.Threads)
 	if err != nil {
 		return err
 	}

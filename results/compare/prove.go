@@ -70,7 +70,13 @@ func (o *Options) plant(ctx context.Context, ref *trace.Reference, mutants []str
 	for range workers {
 		group.Go(func() {
 			for i := range next {
-				result, err := o.mutant(ctx, ref, mutants[i], o.Threads/workers, material)
+				result, kept := o.Unfinished.mutant(mutants[i])
+				var err error
+				if !kept {
+					if result, err = o.mutant(ctx, ref, mutants[i], o.Threads/workers, material); err == nil {
+						o.Unfinished.keepMutant(mutants[i], result)
+					}
+				}
 				lock.Lock()
 				if err != nil && failed == nil {
 					failed = fmt.Errorf("mutant %s: %w", mutants[i], err)
@@ -120,7 +126,7 @@ func (o *Options) mutant(ctx context.Context, ref *trace.Reference, name string,
 // mutated collects the trace of a fresh candidate with a planted mistake, as far as the judge needs it. Where its free run departs and
 // nothing else is wrong, the steps there are judged, in ref too, as they are for a candidate without one.
 func (o *Options) mutated(ctx context.Context, ref *trace.Reference, mutant string, threads int) (cand *trace.Candidate, err error) {
-	c, err := o.Candidate.Start(ctx, threads)
+	c, err := o.start(ctx, record.Candidate, threads)
 	if err != nil {
 		return nil, err
 	}

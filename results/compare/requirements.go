@@ -40,7 +40,7 @@ func Requirements(h engine.Hello, role record.Role, sites int) error {
 // try has a fresh candidate say what it can do and load the model, before the reference trains: what it refuses is known in seconds then.
 func (o *Options) try(ctx context.Context) (err error) {
 	o.progress("trying the candidate", 0, 0)
-	c, err := o.Candidate.Start(ctx, o.Threads)
+	c, err := o.start(ctx, record.Candidate, o.Threads)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,9 @@ const experimentFile = "experiment.json"
 // Run makes a comparison and returns its record, which is complete but for the command's own duration. The record is
 // not written yet.
 func Run(ctx context.Context, o Options) (*record.Run, error) {
+	if err := o.Unfinished.prepare(&o); err != nil {
+		return nil, err
+	}
 	if err := o.writeExperiment(); err != nil {
 		return nil, err
 	}
@@ -26,11 +29,7 @@ func Run(ctx context.Context, o Options) (*record.Run, error) {
 		return nil, err
 	}
 	r := o.record(cmp.Or(o.Command, "run"))
-	ref, err := o.reference(ctx, nil)
-	if err != nil {
-		return nil, err
-	}
-	cand, trained, err := o.candidate(ctx, ref)
+	ref, cand, trained, err := o.traces(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -54,6 +53,43 @@ func Run(ctx context.Context, o Options) (*record.Run, error) {
 	return r, nil
 }
 
+// traces collects both engines' traces, as far as an earlier session has not. The last one is the candidate's trained model, if there is one.
+func (o *Options) traces(ctx context.Context) (ref *trace.Reference, cand *trace.Candidate, trained string, err error) {
+	if ref = o.Unfinished.reference(); ref == nil {
+		if ref, err = o.reference(ctx, nil); err != nil {
+			return nil, nil, "", err
+		}
+		o.Unfinished.keepReference(ref)
+	} else if cand, trained = o.Unfinished.candidate(); cand != nil {
+		return ref, cand, trained, nil
+	}
+	steps := len(ref.Steps)
+	if cand, trained, err = o.candidate(ctx, ref); err != nil {
+		return nil, nil, "", err
+	}
+	if len(ref.Steps) > steps {
+		o.Unfinished.keepReference(ref)
+	}
+	o.Unfinished.keepCandidate(cand, trained)
+	return ref, cand, trained, nil
+}
+
+// start starts a fresh process of a side.
+func (o *Options) start(ctx context.Context, role record.Role, threads int) (*engine.Client, error) {
+	side := o.Reference
+	if role == record.Candidate {
+		side = o.Candidate
+	}
+	c, err := side.Start(ctx, threads)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.Unfinished.engine(role, c.Hello()); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
 func (o *Options) experimentPath() string { return o.Folder.File(experimentFile) }
 
 // load is what an engine is told to train.
@@ -75,7 +111,7 @@ func (o *Options) record(command string) *record.Run {
 // reference collects the reference's trace from a fresh process. adjust, if not nil, changes what is collected.
 func (o *Options) reference(ctx context.Context, adjust func(*trace.ReferenceOptions)) (ref *trace.Reference, err error) {
 	o.progress("starting the reference", 0, 0)
-	c, err := o.Reference.Start(ctx, o.Threads)
+	c, err := o.start(ctx, record.Reference, o.Threads)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +143,7 @@ func (o *Options) namedProgress(name string) trace.Progress {
 
 // candidate collects the candidate's trace from a fresh process, and its trained model where it can write one.
 func (o *Options) candidate(ctx context.Context, ref *trace.Reference) (cand *trace.Candidate, trained string, err error) {
-	c, err := o.Candidate.Start(ctx, o.Threads)
+	c, err := o.start(ctx, record.Candidate, o.Threads)
 	if err != nil {
 		return nil, "", err
 	}
@@ -121,8 +157,11 @@ func (o *Options) candidate(ctx context.Context, ref *trace.Reference) (cand *tr
 	}
 	if c.Hello().Save {
 		trained = o.Folder.WorkFile("trained.onnx")
-		if o.Save {
+		switch {
+		case o.Save:
 			trained = o.Folder.File("trained.onnx")
+		case o.Unfinished != nil:
+			trained = o.Unfinished.path("trained.onnx")
 		}
 		if err := c.Save(ctx, trained); err != nil {
 			return nil, "", err
@@ -142,7 +181,7 @@ func (o *Options) departure(ctx context.Context, c *engine.Client, ref *trace.Re
 	if p := judge.Judge(ref, cand, limits); p.Verdict == record.Fail && p.Stage != record.StageCurve {
 		return nil // the cause is known already
 	}
-	r, err := o.Reference.Start(ctx, o.Threads)
+	r, err := o.start(ctx, record.Reference, o.Threads)
 	if err != nil {
 		return err
 	}

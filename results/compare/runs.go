@@ -43,13 +43,17 @@ func (o *Options) further(ctx context.Context, r *record.Run, ref *trace.Referen
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	for role, side := range map[record.Role]Side{record.Reference: o.Reference, record.Candidate: o.Candidate} {
-		if clients[role], err = side.Start(ctx, o.Threads); err != nil {
+	all = append(all, o.Unfinished.trainings()...)
+	for _, role := range []record.Role{record.Reference, record.Candidate} {
+		if len(all) > o.Runs {
+			break // an earlier session made them all
+		}
+		if clients[role], err = o.start(ctx, role, o.Threads); err != nil {
 			delete(clients, role)
 			return err
 		}
 	}
-	for k := range o.Runs {
+	for k := len(all) - 1; k < o.Runs; k++ {
 		t, err := o.training(ctx, clients, uint64(k+1), steps, func(done int) {
 			o.progress(fmt.Sprintf("further training %d of %d", k+1, o.Runs), k*2*steps+done, o.Runs*2*steps)
 		})
@@ -57,6 +61,7 @@ func (o *Options) further(ctx context.Context, r *record.Run, ref *trace.Referen
 			return fmt.Errorf("further training %d: %w", k+1, err)
 		}
 		all = append(all, *t)
+		o.Unfinished.keepTraining(*t)
 	}
 	initial := 0.0
 	if r.Accuracy != nil {

@@ -18,7 +18,8 @@ type Run struct {
 	Schema     string                 `json:"schema"`
 	Command    string                 `json:"command"` // "run", "check", "bench"
 	Started    time.Time              `json:"started"`
-	Seconds    float64                `json:"seconds"` // of the whole command
+	Seconds    float64                `json:"seconds"` // of the whole command, in all its sessions
+	Resumed    []Resumption           `json:"resumed,omitempty"`
 	Experiment *experiment.Experiment `json:"experiment"`
 	Data       Data                   `json:"data"`
 	Model      Model                  `json:"model"`
@@ -39,6 +40,12 @@ type Run struct {
 	Environment Environment `json:"environment"`
 	// Warnings are what a reader must know before believing a number, each a sentence.
 	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Resumption is a later session of a command that was interrupted.
+type Resumption struct {
+	Started time.Time `json:"started"`
+	After   string    `json:"after"` // the parts of the comparison that were finished then; "nothing" if none was
 }
 
 // Role is an engine's part in the comparison.

@@ -17,10 +17,11 @@ const SweepSchema = "tandem.sweep/1"
 
 // Sweep is one experiment, judged and timed with several settings.
 type Sweep struct {
-	Schema  string    `json:"schema"`
-	Command string    `json:"command"` // "bench"
-	Started time.Time `json:"started"`
-	Seconds float64   `json:"seconds"` // of the whole command
+	Schema  string       `json:"schema"`
+	Command string       `json:"command"` // "bench"
+	Started time.Time    `json:"started"`
+	Resumed []Resumption `json:"resumed,omitempty"`
+	Seconds float64      `json:"seconds"` // of the whole command
 	// Experiment is what all points have in common: each changes it by its values.
 	Experiment  *experiment.Experiment `json:"experiment"`
 	Data        Data                   `json:"data"`    // of the first point

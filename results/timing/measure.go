@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"tandem/results/engine"
@@ -57,6 +58,44 @@ type Options struct {
 	Seed       uint64        // of the order
 	// Load returns the machine's load averages; nil means environment.Load.
 	Load func() []float64
+	// Earlier, if not nil, is what an interrupted measurement of the same contenders had done: its rounds count, and the order goes on where
+	// it was. Keep, if not nil, is called after each round with all that has been done until then.
+	Earlier *Rounds
+	Keep    func(*Rounds) error
+	// After, if not nil, is called after the warm-up and each block of a contender, outside of what is timed, with its index and the number of
+	// steps that it has trained here.
+	After func(ctx context.Context, contender, steps int) error
+}
+
+// Rounds is what a measurement has done: enough to go on with it in other processes. A ratio is of two blocks of one round, so that rounds
+// of several sessions do not mix.
+type Rounds struct {
+	Contenders []string `json:"contenders"`
+	BlockSteps int      `json:"block_steps"`
+	// Medians holds, for each round, each contender's median step time in seconds.
+	Medians [][]float64 `json:"medians"`
+	// NotFinite says of which contender a loss was not finite.
+	NotFinite []bool `json:"not_finite"`
+}
+
+// check refuses rounds of other contenders.
+func (r *Rounds) check(contenders []Contender, o Options) error {
+	var names []string
+	for _, c := range contenders {
+		names = append(names, c.String())
+	}
+	if !slices.Equal(r.Contenders, names) {
+		return fmt.Errorf("timing: the earlier rounds are of %q, these contenders are %q", r.Contenders, names)
+	}
+	if r.BlockSteps < 1 || o.BlockSteps > 0 && o.BlockSteps != r.BlockSteps || len(r.NotFinite) != len(names) || len(r.Medians) > o.Blocks {
+		return fmt.Errorf("timing: %d earlier rounds of %d steps do not belong to a measurement of %d rounds of %d", len(r.Medians), r.BlockSteps, o.Blocks, o.BlockSteps)
+	}
+	for i, medians := range r.Medians {
+		if len(medians) != len(names) || slices.ContainsFunc(medians, func(m float64) bool { return !(m > 0) || math.IsInf(m, 0) }) {
+			return fmt.Errorf("timing: the earlier round %d is %v for %d contenders", i, medians, len(names))
+		}
+	}
+	return nil
 }
 
 // Result is what [Measure] found.
@@ -66,7 +105,7 @@ type Result struct {
 	Warnings []string
 	// Load before the warm-up and after the last block.
 	LoadBefore, LoadAfter []float64
-	// Samples are all step times, in the order in which they were taken.
+	// Samples are all step times that were taken here, in their order: those of earlier rounds are not kept.
 	Samples []Block
 }
 
@@ -93,7 +132,25 @@ func Measure(ctx context.Context, contenders []Contender, o Options, progress fu
 		o.Load = environment.Load
 	}
 	res := &Result{LoadBefore: o.Load()}
-	notFinite := make([]bool, len(contenders))
+	rounds := &Rounds{NotFinite: make([]bool, len(contenders))}
+	for _, c := range contenders {
+		rounds.Contenders = append(rounds.Contenders, c.String())
+	}
+	if o.Earlier != nil {
+		if err := o.Earlier.check(contenders, o); err != nil {
+			return nil, err
+		}
+		o.BlockSteps = o.Earlier.BlockSteps
+		rounds.Medians, rounds.NotFinite = slices.Clone(o.Earlier.Medians), slices.Clone(o.Earlier.NotFinite)
+	}
+	earlier := len(rounds.Medians)
+	trained := make([]int, len(contenders))
+	after := func(i, n int) error {
+		if trained[i] += n; o.After == nil {
+			return nil
+		}
+		return o.After(ctx, i, trained[i])
+	}
 
 	slowest := 0.0
 	for i, c := range contenders {
@@ -101,19 +158,27 @@ func Measure(ctx context.Context, contenders []Contender, o Options, progress fu
 		if err != nil {
 			return nil, err
 		}
-		notFinite[i] = !finite
+		if err := after(i, o.Warmup); err != nil {
+			return nil, err
+		}
+		rounds.NotFinite[i] = rounds.NotFinite[i] || !finite
 		// The second half knows the steady state better: a compiler may work in the first.
 		slowest = math.Max(slowest, median(seconds[len(seconds)/2:]))
 	}
 	if o.BlockSteps == 0 {
 		o.BlockSteps = blockSteps(slowest)
 	}
+	rounds.BlockSteps = o.BlockSteps
 
-	medians := make([][]float64, len(contenders))
 	order := rand.New(rand.NewPCG(o.Seed, 0))
 	total := o.Blocks * len(contenders)
 	for round := range o.Blocks {
-		for _, i := range order.Perm(len(contenders)) {
+		turns := order.Perm(len(contenders))
+		if round < earlier {
+			continue
+		}
+		medians := make([]float64, len(contenders))
+		for _, i := range turns {
 			if err := pause(ctx, o.Pause); err != nil {
 				return nil, err
 			}
@@ -125,15 +190,30 @@ func Measure(ctx context.Context, contenders []Contender, o Options, progress fu
 			if !(m > 0) {
 				return nil, fmt.Errorf("timing: %s: the median of a block of %d steps is %v seconds; its clock is too coarse", contenders[i], o.BlockSteps, m)
 			}
-			notFinite[i] = notFinite[i] || !finite
-			medians[i] = append(medians[i], m)
+			rounds.NotFinite[i] = rounds.NotFinite[i] || !finite
+			medians[i] = m
 			res.Samples = append(res.Samples, Block{Round: round, Contender: contenders[i].String(), StepSeconds: seconds})
 			if progress != nil {
-				progress(len(res.Samples), total)
+				progress(earlier*len(contenders)+len(res.Samples), total)
+			}
+			if err := after(i, o.BlockSteps); err != nil {
+				return nil, err
+			}
+		}
+		rounds.Medians = append(rounds.Medians, medians)
+		if o.Keep != nil {
+			if err := o.Keep(rounds); err != nil {
+				return nil, err
 			}
 		}
 	}
 	res.LoadAfter = o.Load()
+	medians := make([][]float64, len(contenders)) // by contender
+	for _, round := range rounds.Medians {
+		for i, m := range round {
+			medians[i] = append(medians[i], m)
+		}
+	}
 
 	t := &res.Timing
 	t.Blocks, t.BlockSteps, t.OrderSeed = o.Blocks, o.BlockSteps, o.Seed
@@ -169,7 +249,7 @@ func Measure(ctx context.Context, contenders []Contender, o Options, progress fu
 	threads := 0
 	for i, c := range contenders {
 		threads = max(threads, c.Threads)
-		if notFinite[i] {
+		if rounds.NotFinite[i] {
 			res.Warnings = append(res.Warnings, fmt.Sprintf("The loss of %s was not finite while it was timed: its times are not those of a training.", c))
 		}
 	}

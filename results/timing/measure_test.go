@@ -368,3 +368,54 @@ func TestColdStartFails(t *testing.T) {
 		t.Errorf("a step of NaN seconds: %v", err)
 	}
 }
+
+// TestMeasureGoesOn: a measurement that goes on with the rounds of an earlier one finds what an uninterrupted one does, in the same order.
+func TestMeasureGoesOn(t *testing.T) {
+	whole, turns := scene(steady(4), steady(2), steady(2), steady(0.5))
+	var all []Rounds
+	o := still
+	o.Keep = func(r *Rounds) error {
+		k := *r
+		k.Medians = slices.Clone(r.Medians)
+		all = append(all, k)
+		return nil
+	}
+	want, err := Measure(t.Context(), whole, o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != still.Blocks {
+		t.Fatalf("%d rounds were kept, want %d", len(all), still.Blocks)
+	}
+	for _, n := range []int{1, 5, still.Blocks} {
+		rest, again := scene(steady(4), steady(2), steady(2), steady(0.5))
+		o := still
+		o.BlockSteps, o.Earlier = 0, &all[n-1]
+		got, err := Measure(t.Context(), rest, o, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want.Timing, got.Timing); diff != "" {
+			t.Errorf("after %d rounds (-want +got)\n%s", n, diff)
+		}
+		// After the warm-up of four come the turns that are left.
+		if w := (*turns)[4+4*n:]; !slices.Equal(w, (*again)[4:]) {
+			t.Errorf("after %d rounds the turns are %v, want %v", n, (*again)[4:], w)
+		}
+	}
+	for what, change := range map[string]func(r *Rounds){
+		"others":      func(r *Rounds) { r.Contenders = []string{"a", "b", "c", "d"} },
+		"steps":       func(r *Rounds) { r.BlockSteps = 11 },
+		"a gap":       func(r *Rounds) { r.Medians = [][]float64{{1, 2, 3}} },
+		"no time":     func(r *Rounds) { r.Medians = [][]float64{{1, 2, 3, 0}} },
+		"many rounds": func(r *Rounds) { r.Medians = make([][]float64, 13) },
+	} {
+		rest, _ := scene(steady(4), steady(2), steady(2), steady(0.5))
+		o, earlier := still, all[2]
+		change(&earlier)
+		o.Earlier = &earlier
+		if _, err := Measure(t.Context(), rest, o, nil); err == nil {
+			t.Errorf("%s: the earlier rounds were taken", what)
+		}
+	}
+}
