@@ -288,6 +288,7 @@ func gradient[T float32 | float64](n *Native, t *train.Trainer[T], activations b
 	add("gradients/", b.Gradients())
 	add("outputs/", b.Outputs())
 	add("activations/", b.Activations())
+	add("buffers/", b.Buffers())
 	return out, float64(loss), nil
 }
 

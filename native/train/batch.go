@@ -40,6 +40,7 @@ type Batch[T kernel.Float] struct {
 	classes int64
 	outputs []named[T]
 	grads   []named[T]
+	fresh   []named[T] // running statistics after the batch
 	// forward computes the values of the forward pass node by node, where the program computes some nodes together.
 	forward *pass.Program[T]
 	values  []named[T]
@@ -111,11 +112,23 @@ func (b *Batch[T]) compileGradient() error {
 			g.Outputs = append(g.Outputs, d)
 		}
 	}
+	statistics, err := pass.RunningStatistics(g)
+	if err != nil {
+		return err
+	}
+	for _, s := range statistics {
+		g.Outputs = append(g.Outputs, s.Fresh)
+	}
 	if err := pass.Prune(g); err != nil {
 		return err
 	}
 	if err := b.bind(g, loss); err != nil {
 		return err
+	}
+	for _, s := range statistics {
+		if err := name(b.program, &b.fresh, s.Buffer.Name, s.Fresh); err != nil {
+			return err
+		}
 	}
 	for _, p := range g.State {
 		if d := gradients[p]; d != nil {
@@ -293,6 +306,17 @@ func (b *Batch[T]) Outputs() map[string]*tensor.Tensor { return copies(b.outputs
 
 // Gradients returns the gradients by parameter after Gradient, as copies.
 func (b *Batch[T]) Gradients() map[string]*tensor.Tensor { return copies(b.grads) }
+
+// Buffers returns the buffers as a training step on the batch would leave them, after Gradient, as copies.
+func (b *Batch[T]) Buffers() map[string]*tensor.Tensor {
+	out := copies(b.fresh)
+	for _, p := range b.owner.Buffers() {
+		if out[p.Name] == nil {
+			out[p.Name] = newTensor(p.Data, p.Shape)
+		}
+	}
+	return out
+}
 
 // Activations returns the forward pass's values by their ONNX names after Gradient, as copies; it is empty unless they
 // were asked for.

@@ -63,6 +63,7 @@ func TestRunningStatistics(t *testing.T) {
 			t.Errorf("Gradient changed %s", tr.Buffers()[i].Name)
 		}
 	}
+	foretold := g.Buffers()
 
 	b, err := tr.TrainingBatch(rows)
 	if err != nil {
@@ -74,6 +75,11 @@ func TestRunningStatistics(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := buffers()
+	for i, b := range tr.Buffers() {
+		if got := foretold[b.Name]; got == nil || !slices.Equal(tensor.View[float64](got), after[i]) {
+			t.Errorf("%s is %v after a step, Gradient's batch had %v", b.Name, after[i], got)
+		}
+	}
 	for c := range inputs {
 		var mean, variance float64
 		for r := range rows {

@@ -172,7 +172,7 @@ class Engine:
         return {"step": given.step}
 
     def grad(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Write loss, gradients, outputs and, if asked, activations of the present step's batch."""
+        """Write loss, gradients, outputs, new buffers and, if asked, activations of the present step's batch."""
         loaded = self._present
         dtype = _dtype(params)
         path = field(params, "file", str)
@@ -184,6 +184,8 @@ class Engine:
         for prefix in ("gradients", "outputs", "activations"):
             for name, value in getattr(result, prefix).items():
                 tensors[f"{prefix}/{name}"] = state.array(value)
+        for name in loaded.named.buffers:
+            tensors[f"buffers/{name}"] = state.array(result.buffers[name])
         write_tensors(path, tensors)
         answer: dict[str, Any] = {"loss": protocol.number(result.loss.item())}
         if dtype is torch.float32 and not params.get("variant"):

@@ -18,6 +18,7 @@ from .data import Batch
 from .errors import UnsupportedError
 from .losses import LossFunction, named_outputs
 from .masks import MaskSource, SharedMasks, Site
+from .parameters import floating_buffers
 
 #: Element types that gradients are computed in.
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -34,6 +35,8 @@ class Evaluation:
     gradients: dict[str, torch.Tensor]
     outputs: dict[str, torch.Tensor]
     activations: dict[str, torch.Tensor]
+    #: The floating-point buffers after the forward pass, such as BatchNorm's new running statistics.
+    buffers: dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ def evaluate(
         },
         outputs={name: output.detach() for name, output in returned.items()},
         activations=seen,
+        buffers={name: tensors[name] for name in floating_buffers(model.module)},
     )
 
 

@@ -125,6 +125,7 @@ class Variants:
             },
             outputs={name: torch.cat([part.outputs[name] for _, part in parts]) for name in first.outputs},
             activations={name: torch.cat([part.activations[name] for _, part in parts]) for name in first.activations},
+            buffers=first.buffers,  # what depends on the batch is not admitted
         )
 
     def _flipped(self, batch: Batch, dtype: torch.dtype, activations: bool) -> Evaluation:

@@ -601,6 +601,15 @@ class BatchNorm(InProcess):
             self.grad(self.engine, "float32", variant="split")
         self.grad(self.engine, "float32", variant="permuted")
 
+    def test_gradients_come_with_the_new_statistics(self) -> None:
+        single, double = self.grad(self.engine, "float32"), self.grad(self.engine, "float64")
+        self.engine.step({"n": 1})
+        after = self.state(self.engine)
+        for name in ("buffers/1.running_mean", "buffers/1.running_var"):
+            self.assertTrue(np.array_equal(single[name], after[name]), name)
+            self.assertEqual(double[name].dtype, np.float64)
+            self.assert_close(double[name], after[name].astype(np.float64), 1e-6)
+
 
 class Process(unittest.TestCase):
     """The lines themselves, with the engine as a process."""

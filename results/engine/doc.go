@@ -62,7 +62,8 @@
 // optimizer slot that does not exist yet (PyTorch creates most at the first step) is written as what it begins with: zeros, or Adagrad's
 // initial_accumulator_value.
 //
-// A gradient file, as grad writes it: "loss" (scalar), "gradients/<name>", "outputs/<name>" and, when asked,
+// A gradient file, as grad writes it: "loss" (scalar), "gradients/<name>", "outputs/<name>", "buffers/<name>" as the forward pass in training
+// mode leaves them (BatchNorm's new running statistics; the state's own stay as they are) and, when asked,
 // "activations/<ONNX value name>", all in the requested element type. The answer may have the digests of the batch that it was computed from: that both sides
 // make the same batches of the same data is then seen at once. update reads its "gradients/" and writes a state
 // file whose step counter is one more.

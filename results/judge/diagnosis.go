@@ -122,7 +122,11 @@ func (d *diagnosis) pairs(r *trace.ReferenceStep, c *trace.CandidateStep) []fing
 	case record.StageBackward:
 		return d.paired(r.Float64, c.Float32, c.Float64, nil, "gradients/", "gradients/", judged.Gradients)
 	case record.StageBuffers:
-		return d.paired(r.After, c.After, nil, nil, "buffers/", "buffers/", judged.Buffers)
+		exact := r.After
+		if has(r.Float64, "buffers/") {
+			exact = r.Float64
+		}
+		return d.paired(exact, c.After, c.Float64, nil, "buffers/", "buffers/", judged.Buffers)
 	case record.StageLoss:
 		return d.losses(r, c, judged)
 	case record.StageOptimizer:

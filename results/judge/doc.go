@@ -51,7 +51,8 @@
 //   - backward: every gradient. This is the heart of the comparison.
 //   - optimizer: parameters and moments after one update with the reference's float32 gradients, so that a gradient's rounding is not
 //     blamed on the optimizer; and after the candidate's own training step, which need not use the parts that were judged apart.
-//   - buffers: after the training step, against the reference's own float32 ones with two roundings as floor, since no engine has float64 ones.
+//   - buffers: after the training step, against the float64 ones that the reference's gradient pass came with; where it came with none, against its own float32
+//     ones with two roundings as floor.
 //   - free-running curve: below.
 //
 // Tensors that are missing, surplus, of another shape, or not finite where the reference is finite are FAIL whatever the rest

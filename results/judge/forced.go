@@ -79,10 +79,16 @@ func (j *judgement) forced() []record.JudgedStep {
 			optimizer.fail("The candidate's step counter is %d after an update and %d after a training step of step %d; both must be %d.", c.UpdateStep, c.AfterStep, r.Step, r.Step+1)
 		}
 
-		// The reference's own float32 buffers are the measure: the protocol has no float64 ones.
-		result.Buffers = j.compare(buffers, family{
-			what: "buffer", prefix: "buffers/", trim: true, step: r.Step, sample: j.ref.Sample, exact: r.After, single: c.After, bare: true,
-		})
+		of := family{what: "buffer", prefix: "buffers/", trim: true, step: r.Step, sample: j.ref.Sample, single: c.After}
+		if has(r.Float64, of.prefix) {
+			of.exact, of.noise, of.stored = r.Float64, r.Noise, true
+			if has(c.Float64, of.prefix) {
+				of.double = c.Float64
+			}
+		} else { // a recording from before gradients came with buffers: the reference's own float32 ones are the measure
+			of.exact, of.bare = r.After, true
+		}
+		result.Buffers = j.compare(buffers, of)
 
 		outputs = append(outputs, stepErrors{r.Step, result.Outputs})
 		losses = append(losses, stepErrors{r.Step, lossErrors})
@@ -111,7 +117,18 @@ func (j *judgement) forced() []record.JudgedStep {
 	optimizer.judgeGap(updates, j.limits, optimizerRule.what, nil)
 	optimizer.judgeRho(whole, j.limits, rule{what: "A whole training step", loose: true})
 	buffers.judgeRho(after, j.limits, rule{what: "Buffers", continuous: true})
+	buffers.judgeGap(after, j.limits, "Buffers", nil)
 	return out
+}
+
+// has reports whether a name of the set begins with prefix.
+func has(s trace.Set, prefix string) bool {
+	for name := range s {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 // loss compares the loss of a step: from grad, and as the training step itself reported it.

@@ -37,7 +37,7 @@
 //	eval-trained.safetensors   the same after the free run
 //	step-<s>/state.safetensors     the whole state before step s as the protocol defines it, float32 (reference)
 //	step-<s>/before.safetensors    its parameters, sampled: "parameters/<name>" (reference)
-//	step-<s>/float32.safetensors   "gradients/<name>" (whole in a reference), "outputs/<name>", "activations/<name>"
+//	step-<s>/float32.safetensors   "gradients/<name>" (whole in a reference), "outputs/<name>", "activations/<name>", "buffers/<name>" after the pass
 //	step-<s>/float64.safetensors   the same names in float64
 //	step-<s>/update32.safetensors  "parameters/<name>", "optimizer/<slot>/<name>" after the update with the reference's gradients
 //	step-<s>/update64.safetensors  the same, computed in float64

@@ -18,7 +18,7 @@ type file struct {
 }
 
 var (
-	gradPrefixes = []string{"gradients/", "outputs/", "activations/"}
+	gradPrefixes = []string{"gradients/", "outputs/", "activations/", "buffers/"}
 	// A candidate's outputs are whole, so that a diagnosis can compute its loss anew.
 	outputPrefixes = []string{"outputs/"}
 	statePrefixes  = []string{"parameters/", "buffers/", "optimizer/"}

@@ -225,12 +225,26 @@ func (e *Engine) Grad(_ context.Context, p engine.GradParams) (*engine.GradResul
 		order = p.Variant
 	}
 	if p.DType == "float64" && e.mutant != "float64 in float32" {
-		return writeGrad(e, gradient[float64](e, order, false), p)
+		return writeGrad(e, gradient[float64](e, order, false), p, order)
 	}
-	return writeGrad(e, gradient[float32](e, order, false), p)
+	return writeGrad(e, gradient[float32](e, order, false), p, order)
 }
 
-func writeGrad[T float](e *Engine, g *pass[T], p engine.GradParams) (*engine.GradResult, error) {
+// runningMean is the buffer after a pass: the mean of the first layer's outputs, with a momentum of 0.1.
+func runningMean[T float](e *Engine, p *pass[T], order string) []T {
+	momentum, rows := T(0.1), len(p.labels)
+	if e.mutant == "running mean with the other momentum" {
+		momentum = 0.9
+	}
+	out := values[T](e, "buffers/mean")
+	for h := range out {
+		mean := sum(order, rows, func(b int) T { return p.z1[b*hidden+h] }) / T(rows)
+		out[h] += momentum * (mean - out[h])
+	}
+	return out
+}
+
+func writeGrad[T float](e *Engine, g *pass[T], p engine.GradParams, order string) (*engine.GradResult, error) {
 	n := len(g.labels)
 	out := map[string]*tensor.Tensor{}
 	var err error
@@ -256,6 +270,7 @@ func writeGrad[T float](e *Engine, g *pass[T], p engine.GradParams) (*engine.Gra
 		put("activations/z1", g.z1, n, hidden)
 		put("activations/a1", g.a1, n, hidden)
 	}
+	put("buffers/mean", runningMean(e, g, order), hidden)
 	for name, v := range g.gradients() {
 		put("gradients/"+name, v, e.shapes[name]...)
 	}
@@ -347,15 +362,7 @@ func (e *Engine) Step(ctx context.Context, n int) (*engine.StepResult, error) {
 				adamW(e.Order, e.mutant, e.step, e.state["parameters/"+name], e.state["optimizer/exp_avg/"+name], e.state["optimizer/exp_avg_sq/"+name], g)
 			}
 		}
-		momentum := float32(0.1)
-		if e.mutant == "running mean with the other momentum" {
-			momentum = 0.9
-		}
-		rows := len(p.labels)
-		for h := range hidden {
-			mean := sum(e.Order, rows, func(b int) float32 { return p.z1[b*hidden+h] }) / float32(rows)
-			e.state["buffers/mean"][h] += momentum * (mean - e.state["buffers/mean"][h])
-		}
+		e.state["buffers/mean"] = runningMean(e, p, e.Order)
 		if e.mutant != "counter stands still" {
 			e.step++
 		}
