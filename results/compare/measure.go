@@ -34,6 +34,7 @@ func (o *Options) measure(ctx context.Context, r *record.Run) (err error) {
 	if f.earlier != nil {
 		options.Earlier = f.earlier.Rounds
 	}
+	options.After = func(ctx context.Context, contender, steps int) error { return f.sample(ctx, contender, steps) }
 	options.Keep = func(rounds *timing.Rounds) error {
 		now := *kept
 		now.Rounds = rounds
@@ -55,7 +56,7 @@ func (o *Options) measure(ctx context.Context, r *record.Run) (err error) {
 		r.Environment.LoadBefore = result.LoadBefore
 	}
 	timing.Claim(r.Timing, r.Parity.Verdict, o.Candidate.Mutant)
-	return o.memory(ctx, r, f.contenders)
+	return f.memory(ctx, r)
 }
 
 // field is all contenders of a measurement.
@@ -67,6 +68,24 @@ type field struct {
 	ranked        []string
 	candidateMode string
 	earlier       *keptTiming
+	// samples are those of each contender's memory, piloted the steps that some had trained when they were ranked.
+	samples [][]record.MemorySample
+	piloted int
+}
+
+// sample notes a contender's memory after so many steps of the measurement. All are asked, so that none is treated otherwise than its twin.
+func (f *field) sample(ctx context.Context, i, steps int) error {
+	c := f.contenders[i]
+	steps++ // the cold one
+	if c.Part == timing.ReferenceMode {
+		steps += f.piloted
+	}
+	m, err := c.Engine.Memory(ctx)
+	if err != nil {
+		return err
+	}
+	f.samples[i] = append(f.samples[i], record.MemorySample{Steps: steps, Bytes: m.CurrentBytes})
+	return nil
 }
 
 // keptTiming is what the measurement that is about to be made leaves if it is interrupted, but for the rounds.
@@ -117,6 +136,9 @@ func (f *field) enter(ctx context.Context, r *record.Run) error {
 		var err error
 		if f.ranked, err = rank(ctx, f.contenders); err != nil {
 			return err
+		}
+		if len(f.contenders) > 1 {
+			f.piloted = pilotRounds * pilotSteps
 		}
 	}
 	ranked := f.ranked
@@ -187,7 +209,8 @@ func (f *field) start(ctx context.Context, part timing.Part, s Side, mode string
 		return err
 	}
 	f.contenders = append(f.contenders, timing.Contender{Part: part, Name: c.Hello().Name, Mode: mode, Threads: loaded.Threads, Engine: c, Cold: cold})
-	return nil
+	f.samples = append(f.samples, nil)
+	return f.sample(ctx, len(f.contenders)-1, 0)
 }
 
 // modes returns the modes that an engine is to be timed in: those of the experiment that it has, or its one way of running.
@@ -265,9 +288,9 @@ func rank(ctx context.Context, contenders []timing.Contender) ([]string, error) 
 }
 
 // memory reads the resident memory of the candidate and of the reference in its best mode.
-func (o *Options) memory(ctx context.Context, r *record.Run, contenders []timing.Contender) error {
+func (f *field) memory(ctx context.Context, r *record.Run) error {
 	r.Memory = map[record.Role]record.MemoryUse{}
-	for _, c := range contenders {
+	for i, c := range f.contenders {
 		role := record.Candidate
 		switch {
 		case c.Part == timing.ReferenceMode && c.Mode == r.Timing.Reference.Mode:
@@ -279,7 +302,7 @@ func (o *Options) memory(ctx context.Context, r *record.Run, contenders []timing
 		if err != nil {
 			return err
 		}
-		r.Memory[role] = record.MemoryUse{BaselineBytes: m.BaselineBytes, PeakBytes: m.PeakBytes, DataBytes: m.DataBytes}
+		r.Memory[role] = record.MemoryUse{BaselineBytes: m.BaselineBytes, PeakBytes: m.PeakBytes, DataBytes: m.DataBytes, Samples: f.samples[i]}
 	}
 	return nil
 }

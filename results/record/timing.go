@@ -97,4 +97,12 @@ type MemoryUse struct {
 	PeakBytes     int64 `json:"peak_bytes"`
 	// DataBytes is how much of the peak is the data set, where the engine keeps it in memory.
 	DataBytes int64 `json:"data_bytes,omitempty"`
+	// Samples are the memory over the timed training, in the order of the steps.
+	Samples []MemorySample `json:"samples,omitempty"`
+}
+
+// MemorySample is an engine's resident memory at a moment between two steps.
+type MemorySample struct {
+	Steps int   `json:"steps"` // that the process had trained
+	Bytes int64 `json:"bytes"`
 }

@@ -326,6 +326,9 @@ func (v *validator) memory(r *Run) {
 		v.require(m.DataBytes >= 0 && m.DataBytes <= m.PeakBytes, "memory.%s: %d bytes of data in a peak of %d", role, m.DataBytes, m.PeakBytes)
 		v.require(m.BaselineBytes >= 0 && m.PeakBytes >= m.BaselineBytes, "memory.%s: the peak %d is below the baseline %d",
 			role, m.PeakBytes, m.BaselineBytes)
+		for i, s := range m.Samples {
+			v.require(s.Bytes > 0 && s.Steps > 0 && (i == 0 || s.Steps > m.Samples[i-1].Steps), "memory.%s.samples[%d]: %d bytes after %d steps", role, i, s.Bytes, s.Steps)
+		}
 	}
 }
 

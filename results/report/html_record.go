@@ -14,7 +14,10 @@ import (
 const longestList = 16
 
 // bulk are the fields that the page shows in full elsewhere.
-var bulk = map[string]bool{"parity.steps": true, "parity.final_weights": true, "parity.proof.mutants": true, "model.tensors": true, "points": true}
+var bulk = map[string]bool{
+	"parity.steps": true, "parity.final_weights": true, "parity.proof.mutants": true, "model.tensors": true, "points": true,
+	"profile.calls": true, "profile.layers": true, "profile.operators": true,
+}
 
 // everything lists the fields of an encoded record in its order, with every digit. A field that this version of the page does not
 // know is in it too. Without speed there is nothing of the timing in it.

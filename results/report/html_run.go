@@ -55,9 +55,8 @@ func runSections(r *record.Run) []*section {
 	v.add("trainings", "Several trainings", trainingsParts(r)...)
 	v.add("tensors", "Tensors", tensorParts(r)...)
 	v.add("speed", "Speed", speedParts(r)...)
-	if s := memoryStrips(r); s != nil {
-		v.add("memory", "Memory", part{Strips: s}, part{Para: words("The peak of each process's resident memory while it trained; below, what it held after start-up and imports, before anything was loaded.")})
-	}
+	v.add("profile", "Where a step's time goes", profileParts(r)...)
+	v.add("memory", "Memory", memoryParts(r)...)
 	v.add("forward", "Independent forward passes", forwardParts(r)...)
 	v.add("compared", "What was compared", comparedParts(r)...)
 	v.add("method", "How to read this", methodParts(r)...)
@@ -165,8 +164,8 @@ func runKeys(r *record.Run) []keyFigure {
 }
 
 // speedKey is the speed-up, or that there is none: it is never shown without a PASS.
-func speedKey(r *record.Run) keyFigure {
-	k := keyFigure{Label: "speed-up", Value: words("not claimed"), Class: "faint"}
+func speedKey(r *record.Run) (k keyFigure) {
+	k = keyFigure{Label: "speed-up", Value: words("not claimed"), Class: "faint"}
 	if notClaimed(r) != "" {
 		k.Note = words("see Speed")
 		if r.Timing == nil {
@@ -176,6 +175,11 @@ func speedKey(r *record.Run) keyFigure {
 	}
 	s := r.Timing.Speedup
 	k.Class = ""
+	defer func() {
+		if m := r.Timing.Resolution; m.N > 0 {
+			k.Note = append(k.Note, own("; the reference against itself "), shown{Text: ratio(m.Low), Path: "timing.resolution.low"}, own(" to "), shown{Text: ratio(m.High), Path: "timing.resolution.high"})
+		}
+	}()
 	if s.Median < 1 {
 		k.Label, k.Value = "times slower", []shown{{Text: ratio(1 / s.Median), Path: "1 / timing.speedup.median"}}
 		k.Note = []shown{own("95 % interval "), {Text: ratio(1 / s.High), Path: "1 / timing.speedup.high"}, own(" to "), {Text: ratio(1 / s.Low), Path: "1 / timing.speedup.low"}}
@@ -484,6 +488,7 @@ func tensorParts(r *record.Run) []part {
 	out := []part{
 		{Para: words("At a judged step the candidate is given the reference's whole state, so that no step is blamed for an earlier one's rounding. rho is a tensor's error in units of the largest error among legitimate variants of the reference itself: up to one it is no worse than those. Columns are steps. Update: parameters and the optimizer's moments after one update with the reference's gradients; own step: after the engine's own, gradients and all.")},
 		{Heat: maps},
+		{Para: words("A click on a cell, or Enter, opens the numbers of its tensor at that step.")},
 		{Para: []shown{{Text: "Every number behind the map", Class: "strong"}}},
 	}
 	out = append(out, stepDetails(r)...)

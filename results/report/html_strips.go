@@ -27,7 +27,15 @@ type strip struct {
 	Range *stripRange
 	Bar   string // percent, from the left edge
 	Inner string // a part of the bar
-	Value []shown
+	// Segments stand one after the other from the left edge, Limit is marked above them, in percent.
+	Segments []stripSegment
+	Limit    string
+	Value    []shown
+}
+
+// stripSegment is a part of a bar: the value of a field, or a difference of two.
+type stripSegment struct {
+	At, Width, Class, Path, Tip string
 }
 
 type stripDot struct {
@@ -291,44 +299,4 @@ func pathIf(yes bool, a, b string) string {
 		return a
 	}
 	return b
-}
-
-// memoryStrips shows the peak of each process, and in it what it held before anything was loaded.
-func memoryStrips(r *record.Run) *strips {
-	var most int64
-	for _, m := range r.Memory {
-		most = max(most, m.PeakBytes)
-	}
-	if most <= 0 {
-		return nil
-	}
-	a := axis{High: float64(most) / (1 << 20) * 1.02}
-	s := &strips{Title: "Memory", Axis: "resident memory of each process", Ticks: stripTicks(a), Scale: a.String(), Legend: []legendItem{
-		{"inner", words("before anything was loaded")}, {"bar", words("added by training, at its peak")},
-	}}
-	for i := range s.Ticks {
-		s.Ticks[i].Label += " MiB"
-	}
-	for _, role := range []record.Role{record.Reference, record.Candidate} {
-		m, ok := r.Memory[role]
-		if !ok {
-			continue
-		}
-		path := fieldPath("memory", string(role))
-		class := "ref"
-		if role == record.Candidate {
-			class = "cand"
-		}
-		s.Rows = append(s.Rows, strip{
-			Path: path, Label: words(side(r, role)), Class: class,
-			Bar: percentAt(a.at(float64(m.PeakBytes) / (1 << 20))), Inner: percentAt(a.at(float64(m.BaselineBytes) / (1 << 20))),
-			Value: []shown{
-				{Text: mebibytes(m.PeakBytes), Path: ".peak_bytes", Class: "strong"},
-				own(" at the peak, "),
-				{Text: mebibytes(m.PeakBytes - m.BaselineBytes), Path: path + ".peak_bytes - " + path + ".baseline_bytes"},
-				own(" by training"),
-			},
-		})
-	}
-	return s
 }

@@ -307,6 +307,11 @@ func numbers(t *testing.T, page string) int {
 			compared++
 			return
 		case e.name == "rect":
+			if slices.Contains(e.classes(), "part") {
+				checkSegment(t, e, path, func(p string) (float64, error) { x, _, err := resolve(e, p); return x, err })
+				compared++
+				return
+			}
 			_, v, err := resolve(e, path)
 			if err == nil {
 				m := regexp.MustCompile(`: rho (\S+?),? ?(?:error .*)?$`).FindStringSubmatch(e.children[0].text())
@@ -329,6 +334,21 @@ func numbers(t *testing.T, page string) int {
 				err = checkNumber(text, 1/x)
 			}
 			if err != nil {
+				t.Errorf("%s: %v", path, err)
+			}
+			compared++
+			return
+		}
+		if strings.Contains(path, " + ") {
+			sum := 0.0
+			for term := range strings.SplitSeq(path, " + ") {
+				x, _, err := resolve(e, term)
+				if err != nil {
+					t.Errorf("%s: %v", path, err)
+				}
+				sum += x
+			}
+			if err := checkNumber(text, sum); err != nil {
 				t.Errorf("%s: %v", path, err)
 			}
 			compared++
@@ -395,6 +415,52 @@ func (s scale) at(v float64) float64 {
 	return 1000 * (v - low) / (high - low)
 }
 
+// checkSegment compares the width of a bar's part with the field that it shows, or the difference of two.
+func checkSegment(t *testing.T, e *element, path string, resolve func(string) (float64, error)) {
+	t.Helper()
+	a, b, difference := strings.Cut(path, " - ")
+	want, err := resolve(a)
+	if difference {
+		less, err2 := resolve(b)
+		want, err = want-less, errors.Join(err, err2)
+	}
+	width, err2 := strconv.ParseFloat(strings.TrimSuffix(e.attrs["width"], "%"), 64)
+	s := scaleOf(t, e.up("data-horizontal").attrs["data-horizontal"])
+	if err := errors.Join(err, err2); err != nil || s.log || s.low != 0 {
+		t.Errorf("%s: %v on the scale %+v", path, err, s)
+		return
+	}
+	if !(math.Abs(s.at(want)/10-width) < 0.011) {
+		t.Errorf("%s, %v, is drawn %v %% wide, not %v", path, want, width, s.at(want)/10)
+	}
+}
+
+// samples compares a drawn list of memory samples with the record's.
+func samples(t *testing.T, e *element, path string, x, y scale, resolve func(string) (any, error)) {
+	t.Helper()
+	v, err := resolve(strings.TrimSuffix(strings.TrimPrefix(path, "memory("), ")"))
+	items, ok := v.([]any)
+	if err != nil || !ok {
+		t.Errorf("%s: %v, %v", path, v, err)
+		return
+	}
+	points := vertex.FindAllStringSubmatch(e.attrs["d"], -1)
+	if len(points) != len(items) {
+		t.Errorf("%s: %d points for %d samples", path, len(points), len(items))
+		return
+	}
+	for i, p := range points {
+		px, _ := strconv.ParseFloat(p[2], 64)
+		py, _ := strconv.ParseFloat(p[3], 64)
+		s, _ := items[i].(map[string]any)
+		steps, _ := s["steps"].(json.Number).Float64()
+		bytes, _ := s["bytes"].(json.Number).Float64()
+		if !(math.Abs(x.at(steps)-px) < 0.06 && math.Abs(1000-y.at(bytes/(1<<20))-py) < 0.06) {
+			t.Errorf("%s: sample %d of %v bytes after %v steps is drawn at %v, %v", path, i, bytes, steps, px, py)
+		}
+	}
+}
+
 var vertex = regexp.MustCompile(`([ML])(-?[0-9.]+) (-?[0-9.]+)`)
 
 // curve compares the points of a drawn curve with the list that it is of.
@@ -421,6 +487,10 @@ func curve(t *testing.T, e *element, path string, resolve func(string) (any, err
 			out = append(out, f)
 		}
 		return out
+	}
+	if strings.HasPrefix(path, "memory(") {
+		samples(t, e, path, x, y, resolve)
+		return
 	}
 	var values []float64
 	switch path {
@@ -506,6 +576,7 @@ func TestHTMLShowsTheRecordsNumbers(t *testing.T) {
 		compared int // at least
 	}{
 		{"faster", []report.Entry{{Run: recordtest.Faster()}}, 1500},
+		{"profiled", []report.Entry{{Run: recordtest.Profiled()}}, 1560},
 		{"slower", []report.Entry{{Run: recordtest.Slower()}}, 1500},
 		{"failed", []report.Entry{{Run: recordtest.Failed()}}, 900},
 		{"undecided", []report.Entry{{Run: recordtest.Undecided()}}, 900},

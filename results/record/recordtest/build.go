@@ -229,8 +229,14 @@ func base() *record.Run {
 		},
 		TimingAbsent: "",
 		Memory: map[record.Role]record.MemoryUse{
-			record.Reference: {BaselineBytes: 526_385_152, PeakBytes: 697_303_040, DataBytes: 19_070_512},
-			record.Candidate: {BaselineBytes: 8_912_896, PeakBytes: 36_175_872},
+			record.Reference: {
+				BaselineBytes: 526_385_152, PeakBytes: 697_303_040, DataBytes: 19_070_512,
+				Samples: []record.MemorySample{{Steps: 1, Bytes: 688_914_432}, {Steps: 171, Bytes: 696_254_464}, {Steps: 221, Bytes: 697_303_040}},
+			},
+			record.Candidate: {
+				BaselineBytes: 8_912_896, PeakBytes: 36_175_872,
+				Samples: []record.MemorySample{{Steps: 1, Bytes: 34_603_008}, {Steps: 21, Bytes: 34_603_008}, {Steps: 71, Bytes: 34_865_152}},
+			},
 		},
 		Environment: record.Environment{
 			Tandem: "0.1.0", Go: "go1.26.8", OS: "linux", Arch: "amd64", Kernel: "6.12.0",

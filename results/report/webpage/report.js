@@ -98,7 +98,22 @@
       var cell = e.target.closest("rect");
       if (cell) out.textContent = cell.querySelector("title").textContent;
     });
+    // The numbers of a cell's tensor at its step stand in a table that is closed until it is asked for.
+    function open(cell) {
+      var row = pathOf(cell).replace(/\.rho$/, ""), found = null;
+      svg.closest("article").querySelectorAll("details tr[data-path]").forEach(function (tr) { if (tr.getAttribute("data-path") === row) found = tr; });
+      if (!found) return;
+      for (var d = found.closest("details"); d; d = d.parentElement.closest("details")) d.open = true;
+      document.querySelectorAll("tr.found").forEach(function (tr) { tr.classList.remove("found"); });
+      found.classList.add("found");
+      found.scrollIntoView({ block: "center" });
+    }
+    svg.addEventListener("click", function (e) {
+      var cell = e.target.closest("g.row rect");
+      if (cell) open(cell);
+    });
     svg.addEventListener("keydown", function (e) {
+      if (e.key === "Enter" && at) { open(at); return; }
       var by = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[e.key];
       if (!by) return;
       e.preventDefault();
