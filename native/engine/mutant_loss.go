@@ -1,5 +1,11 @@
 package engine
 
+import (
+	"slices"
+
+	"tandem/native/train"
+)
+
 // Conditions of mistakes in the loss.
 
 func ofClasses(n *Native) bool { return n.options.Loss.TakesClasses() }
@@ -28,3 +34,18 @@ func ignores(n *Native) bool {
 }
 
 func smoothes(n *Native) bool { return n.options.Loss.LabelSmoothing > 0 }
+
+// bends demands a loss that is squared near zero and straight beyond a threshold.
+func bends(n *Native) bool {
+	return n.options.Loss.Kind == "huber" || n.options.Loss.Kind == "smooth_l1"
+}
+
+func doubleThreshold(o *train.Options) {
+	o.Loss.Delta *= 2
+	o.Loss.Beta *= 2
+}
+
+// weighsPositive demands weights of positive targets that are not all 1.
+func weighsPositive(n *Native) bool {
+	return slices.ContainsFunc(n.options.Loss.PositiveWeights, func(w float64) bool { return w != 1 })
+}

@@ -51,6 +51,9 @@ var mutants = []mutant{
 	{name: "class-weights-missing", stage: record.StageLoss, cause: "loss-settings", options: func(o *train.Options) { o.Loss.ClassWeights = nil }, applies: weighs},
 	{name: "ignored-targets-counted", stage: record.StageLoss, cause: "loss-settings", options: func(o *train.Options) { o.Loss.IgnoreIndex = nil }, applies: ignores},
 	{name: "label-smoothing-missing", stage: record.StageLoss, cause: "loss-settings", options: func(o *train.Options) { o.Loss.LabelSmoothing = 0 }, applies: smoothes},
+	{name: "squared-error-for-huber", stage: record.StageLoss, cause: "loss-settings", options: func(o *train.Options) { o.Loss.Kind = "mse" }, applies: bends},
+	{name: "huber-threshold-doubled", stage: record.StageLoss, cause: "loss-settings", options: doubleThreshold, applies: bends},
+	{name: "positive-weights-missing", stage: record.StageLoss, cause: "loss-settings", options: func(o *train.Options) { o.Loss.PositiveWeights = nil }, applies: weighsPositive},
 
 	// gradients
 	{name: "gradient-divided-by-batch-twice", stage: record.StageBackward, cause: "batch-factor", gradients: divideByBatch, applies: severalRows},

@@ -122,6 +122,8 @@ func TestMutants(t *testing.T) {
 			"loss.class_weights", "[1, 2, 1, 0.5, 1, 1, 1, 3, 1, 1]", "loss.ignore_index", "4", "loss.label_smoothing", "0.1")},
 		{"nadam", pixels, set("optimizer.kind", "nadam", "optimizer.clip_norm", "0.1", "optimizer.weight_decay", "0.01", "optimizer.decoupled_weight_decay", "true")},
 		{"lion", pixels, set("optimizer.kind", "lion", "optimizer.learning_rate", "0.0003", "optimizer.weight_decay", "0.1")},
+		{"huber", pixels, set("data.source", "random", "data.shapes", `{input = [784]}`, "data.target_shape", "[10]", "loss.kind", "huber", "loss.delta", "0.5")},
+		{"binary cross-entropy", pixels, set("data.source", "random", "data.shapes", `{input = [784]}`, "data.target_shape", "[10]", "loss.kind", "bce_with_logits", "loss.positive_weights", "[3]")},
 		{"sgd with nesterov", network{first: first, second: second, activation: "Gelu", words: true}, set("optimizer.kind", "sgd", "optimizer.learning_rate", "0.05", "optimizer.momentum", "0.9", "optimizer.nesterov", "true")},
 	} {
 		t.Run(s.name, func(t *testing.T) {
