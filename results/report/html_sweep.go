@@ -202,9 +202,30 @@ func sweepParts(s *record.Sweep) []part {
 
 func spreadOf(q record.Quantile) (low, median, high float64) { return q.Low, q.Median, q.High }
 
+// speedupRange is the smallest and the largest speed-up that a sweep's points claim.
+func speedupRange(s *record.Sweep) []shown {
+	least, most := -1, -1
+	of := func(i int) float64 { return s.Points[i].Timing.Speedup.Median }
+	for i := range s.Points {
+		if p := &s.Points[i]; p.Verdict == record.Pass && p.Timing != nil && p.Timing.Speedup != nil {
+			if least < 0 || of(i) < of(least) {
+				least = i
+			}
+			if most < 0 || of(i) > of(most) {
+				most = i
+			}
+		}
+	}
+	if least < 0 {
+		return words("-")
+	}
+	path := func(i int) string { return fmt.Sprintf("points[%d].timing.speedup.median", i) }
+	return []shown{{Text: ratio(of(least)), Path: path(least), Class: "strong"}, own(" to "), {Text: ratio(of(most)), Path: path(most), Class: "strong"}}
+}
+
 // summaryView is a table of all records of a page.
 func summaryView(entries []Entry) *table {
-	t := &table{Head: []string{"experiment", "verdict", "compared", ">steps", ">rho", ">float64 gap", ">reference", ">candidate", ">speed-up"}}
+	t := &table{Head: []string{"experiment", "verdict", "compared", ">rows", ">threads", ">steps", ">rho", ">float64 gap", ">reference", ">candidate", ">speed-up", ">resolution"}}
 	for i, e := range entries {
 		id := fmt.Sprintf("run-%d", i)
 		r := tableRow{Record: fmt.Sprintf("record-%d", i)}
@@ -214,9 +235,12 @@ func summaryView(entries []Entry) *table {
 			r.Cells = append(r.Cells, tableCell{Parts: words(v.Name + ", sweep"), Link: "#" + id})
 			add(false, shown{Text: v.Verdict, Class: "chip " + v.Class})
 			add(false, own(sweepEngine(e.Sweep, record.Candidate)+", "+sweepEngine(e.Sweep, record.Reference)))
+			add(true, shown{Text: count(e.Sweep.Data.TrainRows), Path: "data.train_rows"})
 			for range 6 {
 				add(true, own("-"))
 			}
+			add(true, speedupRange(e.Sweep)...)
+			add(true, own("-"))
 			t.Rows = append(t.Rows, r)
 			continue
 		}
@@ -231,6 +255,12 @@ func summaryView(entries []Entry) *table {
 		r.Cells = append(r.Cells, tableCell{Parts: []shown{{Text: name, Path: pathIf(run.Experiment != nil, "experiment.name", "")}}, Link: "#" + id})
 		add(false, shown{Text: string(run.Parity.Verdict), Path: "parity.verdict", Class: "chip " + verdictClass(run.Parity.Verdict)})
 		add(false, own(side(run, record.Candidate)+", "+side(run, record.Reference)))
+		add(true, shown{Text: count(run.Data.TrainRows), Path: "data.train_rows"})
+		if len(run.Engines) > 1 {
+			add(true, shown{Text: count(run.Engines[1].Threads), Path: "engines[1].threads"})
+		} else {
+			add(true, own("-"))
+		}
 		add(true, shown{Text: count(run.Data.Steps), Path: "data.steps"})
 		byRho, byGap := worstOf(&run.Parity, "outputs", "gradients", "update", "buffers")
 		if byRho == nil {
@@ -244,7 +274,7 @@ func summaryView(entries []Entry) *table {
 			add(true, shown{Text: relative(*byGap.Float64Gap), Path: byGap.path + ".float64_gap"})
 		}
 		if tm := run.Timing; tm == nil || run.Parity.Verdict != record.Pass {
-			for range 3 {
+			for range 4 {
 				add(true, own("-"))
 			}
 		} else {
@@ -255,6 +285,7 @@ func summaryView(entries []Entry) *table {
 			} else {
 				add(true, own("not claimed"))
 			}
+			add(true, own("["), shown{Text: ratio(tm.Resolution.Low), Path: "timing.resolution.low"}, own(", "), shown{Text: ratio(tm.Resolution.High), Path: "timing.resolution.high"}, own("]"))
 		}
 		t.Rows = append(t.Rows, r)
 	}
