@@ -15,7 +15,7 @@ BENCHTIME ?= 200ms
 SEEDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build compare test test-long bench false-alarms large publish lint format size requirements clean purge
+.PHONY: help setup build compare test test-long bench false-alarms large publish release lint format size requirements clean purge
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -80,6 +80,14 @@ LARGE = --set data.source=synthetic-text --set data.train=8 --set data.test=2 --
 	--set model.args.heads=12 --set model.args.feed_forward=3072 --set train.batch=2 --set train.max_steps=2 --set schedule.warm_up=1 \
 	--set 'parity.judged_steps=[0]'
 
+release: ## check .goreleaser.yaml and build a release's archives for all systems in dist, publishing nothing (minutes the first time)
+	@set -e; git remote get-url origin >/dev/null 2>&1 || export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=remote.origin.url GIT_CONFIG_VALUE_0=https://github.com/OWNER/tandem; \
+	$(GO) tool -modfile=tools/goreleaser.mod goreleaser check; \
+	$(GO) tool -modfile=tools/goreleaser.mod goreleaser release --snapshot --clean --skip=publish
+	@set -e; for archive in linux_amd64.tar.gz linux_arm64.tar.gz darwin_amd64.tar.gz darwin_arm64.tar.gz windows_amd64.zip windows_arm64.zip; do \
+		test -s dist/tandem_*_$$archive || { echo "there is no archive for $$archive"; exit 1; }; \
+	done; binary=$$(ls dist/tandem_$$($(GO) env GOOS)_$$($(GO) env GOARCH)*/tandem*); $$binary version; cd dist && $$OLDPWD/$$binary check mnist-mlp --quiet
+
 lint: build ## gofumpt, go vet, staticcheck, actionlint (pinned in tools/go.mod); the list of licences
 	@unformatted=$$($(TOOL) gofumpt -l .); test -z "$$unformatted" || { echo "not formatted (make format):"; echo "$$unformatted"; exit 1; }
 	$(GO) vet ./...
@@ -108,7 +116,7 @@ requirements: setup ## compile pytorch/requirements.txt and uv.txt from their .i
 	done
 
 clean: ## remove what build made
-	rm -rf bin
+	rm -rf bin dist
 
 purge: clean ## remove the Python environment too; set-up makes it again
 	rm -rf .tandem
