@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"tandem/fixtures/experiment"
 	"tandem/results/compare"
 )
 
@@ -46,6 +47,15 @@ on the same batches, and judges whether the second training is right before it s
 		a.exportCommand(), a.initCommand(),
 		a.listCommand(), a.doctorCommand(), a.setupCommand(), a.engineCommand(), a.versionCommand())
 	return root
+}
+
+// completeExperiments offers a shell the built-in experiments, and files.
+func completeExperiments(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	for _, b := range experiment.Builtins() {
+		names = append(names, b.Name)
+	}
+	return names, cobra.ShellCompDirectiveDefault
 }
 
 // human is where text for people goes.

@@ -23,8 +23,9 @@ func (a *app) benchCommand() *cobra.Command {
 	var sweep []string
 	var kernels string
 	c := &cobra.Command{
-		Use:   "bench EXPERIMENT",
-		Short: "Measure the speed thoroughly, with the verdict that it rests on",
+		ValidArgsFunction: completeExperiments,
+		Use:               "bench EXPERIMENT",
+		Short:             "Measure the speed thoroughly, with the verdict that it rests on",
 		Long: `Compare as "tandem run" does, with PyTorch timed in every mode that it has: as it comes, with the foreach and the fused optimizer, and
 compiled. The record, the report and the exit status are those of a run.
 
@@ -201,7 +202,7 @@ func (a *app) sweep(c *cobra.Command, name string, f runFlags, axes []experiment
 		if point.Threads > 0 {
 			threads = point.Threads
 		}
-		p.prefix = fmt.Sprintf("point %d of %d (%s): ", i+1, len(points), describePoint(axes, point))
+		p.prefix = fmt.Sprintf("point %d of %d (%s)%s: ", i+1, len(points), describePoint(axes, point), timeLeft(time.Since(start), i-len(done), len(points)-len(done)))
 		f.threads, f.prove = threads, false
 		r, err := a.point(c, experiments[i], f, folder.WorkFile(fmt.Sprintf("point-%d", i)), p)
 		if err != nil {

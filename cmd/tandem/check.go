@@ -31,8 +31,9 @@ type checkFlags struct {
 func (a *app) checkCommand() *cobra.Command {
 	var f checkFlags
 	c := &cobra.Command{
-		Use:   "check [EXPERIMENT|RECORDING]...",
-		Short: "Judge the native trainer against recorded PyTorch references: no Python, seconds",
+		ValidArgsFunction: completeExperiments,
+		Use:               "check [EXPERIMENT|RECORDING]...",
+		Short:             "Judge the native trainer against recorded PyTorch references: no Python, seconds",
 		Long: `Replay recorded PyTorch references against the native trainer and judge it: the same judgement as "tandem run" makes, but for what needs
 a live PyTorch. Speed is not measured: that needs a live reference. Without arguments all embedded recordings are checked; a
 recording of your own is a folder made by "tandem record".`,

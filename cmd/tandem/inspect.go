@@ -32,8 +32,9 @@ type inspectFlags struct {
 func (a *app) inspectCommand() *cobra.Command {
 	var f inspectFlags
 	c := &cobra.Command{
-		Use:   "inspect FILE.onnx|EXPERIMENT|FILE.py:CALLABLE",
-		Short: "Show a model before it is trained, and whether the native trainer can train it",
+		ValidArgsFunction: completeExperiments,
+		Use:               "inspect FILE.onnx|EXPERIMENT|FILE.py:CALLABLE",
+		Short:             "Show a model before it is trained, and whether the native trainer can train it",
 		Long: `Show a model's inputs, outputs, parameters, buffers, dropout sites and operators, whether the native trainer supports
 each of them, and the memory that a training step will take. What is not supported is named with its node, the PyTorch
 module and the line of Python that it comes from. Nothing is trained.

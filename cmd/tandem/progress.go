@@ -25,6 +25,7 @@ type progress struct {
 	what        string
 	done, total int
 	since       time.Time // when the phase began
+	told        time.Time // when it was last said how far it is, without a terminal
 	bar         *progressbar.ProgressBar
 	drawn       string // the description that the bar was made with
 	stop        chan struct{}
@@ -34,6 +35,8 @@ type progress struct {
 const (
 	drawEvery = 100 * time.Millisecond
 	drawAfter = 400 * time.Millisecond
+	// tellEvery is how often a log is told how far a long phase is.
+	tellEvery = 20 * time.Second
 	// clearLine goes to the line's beginning and erases it (ECMA-48: EL).
 	clearLine = "\r\x1b[K"
 )
@@ -61,10 +64,14 @@ func (p *progress) phase(what string, done, total int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.plain {
+		now := time.Now()
 		if what != p.what {
 			fmt.Fprintln(p.w, what)
+			p.what, p.since, p.told = what, now, now
+		} else if total > 0 && now.Sub(p.told) >= tellEvery {
+			fmt.Fprintf(p.w, "%s: %d of %d%s\n", what, done, total, timeLeft(now.Sub(p.since), done, total))
+			p.told = now
 		}
-		p.what = what
 		return
 	}
 	// A phase of which one part follows the other under another name goes on.
@@ -73,6 +80,18 @@ func (p *progress) phase(what string, done, total int) {
 		p.since = time.Now()
 	}
 	p.what, p.done, p.total = what, done, total
+}
+
+// timeLeft says how long the rest takes if it goes on as it went; nothing before anything is done.
+func timeLeft(since time.Duration, done, total int) string {
+	if done <= 0 || total <= 0 {
+		return ""
+	}
+	left := time.Duration(float64(since) / float64(done) * float64(total-done))
+	if left < time.Minute {
+		return fmt.Sprintf(", about %d s left", int(left.Round(time.Second).Seconds()))
+	}
+	return fmt.Sprintf(", about %d min left", int(left.Round(time.Minute).Minutes()))
 }
 
 // line shows a tool's own line with --verbose.

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 )
 
@@ -73,5 +74,28 @@ func TestProgressWithoutATerminal(t *testing.T) {
 	p.finish()
 	if got, want := w.String(), "training\njudging\n  another\n"; got != want {
 		t.Errorf("it wrote %q, want %q", got, want)
+	}
+}
+
+// TestProgressTellsALogHowFarItIs: without a terminal a phase that takes long is heard of, with the time that is left.
+func TestProgressTellsALogHowFarItIs(t *testing.T) {
+	w := &strings.Builder{}
+	p := &progress{w: w, plain: true}
+	p.phase("training", 0, 100)
+	p.phase("training", 10, 100)
+	p.since, p.told = p.since.Add(-2*tellEvery), p.told.Add(-2*tellEvery) // as if that had been long ago
+	p.phase("training", 25, 100)
+	p.phase("training", 26, 100)
+	if want := "training\ntraining: 25 of 100, about 2 min left\n"; w.String() != want {
+		t.Errorf("it wrote %q, want %q", w.String(), want)
+	}
+	for _, x := range []struct {
+		since       time.Duration
+		done, total int
+		want        string
+	}{{time.Hour, 0, 9, ""}, {10 * time.Second, 1, 3, ", about 20 s left"}, {time.Minute, 1, 4, ", about 3 min left"}, {time.Minute, 4, 4, ", about 0 s left"}} {
+		if got := timeLeft(x.since, x.done, x.total); got != x.want {
+			t.Errorf("after %v, %d of %d: %q, want %q", x.since, x.done, x.total, got, x.want)
+		}
 	}
 }

@@ -14,8 +14,9 @@ import (
 func (a *app) recordCommand() *cobra.Command {
 	var f recordFlags
 	c := &cobra.Command{
-		Use:   "record EXPERIMENT",
-		Short: "Record a PyTorch reference for check",
+		ValidArgsFunction: completeExperiments,
+		Use:               "record EXPERIMENT",
+		Short:             "Record a PyTorch reference for check",
 		Long: `Train an experiment in PyTorch and write down what it did: initial weights, losses, gradients in float32 and float64,
 states after steps, the rounding noise, the versions of everything. "tandem check" judges the native trainer against such a recording
 without Python.`,
@@ -43,6 +44,16 @@ type recordFlags struct {
 	threads int
 	steps   []int
 	sets    []string
+}
+
+// recording is the JSON of the command.
+type recording struct {
+	Folder   string            `json:"folder"`
+	Engine   string            `json:"engine"`
+	Versions map[string]string `json:"versions"`
+	Threads  int               `json:"threads"`
+	Steps    int               `json:"steps"`
+	Judged   int               `json:"judged_steps"` // how many
 }
 
 func (a *app) record(c *cobra.Command, name string, f recordFlags) error {
@@ -93,6 +104,14 @@ func (a *app) record(c *cobra.Command, name string, f recordFlags) error {
 		return err
 	}
 	p.finish()
+	if a.json {
+		if err := a.printJSON(recording{dir, ref.Engine.Name, ref.Engine.Versions, ref.Loaded.Threads, len(ref.Losses), len(ref.Steps)}); err != nil {
+			return err
+		}
+	}
+	if a.quiet {
+		return nil
+	}
 	fmt.Fprintf(a.human(), "%s: %d steps of %s %s with %d thread(s), %d of them judged\n",
 		shorten(dir), len(ref.Losses), ref.Engine.Name, ref.Engine.Versions["torch"], ref.Loaded.Threads, len(ref.Steps))
 	return nil

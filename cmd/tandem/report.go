@@ -53,6 +53,7 @@ Exit status 0 whatever the records' verdicts are. A format that is about times a
 	c.Flags().StringVarP(&f.out, "out", "o", "", "existing folder to write the report of one run to (default beside result.json); of a format, its file or folder")
 	c.Flags().StringVar(&f.html, "html", "", "write one page of all runs to `FILE`, and nothing else")
 	c.Flags().StringVar(&f.format, "format", "", "write the records in a `FORMAT`: "+formatNames())
+	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formatOrder, cobra.ShellCompDirectiveNoFileComp)) // the flag is there
 	return c
 }
 

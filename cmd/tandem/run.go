@@ -46,8 +46,9 @@ const deterministicUsage = "train.deterministic: the same bits run after run; Py
 func (a *app) runCommand() *cobra.Command {
 	f := runFlags{command: "run"}
 	c := &cobra.Command{
-		Use:   "run EXPERIMENT...",
-		Short: "Export, import, train on both sides, judge, time, report",
+		ValidArgsFunction: completeExperiments,
+		Use:               "run EXPERIMENT...",
+		Short:             "Export, import, train on both sides, judge, time, report",
 		Long: `Compare PyTorch and the native trainer on an experiment: a built-in one ("tandem list" names them) or a TOML file of
 your own. The model is exported from PyTorch as ONNX and imported into the native trainer with identical weights; both
 train on the same batches. The verdict, the speed and a report go into a folder of their own.
