@@ -44,15 +44,17 @@
 //     products of the MLP's layers at 83 to 95 % of the peak with avx512 and 62 to 86 % with avx2, 256 x 256 x 256 at 87 to 91 and 79
 //     to 88 %, 1024 x 1024 x 1024 at 63 to 84 and 60 to 80 %, the transposed left factor slowest. The generic product
 //     reaches 4 to 6.5 GF/s.
-//   - One call of assembly for all tiles of some rows, C passing once for all chains, and 144 packed rows of the left factor in the second level while
-//     packed panels passed: 1024 x 1024 x 1024 at 69 to 72 % of the peak of an Intel with two 512-bit units, 1000 x 1000 x 1000 at 56 %, 128 x 784 x 1024
-//     with the left factor transposed at 52 (in processor time beside a busy machine, as what follows). With nothing packed, fetched or stored, and C in a
-//     temporary tile, the same tiles ran at 88 %: packing each panel for 144 rows took 7 %, packing the left factor 5.
-//   - A chunk of the right factor, one chain of one panel, is packed just before its use, into the same 27 KiB each time, for up to a thousand rows of the left
-//     factor, of which one chain is in the second level (setGroup): 76 to 79 %, 70 to 77 and 70 to 78. C then passes once a chain; its rows are
-//     fetched one by one during the sums, since all at once they kept the tile's own operands waiting (77 for 74). Left as they did not help: fetching the
-//     next chunk into the second level during the tiles (74 for 77), reading rows of the left factor 4096 bytes apart where they lie (58 for 77), sums in
-//     contiguous temporary tiles that are copied to C (53 for 77). 85 % is not reached; a tile whose operands are in the first level runs at 94 to 99 %.
+//   - 1024 x 1024 x 1024 on an Intel with two 512-bit units, the left factor packed for 144 rows and all chains, each panel packed again for each 144 rows: 69 to 72 % of
+//     the peak. A chunk of the right factor, one chain of one panel, packed just before its use for all rows, of which one chain is in the second level: 75
+//     to 77 % (72 to 75 transposed left factor), C passing once a chain. A tile alone runs at 91 %, with its rows in the second level at 90; C on the way to the third
+//     level six times, beside those rows, took 6 to 10 of that (measured on numbers: on pages never written to, which are all one page of zeros, nothing
+//     of it is seen). Hence deepTile: a right factor packed once, one call through all chains, C once, and the next panel fetched during the tiles, without
+//     which it is 3 less: 80 to 81 % (78 to 79), with two threads 76 to 79 for 73 to 77. Groups of 512 to 896 KiB gave the same.
+//   - Left there as they did not help: pages of 2 MiB (the same within 0.5 %, Adam's update too); C fetched during half, two thirds or all of the chain (the same);
+//     reading rows of the left factor 4096 bytes apart where they lie (58 for 77); sums in contiguous temporary tiles that are copied to C (53 for 77). A panel
+//     that one thread packed and the other reads comes slowly: sharing it where a thread has 64 rows, 32 x 128 x 784, gave 47 % for 69.
+//   - A tile of 12 x 32 does 14 loads in 12 cycles, and each more costs: with a fetch a column 91 for 93 %, unrolled four times 88. 8 x 48 and 6 x 64 do 11
+//     and 10 and stay at 93 to 94 in the first level, 93 and 92 for 91 from the second.
 //   - A transposed left factor is packed tile by tile, eight of its rows at a time for all tiles: 72 to 75 % for 70 of 1024 x 1024 x 1024. Packed as one matrix a tile
 //     touched twice the lines.
 //   - A transposed right factor's rows are fetched four turns ahead while they are packed, and its last columns are packed eight at a time as well: 32 x 128 x

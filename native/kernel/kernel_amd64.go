@@ -9,60 +9,120 @@ package kernel
 //go:noescape
 func strip1x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
+// deepTile1x8AVX2 computes a tile of 1 x 8 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile1x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+
 // strip1x16AVX2 computes tiles of 1 x 16 elements of C; see stripFunc.
 //
 //go:noescape
 func strip1x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+
+// deepTile1x16AVX2 computes a tile of 1 x 16 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile1x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
 
 // strip2x8AVX2 computes tiles of 2 x 8 elements of C; see stripFunc.
 //
 //go:noescape
 func strip2x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
+// deepTile2x8AVX2 computes a tile of 2 x 8 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile2x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+
 // strip2x16AVX2 computes tiles of 2 x 16 elements of C; see stripFunc.
 //
 //go:noescape
 func strip2x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+
+// deepTile2x16AVX2 computes a tile of 2 x 16 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile2x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
 
 // strip3x8AVX2 computes tiles of 3 x 8 elements of C; see stripFunc.
 //
 //go:noescape
 func strip3x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
+// deepTile3x8AVX2 computes a tile of 3 x 8 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile3x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+
 // strip3x16AVX2 computes tiles of 3 x 16 elements of C; see stripFunc.
 //
 //go:noescape
 func strip3x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+
+// deepTile3x16AVX2 computes a tile of 3 x 16 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile3x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
 
 // strip4x8AVX2 computes tiles of 4 x 8 elements of C; see stripFunc.
 //
 //go:noescape
 func strip4x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
+// deepTile4x8AVX2 computes a tile of 4 x 8 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile4x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+
 // strip4x16AVX2 computes tiles of 4 x 16 elements of C; see stripFunc.
 //
 //go:noescape
 func strip4x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+
+// deepTile4x16AVX2 computes a tile of 4 x 16 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile4x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
 
 // strip5x8AVX2 computes tiles of 5 x 8 elements of C; see stripFunc.
 //
 //go:noescape
 func strip5x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
+// deepTile5x8AVX2 computes a tile of 5 x 8 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile5x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+
 // strip5x16AVX2 computes tiles of 5 x 16 elements of C; see stripFunc.
 //
 //go:noescape
 func strip5x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+
+// deepTile5x16AVX2 computes a tile of 5 x 16 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile5x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
 
 // strip6x8AVX2 computes tiles of 6 x 8 elements of C; see stripFunc.
 //
 //go:noescape
 func strip6x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
+// deepTile6x8AVX2 computes a tile of 6 x 8 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile6x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+
 // strip6x16AVX2 computes tiles of 6 x 16 elements of C; see stripFunc.
 //
 //go:noescape
 func strip6x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+
+// deepTile6x16AVX2 computes a tile of 6 x 16 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile6x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
 
 // copyPanelAVX2 copies rows of two vectors, which begin stepSrc bytes apart, one behind the other.
 //
@@ -122,120 +182,240 @@ func peakAVX2(loops int)
 //go:noescape
 func strip1x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
+// deepTile1x16AVX512 computes a tile of 1 x 16 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile1x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+
 // strip1x32AVX512 computes tiles of 1 x 32 elements of C; see stripFunc.
 //
 //go:noescape
 func strip1x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+
+// deepTile1x32AVX512 computes a tile of 1 x 32 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile1x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
 
 // strip2x16AVX512 computes tiles of 2 x 16 elements of C; see stripFunc.
 //
 //go:noescape
 func strip2x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
+// deepTile2x16AVX512 computes a tile of 2 x 16 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile2x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+
 // strip2x32AVX512 computes tiles of 2 x 32 elements of C; see stripFunc.
 //
 //go:noescape
 func strip2x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+
+// deepTile2x32AVX512 computes a tile of 2 x 32 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile2x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
 
 // strip3x16AVX512 computes tiles of 3 x 16 elements of C; see stripFunc.
 //
 //go:noescape
 func strip3x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
+// deepTile3x16AVX512 computes a tile of 3 x 16 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile3x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+
 // strip3x32AVX512 computes tiles of 3 x 32 elements of C; see stripFunc.
 //
 //go:noescape
 func strip3x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+
+// deepTile3x32AVX512 computes a tile of 3 x 32 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile3x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
 
 // strip4x16AVX512 computes tiles of 4 x 16 elements of C; see stripFunc.
 //
 //go:noescape
 func strip4x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
+// deepTile4x16AVX512 computes a tile of 4 x 16 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile4x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+
 // strip4x32AVX512 computes tiles of 4 x 32 elements of C; see stripFunc.
 //
 //go:noescape
 func strip4x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+
+// deepTile4x32AVX512 computes a tile of 4 x 32 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile4x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
 
 // strip5x16AVX512 computes tiles of 5 x 16 elements of C; see stripFunc.
 //
 //go:noescape
 func strip5x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
+// deepTile5x16AVX512 computes a tile of 5 x 16 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile5x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+
 // strip5x32AVX512 computes tiles of 5 x 32 elements of C; see stripFunc.
 //
 //go:noescape
 func strip5x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+
+// deepTile5x32AVX512 computes a tile of 5 x 32 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile5x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
 
 // strip6x16AVX512 computes tiles of 6 x 16 elements of C; see stripFunc.
 //
 //go:noescape
 func strip6x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
+// deepTile6x16AVX512 computes a tile of 6 x 16 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile6x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+
 // strip6x32AVX512 computes tiles of 6 x 32 elements of C; see stripFunc.
 //
 //go:noescape
 func strip6x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+
+// deepTile6x32AVX512 computes a tile of 6 x 32 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile6x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
 
 // strip7x16AVX512 computes tiles of 7 x 16 elements of C; see stripFunc.
 //
 //go:noescape
 func strip7x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
+// deepTile7x16AVX512 computes a tile of 7 x 16 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile7x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+
 // strip7x32AVX512 computes tiles of 7 x 32 elements of C; see stripFunc.
 //
 //go:noescape
 func strip7x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+
+// deepTile7x32AVX512 computes a tile of 7 x 32 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile7x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
 
 // strip8x16AVX512 computes tiles of 8 x 16 elements of C; see stripFunc.
 //
 //go:noescape
 func strip8x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
+// deepTile8x16AVX512 computes a tile of 8 x 16 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile8x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+
 // strip8x32AVX512 computes tiles of 8 x 32 elements of C; see stripFunc.
 //
 //go:noescape
 func strip8x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+
+// deepTile8x32AVX512 computes a tile of 8 x 32 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile8x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
 
 // strip9x16AVX512 computes tiles of 9 x 16 elements of C; see stripFunc.
 //
 //go:noescape
 func strip9x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
+// deepTile9x16AVX512 computes a tile of 9 x 16 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile9x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+
 // strip9x32AVX512 computes tiles of 9 x 32 elements of C; see stripFunc.
 //
 //go:noescape
 func strip9x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+
+// deepTile9x32AVX512 computes a tile of 9 x 32 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile9x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
 
 // strip10x16AVX512 computes tiles of 10 x 16 elements of C; see stripFunc.
 //
 //go:noescape
 func strip10x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
+// deepTile10x16AVX512 computes a tile of 10 x 16 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile10x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+
 // strip10x32AVX512 computes tiles of 10 x 32 elements of C; see stripFunc.
 //
 //go:noescape
 func strip10x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+
+// deepTile10x32AVX512 computes a tile of 10 x 32 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile10x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
 
 // strip11x16AVX512 computes tiles of 11 x 16 elements of C; see stripFunc.
 //
 //go:noescape
 func strip11x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
+// deepTile11x16AVX512 computes a tile of 11 x 16 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile11x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+
 // strip11x32AVX512 computes tiles of 11 x 32 elements of C; see stripFunc.
 //
 //go:noescape
 func strip11x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+
+// deepTile11x32AVX512 computes a tile of 11 x 32 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile11x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
 
 // strip12x16AVX512 computes tiles of 12 x 16 elements of C; see stripFunc.
 //
 //go:noescape
 func strip12x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 
+// deepTile12x16AVX512 computes a tile of 12 x 16 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile12x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+
 // strip12x32AVX512 computes tiles of 12 x 32 elements of C; see stripFunc.
 //
 //go:noescape
 func strip12x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
+
+// deepTile12x32AVX512 computes a tile of 12 x 32 elements of C; see deepTileFunc.
+//
+//go:noescape
+func deepTile12x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
 
 // stripAdam1x32AVX512 computes tiles of 1 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
 //

@@ -122,6 +122,144 @@ done:
 	VZEROUPPER
 	RET
 
+// func deepTile1x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·deepTile1x8AVX2(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VXORPS Y4, Y4, Y4
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000020, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00005555, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	JMP          summed
+
+apart:
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS 4(R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
+	VMULPS       Y0, Y4, Y4
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Y4, Y4
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000020, 8(SP)
+	VMOVUPS Y4, (BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Y4, (BX)
+	VZEROUPPER
+	RET
+
 // func strip1x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·strip1x16AVX2(SB), NOSPLIT, $0-85
@@ -254,6 +392,161 @@ next:
 	JNZ  tile
 
 done:
+	VZEROUPPER
+	RET
+
+// func deepTile1x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·deepTile1x16AVX2(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000040, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00005555, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	JMP          summed
+
+apart:
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS 4(R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Y4, Y4
+	VADDPS 32(BX), Y5, Y5
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000040, 8(SP)
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
 	VZEROUPPER
 	RET
 
@@ -391,6 +684,163 @@ next:
 	JNZ  tile
 
 done:
+	VZEROUPPER
+	RET
+
+// func deepTile2x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·deepTile2x8AVX2(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000020, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00002aaa, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R8)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	JMP          summed
+
+apart:
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS 4(R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Y4, Y4
+	ADDQ   DI, BX
+	VADDPS (BX), Y5, Y5
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000020, 8(SP)
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Y4, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Y5, (BX)
 	VZEROUPPER
 	RET
 
@@ -559,6 +1009,191 @@ done:
 	VZEROUPPER
 	RET
 
+// func deepTile2x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·deepTile2x16AVX2(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000040, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00002aaa, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R8)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	JMP          summed
+
+apart:
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS 4(R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Y4, Y4
+	VADDPS 32(BX), Y5, Y5
+	ADDQ   DI, BX
+	VADDPS (BX), Y6, Y6
+	VADDPS 32(BX), Y7, Y7
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000040, 8(SP)
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
+	VMOVUPS Y6, 64(BX)
+	VMOVUPS Y7, 96(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
+	ADDQ    DI, BX
+	VMOVUPS Y6, (BX)
+	VMOVUPS Y7, 32(BX)
+	VZEROUPPER
+	RET
+
 // func strip3x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·strip3x8AVX2(SB), NOSPLIT, $0-85
@@ -712,6 +1347,182 @@ next:
 	JNZ  tile
 
 done:
+	VZEROUPPER
+	RET
+
+// func deepTile3x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·deepTile3x8AVX2(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000020, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00001c71, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 8(R8), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R8)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 8(R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 8(R8), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	JMP          summed
+
+apart:
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS 4(R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 4(R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Y4, Y4
+	ADDQ   DI, BX
+	VADDPS (BX), Y5, Y5
+	ADDQ   DI, BX
+	VADDPS (BX), Y6, Y6
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000020, 8(SP)
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
+	VMOVUPS Y6, 64(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Y4, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Y5, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Y6, (BX)
 	VZEROUPPER
 	RET
 
@@ -910,6 +1721,221 @@ done:
 	VZEROUPPER
 	RET
 
+// func deepTile3x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·deepTile3x16AVX2(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000040, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00001c71, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 8(R8), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R8)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 8(R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 8(R8), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	JMP          summed
+
+apart:
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS (R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS 4(R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 4(R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS (R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Y4, Y4
+	VADDPS 32(BX), Y5, Y5
+	ADDQ   DI, BX
+	VADDPS (BX), Y6, Y6
+	VADDPS 32(BX), Y7, Y7
+	ADDQ   DI, BX
+	VADDPS (BX), Y8, Y8
+	VADDPS 32(BX), Y9, Y9
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000040, 8(SP)
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
+	VMOVUPS Y6, 64(BX)
+	VMOVUPS Y7, 96(BX)
+	VMOVUPS Y8, 128(BX)
+	VMOVUPS Y9, 160(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
+	ADDQ    DI, BX
+	VMOVUPS Y6, (BX)
+	VMOVUPS Y7, 32(BX)
+	ADDQ    DI, BX
+	VMOVUPS Y8, (BX)
+	VMOVUPS Y9, 32(BX)
+	VZEROUPPER
+	RET
+
 // func strip4x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·strip4x8AVX2(SB), NOSPLIT, $0-85
@@ -1085,6 +2111,204 @@ next:
 	JNZ  tile
 
 done:
+	VZEROUPPER
+	RET
+
+// func deepTile4x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·deepTile4x8AVX2(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000020, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00001555, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 8(R8), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 12(R8), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R8)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 8(R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 12(R8)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 8(R8), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 12(R8), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS 4(R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 4(R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 4(R10), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  Y0, Y3, Y7
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Y4, Y4
+	ADDQ   DI, BX
+	VADDPS (BX), Y5, Y5
+	ADDQ   DI, BX
+	VADDPS (BX), Y6, Y6
+	ADDQ   DI, BX
+	VADDPS (BX), Y7, Y7
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000020, 8(SP)
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
+	VMOVUPS Y6, 64(BX)
+	VMOVUPS Y7, 96(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Y4, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Y5, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Y6, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Y7, (BX)
 	VZEROUPPER
 	RET
 
@@ -1316,6 +2540,254 @@ done:
 	VZEROUPPER
 	RET
 
+// func deepTile4x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·deepTile4x16AVX2(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000040, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00001555, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 8(R8), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(R8), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R8)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 8(R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(R8)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 8(R8), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(R8), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS (R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS 4(R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 4(R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 4(R10), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS (R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Y4, Y4
+	VADDPS 32(BX), Y5, Y5
+	ADDQ   DI, BX
+	VADDPS (BX), Y6, Y6
+	VADDPS 32(BX), Y7, Y7
+	ADDQ   DI, BX
+	VADDPS (BX), Y8, Y8
+	VADDPS 32(BX), Y9, Y9
+	ADDQ   DI, BX
+	VADDPS (BX), Y10, Y10
+	VADDPS 32(BX), Y11, Y11
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000040, 8(SP)
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
+	VMOVUPS Y6, 64(BX)
+	VMOVUPS Y7, 96(BX)
+	VMOVUPS Y8, 128(BX)
+	VMOVUPS Y9, 160(BX)
+	VMOVUPS Y10, 192(BX)
+	VMOVUPS Y11, 224(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
+	ADDQ    DI, BX
+	VMOVUPS Y6, (BX)
+	VMOVUPS Y7, 32(BX)
+	ADDQ    DI, BX
+	VMOVUPS Y8, (BX)
+	VMOVUPS Y9, 32(BX)
+	ADDQ    DI, BX
+	VMOVUPS Y10, (BX)
+	VMOVUPS Y11, 32(BX)
+	VZEROUPPER
+	RET
+
 // func strip5x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·strip5x8AVX2(SB), NOSPLIT, $0-85
@@ -1510,6 +2982,223 @@ next:
 	JNZ  tile
 
 done:
+	VZEROUPPER
+	RET
+
+// func deepTile5x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·deepTile5x8AVX2(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000020, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00001111, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 8(R8), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 12(R8), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS 16(R8), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R8)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 8(R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 12(R8)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS 16(R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 8(R8), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 12(R8), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS 16(R8), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (R10)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS 4(R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 4(R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 4(R10), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS 4(R10)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (R10)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Y4, Y4
+	ADDQ   DI, BX
+	VADDPS (BX), Y5, Y5
+	ADDQ   DI, BX
+	VADDPS (BX), Y6, Y6
+	ADDQ   DI, BX
+	VADDPS (BX), Y7, Y7
+	ADDQ   DI, BX
+	VADDPS (BX), Y8, Y8
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000020, 8(SP)
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
+	VMOVUPS Y6, 64(BX)
+	VMOVUPS Y7, 96(BX)
+	VMOVUPS Y8, 128(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Y4, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Y5, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Y6, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Y7, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Y8, (BX)
 	VZEROUPPER
 	RET
 
@@ -1771,6 +3460,284 @@ done:
 	VZEROUPPER
 	RET
 
+// func deepTile5x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·deepTile5x16AVX2(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000040, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00001111, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 8(R8), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(R8), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS 16(R8), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R8)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 8(R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(R8)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS 16(R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 8(R8), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(R8), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS 16(R8), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS (R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS (R10)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS 4(R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 4(R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 4(R10), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS 4(R10)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS (R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS (R10)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMULPS       Y0, Y12, Y12
+	VMULPS       Y0, Y13, Y13
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Y4, Y4
+	VADDPS 32(BX), Y5, Y5
+	ADDQ   DI, BX
+	VADDPS (BX), Y6, Y6
+	VADDPS 32(BX), Y7, Y7
+	ADDQ   DI, BX
+	VADDPS (BX), Y8, Y8
+	VADDPS 32(BX), Y9, Y9
+	ADDQ   DI, BX
+	VADDPS (BX), Y10, Y10
+	VADDPS 32(BX), Y11, Y11
+	ADDQ   DI, BX
+	VADDPS (BX), Y12, Y12
+	VADDPS 32(BX), Y13, Y13
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000040, 8(SP)
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
+	VMOVUPS Y6, 64(BX)
+	VMOVUPS Y7, 96(BX)
+	VMOVUPS Y8, 128(BX)
+	VMOVUPS Y9, 160(BX)
+	VMOVUPS Y10, 192(BX)
+	VMOVUPS Y11, 224(BX)
+	VMOVUPS Y12, 256(BX)
+	VMOVUPS Y13, 288(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
+	ADDQ    DI, BX
+	VMOVUPS Y6, (BX)
+	VMOVUPS Y7, 32(BX)
+	ADDQ    DI, BX
+	VMOVUPS Y8, (BX)
+	VMOVUPS Y9, 32(BX)
+	ADDQ    DI, BX
+	VMOVUPS Y10, (BX)
+	VMOVUPS Y11, 32(BX)
+	ADDQ    DI, BX
+	VMOVUPS Y12, (BX)
+	VMOVUPS Y13, 32(BX)
+	VZEROUPPER
+	RET
+
 // func strip6x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, FMA3, MMX+
 TEXT ·strip6x8AVX2(SB), NOSPLIT, $0-85
@@ -1984,6 +3951,242 @@ next:
 	JNZ  tile
 
 done:
+	VZEROUPPER
+	RET
+
+// func deepTile6x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·deepTile6x8AVX2(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000020, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00000e38, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 8(R8), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 12(R8), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS 16(R8), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS 20(R8), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R8)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 8(R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 12(R8)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS 16(R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS 20(R8)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 8(R8), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 12(R8), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS 16(R8), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS 20(R8), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (R10)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (R10)(CX*2), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	VMOVUPS      (R9)(AX*1), Y0
+	VBROADCASTSS 4(R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS 4(R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS 4(R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS 4(R10), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS 4(R10)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS 4(R10)(CX*2), Y3
+	VFMADD231PS  Y0, Y3, Y9
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VBROADCASTSS (R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y5
+	VBROADCASTSS (R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y6
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  Y0, Y3, Y7
+	VBROADCASTSS (R10)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VBROADCASTSS (R10)(CX*2), Y3
+	VFMADD231PS  Y0, Y3, Y9
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Y4, Y4
+	ADDQ   DI, BX
+	VADDPS (BX), Y5, Y5
+	ADDQ   DI, BX
+	VADDPS (BX), Y6, Y6
+	ADDQ   DI, BX
+	VADDPS (BX), Y7, Y7
+	ADDQ   DI, BX
+	VADDPS (BX), Y8, Y8
+	ADDQ   DI, BX
+	VADDPS (BX), Y9, Y9
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000020, 8(SP)
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
+	VMOVUPS Y6, 64(BX)
+	VMOVUPS Y7, 96(BX)
+	VMOVUPS Y8, 128(BX)
+	VMOVUPS Y9, 160(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Y4, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Y5, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Y6, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Y7, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Y8, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Y9, (BX)
 	VZEROUPPER
 	RET
 
@@ -2272,6 +4475,314 @@ next:
 	JNZ  tile
 
 done:
+	VZEROUPPER
+	RET
+
+// func deepTile6x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·deepTile6x16AVX2(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	VXORPS Y12, Y12, Y12
+	VXORPS Y13, Y13, Y13
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000040, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00000e38, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 8(R8), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(R8), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS 16(R8), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 20(R8), Y3
+	VFMADD231PS  Y0, Y3, Y14
+	VFMADD231PS  Y1, Y3, Y15
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS (R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R8)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 8(R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(R8)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS 16(R8)(DX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 20(R8)(DX*1), Y3
+	VFMADD231PS  Y0, Y3, Y14
+	VFMADD231PS  Y1, Y3, Y15
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R8), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 8(R8), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 12(R8), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS 16(R8), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 20(R8), Y3
+	VFMADD231PS  Y0, Y3, Y14
+	VFMADD231PS  Y1, Y3, Y15
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS (R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS (R10)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS (R10)(CX*2), Y3
+	VFMADD231PS  Y0, Y3, Y14
+	VFMADD231PS  Y1, Y3, Y15
+	VMOVUPS      (R9)(AX*1), Y0
+	VMOVUPS      32(R9)(AX*1), Y1
+	VBROADCASTSS 4(R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS 4(R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS 4(R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS 4(R10), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS 4(R10)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS 4(R10)(CX*2), Y3
+	VFMADD231PS  Y0, Y3, Y14
+	VFMADD231PS  Y1, Y3, Y15
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Y0
+	VMOVUPS      32(R9), Y1
+	VBROADCASTSS (R8), Y2
+	VFMADD231PS  Y0, Y2, Y4
+	VFMADD231PS  Y1, Y2, Y5
+	VBROADCASTSS (R8)(CX*1), Y3
+	VFMADD231PS  Y0, Y3, Y6
+	VFMADD231PS  Y1, Y3, Y7
+	VBROADCASTSS (R8)(CX*2), Y2
+	VFMADD231PS  Y0, Y2, Y8
+	VFMADD231PS  Y1, Y2, Y9
+	VBROADCASTSS (R10), Y3
+	VFMADD231PS  Y0, Y3, Y10
+	VFMADD231PS  Y1, Y3, Y11
+	VBROADCASTSS (R10)(CX*1), Y2
+	VFMADD231PS  Y0, Y2, Y12
+	VFMADD231PS  Y1, Y2, Y13
+	VBROADCASTSS (R10)(CX*2), Y3
+	VFMADD231PS  Y0, Y3, Y14
+	VFMADD231PS  Y1, Y3, Y15
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Y0
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VMULPS       Y0, Y7, Y7
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VMULPS       Y0, Y10, Y10
+	VMULPS       Y0, Y11, Y11
+	VMULPS       Y0, Y12, Y12
+	VMULPS       Y0, Y13, Y13
+	VMULPS       Y0, Y14, Y14
+	VMULPS       Y0, Y15, Y15
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Y4, Y4
+	VADDPS 32(BX), Y5, Y5
+	ADDQ   DI, BX
+	VADDPS (BX), Y6, Y6
+	VADDPS 32(BX), Y7, Y7
+	ADDQ   DI, BX
+	VADDPS (BX), Y8, Y8
+	VADDPS 32(BX), Y9, Y9
+	ADDQ   DI, BX
+	VADDPS (BX), Y10, Y10
+	VADDPS 32(BX), Y11, Y11
+	ADDQ   DI, BX
+	VADDPS (BX), Y12, Y12
+	VADDPS 32(BX), Y13, Y13
+	ADDQ   DI, BX
+	VADDPS (BX), Y14, Y14
+	VADDPS 32(BX), Y15, Y15
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000040, 8(SP)
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
+	VMOVUPS Y6, 64(BX)
+	VMOVUPS Y7, 96(BX)
+	VMOVUPS Y8, 128(BX)
+	VMOVUPS Y9, 160(BX)
+	VMOVUPS Y10, 192(BX)
+	VMOVUPS Y11, 224(BX)
+	VMOVUPS Y12, 256(BX)
+	VMOVUPS Y13, 288(BX)
+	VMOVUPS Y14, 320(BX)
+	VMOVUPS Y15, 352(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Y4, (BX)
+	VMOVUPS Y5, 32(BX)
+	ADDQ    DI, BX
+	VMOVUPS Y6, (BX)
+	VMOVUPS Y7, 32(BX)
+	ADDQ    DI, BX
+	VMOVUPS Y8, (BX)
+	VMOVUPS Y9, 32(BX)
+	ADDQ    DI, BX
+	VMOVUPS Y10, (BX)
+	VMOVUPS Y11, 32(BX)
+	ADDQ    DI, BX
+	VMOVUPS Y12, (BX)
+	VMOVUPS Y13, 32(BX)
+	ADDQ    DI, BX
+	VMOVUPS Y14, (BX)
+	VMOVUPS Y15, 32(BX)
 	VZEROUPPER
 	RET
 
@@ -2766,6 +5277,144 @@ done:
 	VZEROUPPER
 	RET
 
+// func deepTile1x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile1x16AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000040, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00005555, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	JMP          summed
+
+apart:
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000040, 8(SP)
+	VMOVUPS Z4, (BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	VZEROUPPER
+	RET
+
 // func strip1x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip1x32AVX512(SB), NOSPLIT, $0-85
@@ -2903,6 +5552,163 @@ done:
 	VZEROUPPER
 	RET
 
+// func deepTile1x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile1x32AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000080, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00005555, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	JMP          summed
+
+apart:
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	VADDPS 64(BX), Z5, Z5
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000080, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VZEROUPPER
+	RET
+
 // func strip2x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip2x16AVX512(SB), NOSPLIT, $0-85
@@ -3037,6 +5843,163 @@ next:
 	JNZ  tile
 
 done:
+	VZEROUPPER
+	RET
+
+// func deepTile2x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile2x16AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000040, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00002aaa, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	JMP          summed
+
+apart:
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	ADDQ   DI, BX
+	VADDPS (BX), Z5, Z5
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000040, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z5, (BX)
 	VZEROUPPER
 	RET
 
@@ -3207,6 +6170,193 @@ done:
 	VZEROUPPER
 	RET
 
+// func deepTile2x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile2x32AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000080, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00002aaa, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	JMP          summed
+
+apart:
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	VADDPS 64(BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+	VADDPS 64(BX), Z7, Z7
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000080, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(BX)
+	VZEROUPPER
+	RET
+
 // func strip3x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip3x16AVX512(SB), NOSPLIT, $0-85
@@ -3360,6 +6510,182 @@ next:
 	JNZ  tile
 
 done:
+	VZEROUPPER
+	RET
+
+// func deepTile3x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile3x16AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000040, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00001c71, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	JMP          summed
+
+apart:
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 4(R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	ADDQ   DI, BX
+	VADDPS (BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000040, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z5, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
 	VZEROUPPER
 	RET
 
@@ -3560,6 +6886,223 @@ done:
 	VZEROUPPER
 	RET
 
+// func deepTile3x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile3x32AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000080, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00001c71, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	JMP          summed
+
+apart:
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 4(R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	VADDPS 64(BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+	VADDPS 64(BX), Z7, Z7
+	ADDQ   DI, BX
+	VADDPS (BX), Z8, Z8
+	VADDPS 64(BX), Z9, Z9
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000080, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	VMOVUPS Z8, 256(BX)
+	VMOVUPS Z9, 320(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, 64(BX)
+	VZEROUPPER
+	RET
+
 // func strip4x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip4x16AVX512(SB), NOSPLIT, $0-85
@@ -3735,6 +7278,204 @@ next:
 	JNZ  tile
 
 done:
+	VZEROUPPER
+	RET
+
+// func deepTile4x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile4x16AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000040, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00001555, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 4(R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	ADDQ   DI, BX
+	VADDPS (BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+	ADDQ   DI, BX
+	VADDPS (BX), Z7, Z7
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000040, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z5, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z7, (BX)
 	VZEROUPPER
 	RET
 
@@ -3968,6 +7709,256 @@ done:
 	VZEROUPPER
 	RET
 
+// func deepTile4x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile4x32AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000080, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00001555, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 4(R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	VADDPS 64(BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+	VADDPS 64(BX), Z7, Z7
+	ADDQ   DI, BX
+	VADDPS (BX), Z8, Z8
+	VADDPS 64(BX), Z9, Z9
+	ADDQ   DI, BX
+	VADDPS (BX), Z10, Z10
+	VADDPS 64(BX), Z11, Z11
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000080, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	VMOVUPS Z8, 256(BX)
+	VMOVUPS Z9, 320(BX)
+	VMOVUPS Z10, 384(BX)
+	VMOVUPS Z11, 448(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z10, (BX)
+	VMOVUPS Z11, 64(BX)
+	VZEROUPPER
+	RET
+
 // func strip5x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip5x16AVX512(SB), NOSPLIT, $0-85
@@ -4162,6 +8153,223 @@ next:
 	JNZ  tile
 
 done:
+	VZEROUPPER
+	RET
+
+// func deepTile5x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile5x16AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000040, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00001111, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 4(R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 4(R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	ADDQ   DI, BX
+	VADDPS (BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+	ADDQ   DI, BX
+	VADDPS (BX), Z7, Z7
+	ADDQ   DI, BX
+	VADDPS (BX), Z8, Z8
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000040, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	VMOVUPS Z8, 256(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z5, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z7, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z8, (BX)
 	VZEROUPPER
 	RET
 
@@ -4425,6 +8633,286 @@ done:
 	VZEROUPPER
 	RET
 
+// func deepTile5x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile5x32AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000080, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00001111, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 4(R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 4(R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	VADDPS 64(BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+	VADDPS 64(BX), Z7, Z7
+	ADDQ   DI, BX
+	VADDPS (BX), Z8, Z8
+	VADDPS 64(BX), Z9, Z9
+	ADDQ   DI, BX
+	VADDPS (BX), Z10, Z10
+	VADDPS 64(BX), Z11, Z11
+	ADDQ   DI, BX
+	VADDPS (BX), Z12, Z12
+	VADDPS 64(BX), Z13, Z13
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000080, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	VMOVUPS Z8, 256(BX)
+	VMOVUPS Z9, 320(BX)
+	VMOVUPS Z10, 384(BX)
+	VMOVUPS Z11, 448(BX)
+	VMOVUPS Z12, 512(BX)
+	VMOVUPS Z13, 576(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z10, (BX)
+	VMOVUPS Z11, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, 64(BX)
+	VZEROUPPER
+	RET
+
 // func strip6x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip6x16AVX512(SB), NOSPLIT, $0-85
@@ -4638,6 +9126,242 @@ next:
 	JNZ  tile
 
 done:
+	VZEROUPPER
+	RET
+
+// func deepTile6x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile6x16AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000040, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00000e38, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 4(R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 4(R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 4(R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	ADDQ   DI, BX
+	VADDPS (BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+	ADDQ   DI, BX
+	VADDPS (BX), Z7, Z7
+	ADDQ   DI, BX
+	VADDPS (BX), Z8, Z8
+	ADDQ   DI, BX
+	VADDPS (BX), Z9, Z9
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000040, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	VMOVUPS Z8, 256(BX)
+	VMOVUPS Z9, 320(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z5, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z7, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z8, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z9, (BX)
 	VZEROUPPER
 	RET
 
@@ -4931,6 +9655,316 @@ done:
 	VZEROUPPER
 	RET
 
+// func deepTile6x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile6x32AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000080, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00000e38, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 4(R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 4(R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 4(R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	VADDPS 64(BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+	VADDPS 64(BX), Z7, Z7
+	ADDQ   DI, BX
+	VADDPS (BX), Z8, Z8
+	VADDPS 64(BX), Z9, Z9
+	ADDQ   DI, BX
+	VADDPS (BX), Z10, Z10
+	VADDPS 64(BX), Z11, Z11
+	ADDQ   DI, BX
+	VADDPS (BX), Z12, Z12
+	VADDPS 64(BX), Z13, Z13
+	ADDQ   DI, BX
+	VADDPS (BX), Z14, Z14
+	VADDPS 64(BX), Z15, Z15
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000080, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	VMOVUPS Z8, 256(BX)
+	VMOVUPS Z9, 320(BX)
+	VMOVUPS Z10, 384(BX)
+	VMOVUPS Z11, 448(BX)
+	VMOVUPS Z12, 512(BX)
+	VMOVUPS Z13, 576(BX)
+	VMOVUPS Z14, 640(BX)
+	VMOVUPS Z15, 704(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z10, (BX)
+	VMOVUPS Z11, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z14, (BX)
+	VMOVUPS Z15, 64(BX)
+	VZEROUPPER
+	RET
+
 // func strip7x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip7x16AVX512(SB), NOSPLIT, $0-85
@@ -5166,6 +10200,264 @@ next:
 	JNZ  tile
 
 done:
+	VZEROUPPER
+	RET
+
+// func deepTile7x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile7x16AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000040, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00000c30, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	LEAQ (R10)(CX*2), R11
+	ADDQ CX, R11
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 4(R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 4(R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 4(R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	ADDQ         $0x08, R11
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	ADDQ   DI, BX
+	VADDPS (BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+	ADDQ   DI, BX
+	VADDPS (BX), Z7, Z7
+	ADDQ   DI, BX
+	VADDPS (BX), Z8, Z8
+	ADDQ   DI, BX
+	VADDPS (BX), Z9, Z9
+	ADDQ   DI, BX
+	VADDPS (BX), Z10, Z10
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000040, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	VMOVUPS Z8, 256(BX)
+	VMOVUPS Z9, 320(BX)
+	VMOVUPS Z10, 384(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z5, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z7, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z8, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z9, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z10, (BX)
 	VZEROUPPER
 	RET
 
@@ -5492,6 +10784,349 @@ done:
 	VZEROUPPER
 	RET
 
+// func deepTile7x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile7x32AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000080, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00000c30, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	LEAQ (R10)(CX*2), R11
+	ADDQ CX, R11
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 4(R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 4(R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 4(R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	ADDQ         $0x08, R11
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	VADDPS 64(BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+	VADDPS 64(BX), Z7, Z7
+	ADDQ   DI, BX
+	VADDPS (BX), Z8, Z8
+	VADDPS 64(BX), Z9, Z9
+	ADDQ   DI, BX
+	VADDPS (BX), Z10, Z10
+	VADDPS 64(BX), Z11, Z11
+	ADDQ   DI, BX
+	VADDPS (BX), Z12, Z12
+	VADDPS 64(BX), Z13, Z13
+	ADDQ   DI, BX
+	VADDPS (BX), Z14, Z14
+	VADDPS 64(BX), Z15, Z15
+	ADDQ   DI, BX
+	VADDPS (BX), Z16, Z16
+	VADDPS 64(BX), Z17, Z17
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000080, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	VMOVUPS Z8, 256(BX)
+	VMOVUPS Z9, 320(BX)
+	VMOVUPS Z10, 384(BX)
+	VMOVUPS Z11, 448(BX)
+	VMOVUPS Z12, 512(BX)
+	VMOVUPS Z13, 576(BX)
+	VMOVUPS Z14, 640(BX)
+	VMOVUPS Z15, 704(BX)
+	VMOVUPS Z16, 768(BX)
+	VMOVUPS Z17, 832(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z10, (BX)
+	VMOVUPS Z11, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z14, (BX)
+	VMOVUPS Z15, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z16, (BX)
+	VMOVUPS Z17, 64(BX)
+	VZEROUPPER
+	RET
+
 // func strip8x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip8x16AVX512(SB), NOSPLIT, $0-85
@@ -5746,6 +11381,283 @@ next:
 	JNZ  tile
 
 done:
+	VZEROUPPER
+	RET
+
+// func deepTile8x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile8x16AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000040, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00000aaa, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R8), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R8), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	LEAQ (R10)(CX*2), R11
+	ADDQ CX, R11
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 4(R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 4(R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 4(R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	ADDQ         $0x08, R11
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	ADDQ   DI, BX
+	VADDPS (BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+	ADDQ   DI, BX
+	VADDPS (BX), Z7, Z7
+	ADDQ   DI, BX
+	VADDPS (BX), Z8, Z8
+	ADDQ   DI, BX
+	VADDPS (BX), Z9, Z9
+	ADDQ   DI, BX
+	VADDPS (BX), Z10, Z10
+	ADDQ   DI, BX
+	VADDPS (BX), Z11, Z11
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000040, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	VMOVUPS Z8, 256(BX)
+	VMOVUPS Z9, 320(BX)
+	VMOVUPS Z10, 384(BX)
+	VMOVUPS Z11, 448(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z5, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z7, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z8, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z9, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z10, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z11, (BX)
 	VZEROUPPER
 	RET
 
@@ -6102,6 +12014,379 @@ done:
 	VZEROUPPER
 	RET
 
+// func deepTile8x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile8x32AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000080, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00000aaa, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R8), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R8), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	LEAQ (R10)(CX*2), R11
+	ADDQ CX, R11
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 4(R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 4(R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 4(R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	ADDQ         $0x08, R11
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	VADDPS 64(BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+	VADDPS 64(BX), Z7, Z7
+	ADDQ   DI, BX
+	VADDPS (BX), Z8, Z8
+	VADDPS 64(BX), Z9, Z9
+	ADDQ   DI, BX
+	VADDPS (BX), Z10, Z10
+	VADDPS 64(BX), Z11, Z11
+	ADDQ   DI, BX
+	VADDPS (BX), Z12, Z12
+	VADDPS 64(BX), Z13, Z13
+	ADDQ   DI, BX
+	VADDPS (BX), Z14, Z14
+	VADDPS 64(BX), Z15, Z15
+	ADDQ   DI, BX
+	VADDPS (BX), Z16, Z16
+	VADDPS 64(BX), Z17, Z17
+	ADDQ   DI, BX
+	VADDPS (BX), Z18, Z18
+	VADDPS 64(BX), Z19, Z19
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000080, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	VMOVUPS Z8, 256(BX)
+	VMOVUPS Z9, 320(BX)
+	VMOVUPS Z10, 384(BX)
+	VMOVUPS Z11, 448(BX)
+	VMOVUPS Z12, 512(BX)
+	VMOVUPS Z13, 576(BX)
+	VMOVUPS Z14, 640(BX)
+	VMOVUPS Z15, 704(BX)
+	VMOVUPS Z16, 768(BX)
+	VMOVUPS Z17, 832(BX)
+	VMOVUPS Z18, 896(BX)
+	VMOVUPS Z19, 960(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z10, (BX)
+	VMOVUPS Z11, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z14, (BX)
+	VMOVUPS Z15, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z16, (BX)
+	VMOVUPS Z17, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z18, (BX)
+	VMOVUPS Z19, 64(BX)
+	VZEROUPPER
+	RET
+
 // func strip9x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip9x16AVX512(SB), NOSPLIT, $0-85
@@ -6375,6 +12660,302 @@ next:
 	JNZ  tile
 
 done:
+	VZEROUPPER
+	RET
+
+// func deepTile9x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile9x16AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000040, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x0000097b, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R8), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 32(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 32(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R8), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 32(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	LEAQ (R10)(CX*2), R11
+	ADDQ CX, R11
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 4(R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 4(R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 4(R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	ADDQ         $0x08, R11
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	ADDQ   DI, BX
+	VADDPS (BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+	ADDQ   DI, BX
+	VADDPS (BX), Z7, Z7
+	ADDQ   DI, BX
+	VADDPS (BX), Z8, Z8
+	ADDQ   DI, BX
+	VADDPS (BX), Z9, Z9
+	ADDQ   DI, BX
+	VADDPS (BX), Z10, Z10
+	ADDQ   DI, BX
+	VADDPS (BX), Z11, Z11
+	ADDQ   DI, BX
+	VADDPS (BX), Z12, Z12
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000040, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	VMOVUPS Z8, 256(BX)
+	VMOVUPS Z9, 320(BX)
+	VMOVUPS Z10, 384(BX)
+	VMOVUPS Z11, 448(BX)
+	VMOVUPS Z12, 512(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z5, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z7, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z8, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z9, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z10, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z11, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z12, (BX)
 	VZEROUPPER
 	RET
 
@@ -6761,6 +13342,409 @@ done:
 	VZEROUPPER
 	RET
 
+// func deepTile9x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile9x32AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000080, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x0000097b, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R8), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 32(R8), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 32(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R8), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 32(R8), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	LEAQ (R10)(CX*2), R11
+	ADDQ CX, R11
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 4(R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 4(R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 4(R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	ADDQ         $0x08, R11
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	VADDPS 64(BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+	VADDPS 64(BX), Z7, Z7
+	ADDQ   DI, BX
+	VADDPS (BX), Z8, Z8
+	VADDPS 64(BX), Z9, Z9
+	ADDQ   DI, BX
+	VADDPS (BX), Z10, Z10
+	VADDPS 64(BX), Z11, Z11
+	ADDQ   DI, BX
+	VADDPS (BX), Z12, Z12
+	VADDPS 64(BX), Z13, Z13
+	ADDQ   DI, BX
+	VADDPS (BX), Z14, Z14
+	VADDPS 64(BX), Z15, Z15
+	ADDQ   DI, BX
+	VADDPS (BX), Z16, Z16
+	VADDPS 64(BX), Z17, Z17
+	ADDQ   DI, BX
+	VADDPS (BX), Z18, Z18
+	VADDPS 64(BX), Z19, Z19
+	ADDQ   DI, BX
+	VADDPS (BX), Z20, Z20
+	VADDPS 64(BX), Z21, Z21
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000080, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	VMOVUPS Z8, 256(BX)
+	VMOVUPS Z9, 320(BX)
+	VMOVUPS Z10, 384(BX)
+	VMOVUPS Z11, 448(BX)
+	VMOVUPS Z12, 512(BX)
+	VMOVUPS Z13, 576(BX)
+	VMOVUPS Z14, 640(BX)
+	VMOVUPS Z15, 704(BX)
+	VMOVUPS Z16, 768(BX)
+	VMOVUPS Z17, 832(BX)
+	VMOVUPS Z18, 896(BX)
+	VMOVUPS Z19, 960(BX)
+	VMOVUPS Z20, 1024(BX)
+	VMOVUPS Z21, 1088(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z10, (BX)
+	VMOVUPS Z11, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z14, (BX)
+	VMOVUPS Z15, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z16, (BX)
+	VMOVUPS Z17, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z18, (BX)
+	VMOVUPS Z19, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z20, (BX)
+	VMOVUPS Z21, 64(BX)
+	VZEROUPPER
+	RET
+
 // func strip10x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip10x16AVX512(SB), NOSPLIT, $0-85
@@ -7056,6 +14040,324 @@ next:
 	JNZ  tile
 
 done:
+	VZEROUPPER
+	RET
+
+// func deepTile10x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile10x16AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000040, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00000888, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R8), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 32(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 36(R8), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 32(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 36(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R8), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 32(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 36(R8), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	LEAQ (R10)(CX*2), R11
+	ADDQ CX, R11
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 4(R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 4(R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 4(R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z13
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	ADDQ   DI, BX
+	VADDPS (BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+	ADDQ   DI, BX
+	VADDPS (BX), Z7, Z7
+	ADDQ   DI, BX
+	VADDPS (BX), Z8, Z8
+	ADDQ   DI, BX
+	VADDPS (BX), Z9, Z9
+	ADDQ   DI, BX
+	VADDPS (BX), Z10, Z10
+	ADDQ   DI, BX
+	VADDPS (BX), Z11, Z11
+	ADDQ   DI, BX
+	VADDPS (BX), Z12, Z12
+	ADDQ   DI, BX
+	VADDPS (BX), Z13, Z13
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000040, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	VMOVUPS Z8, 256(BX)
+	VMOVUPS Z9, 320(BX)
+	VMOVUPS Z10, 384(BX)
+	VMOVUPS Z11, 448(BX)
+	VMOVUPS Z12, 512(BX)
+	VMOVUPS Z13, 576(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z5, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z7, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z8, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z9, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z10, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z11, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z12, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z13, (BX)
 	VZEROUPPER
 	RET
 
@@ -7475,6 +14777,442 @@ done:
 	VZEROUPPER
 	RET
 
+// func deepTile10x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile10x32AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000080, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x00000888, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R8), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 32(R8), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 36(R8), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 32(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 36(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R8), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 32(R8), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 36(R8), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	LEAQ (R10)(CX*2), R11
+	ADDQ CX, R11
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 4(R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 4(R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 4(R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z22, Z22
+	VMULPS       Z0, Z23, Z23
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	VADDPS 64(BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+	VADDPS 64(BX), Z7, Z7
+	ADDQ   DI, BX
+	VADDPS (BX), Z8, Z8
+	VADDPS 64(BX), Z9, Z9
+	ADDQ   DI, BX
+	VADDPS (BX), Z10, Z10
+	VADDPS 64(BX), Z11, Z11
+	ADDQ   DI, BX
+	VADDPS (BX), Z12, Z12
+	VADDPS 64(BX), Z13, Z13
+	ADDQ   DI, BX
+	VADDPS (BX), Z14, Z14
+	VADDPS 64(BX), Z15, Z15
+	ADDQ   DI, BX
+	VADDPS (BX), Z16, Z16
+	VADDPS 64(BX), Z17, Z17
+	ADDQ   DI, BX
+	VADDPS (BX), Z18, Z18
+	VADDPS 64(BX), Z19, Z19
+	ADDQ   DI, BX
+	VADDPS (BX), Z20, Z20
+	VADDPS 64(BX), Z21, Z21
+	ADDQ   DI, BX
+	VADDPS (BX), Z22, Z22
+	VADDPS 64(BX), Z23, Z23
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000080, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	VMOVUPS Z8, 256(BX)
+	VMOVUPS Z9, 320(BX)
+	VMOVUPS Z10, 384(BX)
+	VMOVUPS Z11, 448(BX)
+	VMOVUPS Z12, 512(BX)
+	VMOVUPS Z13, 576(BX)
+	VMOVUPS Z14, 640(BX)
+	VMOVUPS Z15, 704(BX)
+	VMOVUPS Z16, 768(BX)
+	VMOVUPS Z17, 832(BX)
+	VMOVUPS Z18, 896(BX)
+	VMOVUPS Z19, 960(BX)
+	VMOVUPS Z20, 1024(BX)
+	VMOVUPS Z21, 1088(BX)
+	VMOVUPS Z22, 1152(BX)
+	VMOVUPS Z23, 1216(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z10, (BX)
+	VMOVUPS Z11, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z14, (BX)
+	VMOVUPS Z15, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z16, (BX)
+	VMOVUPS Z17, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z18, (BX)
+	VMOVUPS Z19, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z20, (BX)
+	VMOVUPS Z21, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z22, (BX)
+	VMOVUPS Z23, 64(BX)
+	VZEROUPPER
+	RET
+
 // func strip11x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip11x16AVX512(SB), NOSPLIT, $0-85
@@ -7789,6 +15527,343 @@ next:
 	JNZ  tile
 
 done:
+	VZEROUPPER
+	RET
+
+// func deepTile11x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile11x16AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000040, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x000007c1, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R8), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 32(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 36(R8), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS 40(R8), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 32(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 36(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS 40(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R8), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 32(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 36(R8), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS 40(R8), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	LEAQ (R10)(CX*2), R11
+	ADDQ CX, R11
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 4(R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 4(R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 4(R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS 4(R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z14
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	ADDQ   DI, BX
+	VADDPS (BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+	ADDQ   DI, BX
+	VADDPS (BX), Z7, Z7
+	ADDQ   DI, BX
+	VADDPS (BX), Z8, Z8
+	ADDQ   DI, BX
+	VADDPS (BX), Z9, Z9
+	ADDQ   DI, BX
+	VADDPS (BX), Z10, Z10
+	ADDQ   DI, BX
+	VADDPS (BX), Z11, Z11
+	ADDQ   DI, BX
+	VADDPS (BX), Z12, Z12
+	ADDQ   DI, BX
+	VADDPS (BX), Z13, Z13
+	ADDQ   DI, BX
+	VADDPS (BX), Z14, Z14
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000040, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	VMOVUPS Z8, 256(BX)
+	VMOVUPS Z9, 320(BX)
+	VMOVUPS Z10, 384(BX)
+	VMOVUPS Z11, 448(BX)
+	VMOVUPS Z12, 512(BX)
+	VMOVUPS Z13, 576(BX)
+	VMOVUPS Z14, 640(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z5, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z7, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z8, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z9, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z10, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z11, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z12, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z13, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z14, (BX)
 	VZEROUPPER
 	RET
 
@@ -8238,6 +16313,472 @@ done:
 	VZEROUPPER
 	RET
 
+// func deepTile11x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile11x32AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000080, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x000007c1, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R8), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 32(R8), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 36(R8), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS 40(R8), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 32(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 36(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS 40(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R8), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 32(R8), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 36(R8), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS 40(R8), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	LEAQ (R10)(CX*2), R11
+	ADDQ CX, R11
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 4(R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 4(R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 4(R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS 4(R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z22, Z22
+	VMULPS       Z0, Z23, Z23
+	VMULPS       Z0, Z24, Z24
+	VMULPS       Z0, Z25, Z25
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	VADDPS 64(BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+	VADDPS 64(BX), Z7, Z7
+	ADDQ   DI, BX
+	VADDPS (BX), Z8, Z8
+	VADDPS 64(BX), Z9, Z9
+	ADDQ   DI, BX
+	VADDPS (BX), Z10, Z10
+	VADDPS 64(BX), Z11, Z11
+	ADDQ   DI, BX
+	VADDPS (BX), Z12, Z12
+	VADDPS 64(BX), Z13, Z13
+	ADDQ   DI, BX
+	VADDPS (BX), Z14, Z14
+	VADDPS 64(BX), Z15, Z15
+	ADDQ   DI, BX
+	VADDPS (BX), Z16, Z16
+	VADDPS 64(BX), Z17, Z17
+	ADDQ   DI, BX
+	VADDPS (BX), Z18, Z18
+	VADDPS 64(BX), Z19, Z19
+	ADDQ   DI, BX
+	VADDPS (BX), Z20, Z20
+	VADDPS 64(BX), Z21, Z21
+	ADDQ   DI, BX
+	VADDPS (BX), Z22, Z22
+	VADDPS 64(BX), Z23, Z23
+	ADDQ   DI, BX
+	VADDPS (BX), Z24, Z24
+	VADDPS 64(BX), Z25, Z25
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000080, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	VMOVUPS Z8, 256(BX)
+	VMOVUPS Z9, 320(BX)
+	VMOVUPS Z10, 384(BX)
+	VMOVUPS Z11, 448(BX)
+	VMOVUPS Z12, 512(BX)
+	VMOVUPS Z13, 576(BX)
+	VMOVUPS Z14, 640(BX)
+	VMOVUPS Z15, 704(BX)
+	VMOVUPS Z16, 768(BX)
+	VMOVUPS Z17, 832(BX)
+	VMOVUPS Z18, 896(BX)
+	VMOVUPS Z19, 960(BX)
+	VMOVUPS Z20, 1024(BX)
+	VMOVUPS Z21, 1088(BX)
+	VMOVUPS Z22, 1152(BX)
+	VMOVUPS Z23, 1216(BX)
+	VMOVUPS Z24, 1280(BX)
+	VMOVUPS Z25, 1344(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z10, (BX)
+	VMOVUPS Z11, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z14, (BX)
+	VMOVUPS Z15, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z16, (BX)
+	VMOVUPS Z17, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z18, (BX)
+	VMOVUPS Z19, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z20, (BX)
+	VMOVUPS Z21, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z22, (BX)
+	VMOVUPS Z23, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z24, (BX)
+	VMOVUPS Z25, 64(BX)
+	VZEROUPPER
+	RET
+
 // func strip12x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, c *float32, stepC uintptr, depth int, tiles int, alpha float32, add bool)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·strip12x16AVX512(SB), NOSPLIT, $0-85
@@ -8571,6 +17112,362 @@ next:
 	JNZ  tile
 
 done:
+	VZEROUPPER
+	RET
+
+// func deepTile12x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile12x16AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000040, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x0000071c, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R8), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 32(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 36(R8), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS 40(R8), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VBROADCASTSS 44(R8), Z3
+	VFMADD231PS  Z0, Z3, Z15
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 32(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 36(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS 40(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VBROADCASTSS 44(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z15
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 28(R8), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 32(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 36(R8), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS 40(R8), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VBROADCASTSS 44(R8), Z3
+	VFMADD231PS  Z0, Z3, Z15
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	LEAQ (R10)(CX*2), R11
+	ADDQ CX, R11
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z15
+	VMOVUPS      (R9)(AX*1), Z0
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS 4(R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS 4(R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS 4(R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS 4(R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS 4(R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VBROADCASTSS 4(R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z15
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z5
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z6
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z7
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z9
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z10
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z11
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z13
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z14
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z15
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	ADDQ   DI, BX
+	VADDPS (BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+	ADDQ   DI, BX
+	VADDPS (BX), Z7, Z7
+	ADDQ   DI, BX
+	VADDPS (BX), Z8, Z8
+	ADDQ   DI, BX
+	VADDPS (BX), Z9, Z9
+	ADDQ   DI, BX
+	VADDPS (BX), Z10, Z10
+	ADDQ   DI, BX
+	VADDPS (BX), Z11, Z11
+	ADDQ   DI, BX
+	VADDPS (BX), Z12, Z12
+	ADDQ   DI, BX
+	VADDPS (BX), Z13, Z13
+	ADDQ   DI, BX
+	VADDPS (BX), Z14, Z14
+	ADDQ   DI, BX
+	VADDPS (BX), Z15, Z15
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000040, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	VMOVUPS Z8, 256(BX)
+	VMOVUPS Z9, 320(BX)
+	VMOVUPS Z10, 384(BX)
+	VMOVUPS Z11, 448(BX)
+	VMOVUPS Z12, 512(BX)
+	VMOVUPS Z13, 576(BX)
+	VMOVUPS Z14, 640(BX)
+	VMOVUPS Z15, 704(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z5, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z7, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z8, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z9, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z10, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z11, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z12, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z13, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z14, (BX)
+	ADDQ    DI, BX
+	VMOVUPS Z15, (BX)
 	VZEROUPPER
 	RET
 
@@ -9047,6 +17944,502 @@ next:
 	JNZ  tile
 
 done:
+	VZEROUPPER
+	RET
+
+// func deepTile12x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·deepTile12x32AVX512(SB), NOSPLIT, $40-104
+	MOVQ stepB+32(FP), AX
+	MOVQ rowStride+8(FP), CX
+	MOVQ depthStride+16(FP), DX
+	MOVQ $0x00000000, BX
+	CMPB add+84(FP), $0x00
+	JE   begin
+	MOVQ c+40(FP), BX
+
+begin:
+	MOVQ BX, (SP)
+	MOVQ stepC+48(FP), BX
+	MOVQ BX, 8(SP)
+
+chain:
+	MOVQ   lengths+64(FP), BX
+	MOVQ   (BX), BX
+	MOVQ   BX, 32(SP)
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	MOVQ   next+88(FP), SI
+	MOVQ   $0x00000080, 16(SP)
+	MOVQ   every+96(FP), DI
+	CMPQ   chains+72(FP), $0x01
+	JNE    fetches
+	MOVQ   c+40(FP), SI
+	MOVQ   stepC+48(FP), DI
+	MOVQ   DI, 16(SP)
+	MOVQ   $0x7fffffffffffffff, DI
+	CMPQ   BX, $0x40
+	JL     fetches
+	IMUL3Q $0x0000071c, BX, DI
+	SHRQ   $0x10, DI
+
+fetches:
+	MOVQ DI, 24(SP)
+	MOVQ a+0(FP), R8
+	MOVQ b+24(FP), R9
+	CMPQ CX, $0x04
+	JNE  apart
+	SUBQ $0x02, BX
+	JL   besideRest
+
+beside:
+	DECQ       DI
+	JNZ        besideFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+besideFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R8), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 32(R8), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 36(R8), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS 40(R8), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS 44(R8), Z3
+	VFMADD231PS  Z0, Z3, Z26
+	VFMADD231PS  Z1, Z3, Z27
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS (R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 32(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 36(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS 40(R8)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS 44(R8)(DX*1), Z3
+	VFMADD231PS  Z0, Z3, Z26
+	VFMADD231PS  Z1, Z3, Z27
+	LEAQ         (R9)(AX*2), R9
+	LEAQ         (R8)(DX*2), R8
+	SUBQ         $0x02, BX
+	JGE          beside
+
+besideRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 8(R8), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 12(R8), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 16(R8), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 20(R8), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 24(R8), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 28(R8), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 32(R8), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 36(R8), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS 40(R8), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS 44(R8), Z3
+	VFMADD231PS  Z0, Z3, Z26
+	VFMADD231PS  Z1, Z3, Z27
+	JMP          summed
+
+apart:
+	LEAQ (R8)(CX*2), R10
+	ADDQ CX, R10
+	LEAQ (R10)(CX*2), R11
+	ADDQ CX, R11
+	LEAQ (R11)(CX*2), R12
+	ADDQ CX, R12
+	SUBQ $0x02, BX
+	JL   alongRest
+
+along:
+	DECQ       DI
+	JNZ        alongFetched
+	PREFETCHT0 (SI)
+	PREFETCHT0 64(SI)
+	ADDQ       16(SP), SI
+	MOVQ       24(SP), DI
+
+alongFetched:
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z26
+	VFMADD231PS  Z1, Z3, Z27
+	VMOVUPS      (R9)(AX*1), Z0
+	VMOVUPS      64(R9)(AX*1), Z1
+	VBROADCASTSS 4(R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS 4(R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS 4(R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS 4(R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS 4(R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS 4(R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS 4(R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS 4(R12), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS 4(R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS 4(R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z26
+	VFMADD231PS  Z1, Z3, Z27
+	LEAQ         (R9)(AX*2), R9
+	ADDQ         $0x08, R8
+	ADDQ         $0x08, R10
+	ADDQ         $0x08, R11
+	ADDQ         $0x08, R12
+	SUBQ         $0x02, BX
+	JGE          along
+
+alongRest:
+	CMPQ         BX, $-2
+	JE           summed
+	VMOVUPS      (R9), Z0
+	VMOVUPS      64(R9), Z1
+	VBROADCASTSS (R8), Z2
+	VFMADD231PS  Z0, Z2, Z4
+	VFMADD231PS  Z1, Z2, Z5
+	VBROADCASTSS (R8)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z6
+	VFMADD231PS  Z1, Z3, Z7
+	VBROADCASTSS (R8)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z8
+	VFMADD231PS  Z1, Z2, Z9
+	VBROADCASTSS (R10), Z3
+	VFMADD231PS  Z0, Z3, Z10
+	VFMADD231PS  Z1, Z3, Z11
+	VBROADCASTSS (R10)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z12
+	VFMADD231PS  Z1, Z2, Z13
+	VBROADCASTSS (R10)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z14
+	VFMADD231PS  Z1, Z3, Z15
+	VBROADCASTSS (R11), Z2
+	VFMADD231PS  Z0, Z2, Z16
+	VFMADD231PS  Z1, Z2, Z17
+	VBROADCASTSS (R11)(CX*1), Z3
+	VFMADD231PS  Z0, Z3, Z18
+	VFMADD231PS  Z1, Z3, Z19
+	VBROADCASTSS (R11)(CX*2), Z2
+	VFMADD231PS  Z0, Z2, Z20
+	VFMADD231PS  Z1, Z2, Z21
+	VBROADCASTSS (R12), Z3
+	VFMADD231PS  Z0, Z3, Z22
+	VFMADD231PS  Z1, Z3, Z23
+	VBROADCASTSS (R12)(CX*1), Z2
+	VFMADD231PS  Z0, Z2, Z24
+	VFMADD231PS  Z1, Z2, Z25
+	VBROADCASTSS (R12)(CX*2), Z3
+	VFMADD231PS  Z0, Z3, Z26
+	VFMADD231PS  Z1, Z3, Z27
+
+summed:
+	CMPL         alpha+80(FP), $0x3f800000
+	JE           scaled
+	VBROADCASTSS alpha+80(FP), Z0
+	VMULPS       Z0, Z4, Z4
+	VMULPS       Z0, Z5, Z5
+	VMULPS       Z0, Z6, Z6
+	VMULPS       Z0, Z7, Z7
+	VMULPS       Z0, Z8, Z8
+	VMULPS       Z0, Z9, Z9
+	VMULPS       Z0, Z10, Z10
+	VMULPS       Z0, Z11, Z11
+	VMULPS       Z0, Z12, Z12
+	VMULPS       Z0, Z13, Z13
+	VMULPS       Z0, Z14, Z14
+	VMULPS       Z0, Z15, Z15
+	VMULPS       Z0, Z16, Z16
+	VMULPS       Z0, Z17, Z17
+	VMULPS       Z0, Z18, Z18
+	VMULPS       Z0, Z19, Z19
+	VMULPS       Z0, Z20, Z20
+	VMULPS       Z0, Z21, Z21
+	VMULPS       Z0, Z22, Z22
+	VMULPS       Z0, Z23, Z23
+	VMULPS       Z0, Z24, Z24
+	VMULPS       Z0, Z25, Z25
+	VMULPS       Z0, Z26, Z26
+	VMULPS       Z0, Z27, Z27
+
+scaled:
+	MOVQ   (SP), BX
+	TESTQ  BX, BX
+	JZ     added
+	MOVQ   8(SP), DI
+	VADDPS (BX), Z4, Z4
+	VADDPS 64(BX), Z5, Z5
+	ADDQ   DI, BX
+	VADDPS (BX), Z6, Z6
+	VADDPS 64(BX), Z7, Z7
+	ADDQ   DI, BX
+	VADDPS (BX), Z8, Z8
+	VADDPS 64(BX), Z9, Z9
+	ADDQ   DI, BX
+	VADDPS (BX), Z10, Z10
+	VADDPS 64(BX), Z11, Z11
+	ADDQ   DI, BX
+	VADDPS (BX), Z12, Z12
+	VADDPS 64(BX), Z13, Z13
+	ADDQ   DI, BX
+	VADDPS (BX), Z14, Z14
+	VADDPS 64(BX), Z15, Z15
+	ADDQ   DI, BX
+	VADDPS (BX), Z16, Z16
+	VADDPS 64(BX), Z17, Z17
+	ADDQ   DI, BX
+	VADDPS (BX), Z18, Z18
+	VADDPS 64(BX), Z19, Z19
+	ADDQ   DI, BX
+	VADDPS (BX), Z20, Z20
+	VADDPS 64(BX), Z21, Z21
+	ADDQ   DI, BX
+	VADDPS (BX), Z22, Z22
+	VADDPS 64(BX), Z23, Z23
+	ADDQ   DI, BX
+	VADDPS (BX), Z24, Z24
+	VADDPS 64(BX), Z25, Z25
+	ADDQ   DI, BX
+	VADDPS (BX), Z26, Z26
+	VADDPS 64(BX), Z27, Z27
+
+added:
+	DECQ    chains+72(FP)
+	JZ      last
+	MOVQ    sums+56(FP), BX
+	MOVQ    BX, (SP)
+	MOVQ    $0x00000080, 8(SP)
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	VMOVUPS Z6, 128(BX)
+	VMOVUPS Z7, 192(BX)
+	VMOVUPS Z8, 256(BX)
+	VMOVUPS Z9, 320(BX)
+	VMOVUPS Z10, 384(BX)
+	VMOVUPS Z11, 448(BX)
+	VMOVUPS Z12, 512(BX)
+	VMOVUPS Z13, 576(BX)
+	VMOVUPS Z14, 640(BX)
+	VMOVUPS Z15, 704(BX)
+	VMOVUPS Z16, 768(BX)
+	VMOVUPS Z17, 832(BX)
+	VMOVUPS Z18, 896(BX)
+	VMOVUPS Z19, 960(BX)
+	VMOVUPS Z20, 1024(BX)
+	VMOVUPS Z21, 1088(BX)
+	VMOVUPS Z22, 1152(BX)
+	VMOVUPS Z23, 1216(BX)
+	VMOVUPS Z24, 1280(BX)
+	VMOVUPS Z25, 1344(BX)
+	VMOVUPS Z26, 1408(BX)
+	VMOVUPS Z27, 1472(BX)
+	MOVQ    32(SP), BX
+	IMULQ   DX, BX
+	ADDQ    BX, a+0(FP)
+	MOVQ    32(SP), BX
+	IMULQ   AX, BX
+	ADDQ    BX, b+24(FP)
+	ADDQ    $0x08, lengths+64(FP)
+	MOVQ    SI, next+88(FP)
+	JMP     chain
+
+last:
+	MOVQ    c+40(FP), BX
+	MOVQ    stepC+48(FP), DI
+	VMOVUPS Z4, (BX)
+	VMOVUPS Z5, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z6, (BX)
+	VMOVUPS Z7, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z8, (BX)
+	VMOVUPS Z9, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z10, (BX)
+	VMOVUPS Z11, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z12, (BX)
+	VMOVUPS Z13, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z14, (BX)
+	VMOVUPS Z15, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z16, (BX)
+	VMOVUPS Z17, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z18, (BX)
+	VMOVUPS Z19, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z20, (BX)
+	VMOVUPS Z21, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z22, (BX)
+	VMOVUPS Z23, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z24, (BX)
+	VMOVUPS Z25, 64(BX)
+	ADDQ    DI, BX
+	VMOVUPS Z26, (BX)
+	VMOVUPS Z27, 64(BX)
 	VZEROUPPER
 	RET
 

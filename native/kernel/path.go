@@ -16,6 +16,8 @@ type path struct {
 	// lanes is the number of elements of a vector; strips[v-1][r] computes tiles of r rows and v vectors, r up to tileRows.
 	lanes, tileRows int
 	strips          [2][]stripFunc
+	// deepTiles are for the same tiles.
+	deepTiles [2][]deepTileFunc
 	// stripsAdam[0][r] updates with tiles of r rows and two vectors, stripsAdam[1][r] with weight decay too; nil where the path has none.
 	stripsAdam [2][]stripAdamFunc
 	// Transpose strips of eight rows, and overwrite what they write to or add to it.

@@ -25,6 +25,10 @@ func vectorPaths() (ps []*path) {
 			{nil, strip1x8AVX2, strip2x8AVX2, strip3x8AVX2, strip4x8AVX2, strip5x8AVX2, strip6x8AVX2},
 			{nil, strip1x16AVX2, strip2x16AVX2, strip3x16AVX2, strip4x16AVX2, strip5x16AVX2, strip6x16AVX2},
 		},
+		deepTiles: [2][]deepTileFunc{
+			{nil, deepTile1x8AVX2, deepTile2x8AVX2, deepTile3x8AVX2, deepTile4x8AVX2, deepTile5x8AVX2, deepTile6x8AVX2},
+			{nil, deepTile1x16AVX2, deepTile2x16AVX2, deepTile3x16AVX2, deepTile4x16AVX2, deepTile5x16AVX2, deepTile6x16AVX2},
+		},
 		transpose8: transpose8AVX2, transposeAdd8: transposeAdd8AVX2, copyRows: copyRowsAVX2, copyPanel: copyPanelAVX2,
 		relu:           reluAVX2,
 		reluGradient:   reluGradientAVX2,
@@ -48,6 +52,14 @@ func vectorPaths() (ps []*path) {
 				{
 					nil, strip1x32AVX512, strip2x32AVX512, strip3x32AVX512, strip4x32AVX512, strip5x32AVX512, strip6x32AVX512,
 					strip7x32AVX512, strip8x32AVX512, strip9x32AVX512, strip10x32AVX512, strip11x32AVX512, strip12x32AVX512,
+				},
+			},
+			deepTiles: [2][]deepTileFunc{
+				{
+					nil, deepTile1x16AVX512, deepTile2x16AVX512, deepTile3x16AVX512, deepTile4x16AVX512, deepTile5x16AVX512, deepTile6x16AVX512, deepTile7x16AVX512, deepTile8x16AVX512, deepTile9x16AVX512, deepTile10x16AVX512, deepTile11x16AVX512, deepTile12x16AVX512,
+				},
+				{
+					nil, deepTile1x32AVX512, deepTile2x32AVX512, deepTile3x32AVX512, deepTile4x32AVX512, deepTile5x32AVX512, deepTile6x32AVX512, deepTile7x32AVX512, deepTile8x32AVX512, deepTile9x32AVX512, deepTile10x32AVX512, deepTile11x32AVX512, deepTile12x32AVX512,
 				},
 			},
 			stripsAdam: [2][]stripAdamFunc{

@@ -23,6 +23,7 @@ type Pool struct {
 	spin    time.Duration
 	// scratch is one buffer for each thread, shared by all calls prepared for this pool, which run one at a time.
 	scratch [][]float32
+	shared  []float32 // likewise, for what all threads read
 }
 
 // worker is a further thread and the range it is to do next.
@@ -128,14 +129,26 @@ func (p *Pool) Threads() int { return p.threads }
 
 // reserve makes every thread's scratch at least n elements long, aligned to a cache line.
 func (p *Pool) reserve(n int) {
-	const line, elements = 64, 64 / int(elementBytes)
 	for i := range p.scratch {
 		if len(p.scratch[i]) < n {
-			s := make([]float32, n+elements-1)
-			past := int(uintptr(unsafe.Pointer(&s[0])) % line / elementBytes)
-			p.scratch[i] = s[(elements-past)%elements:][:n]
+			p.scratch[i] = alignedSlice(n)
 		}
 	}
+}
+
+// reserveShared does so with what all threads read.
+func (p *Pool) reserveShared(n int) {
+	if len(p.shared) < n {
+		p.shared = alignedSlice(n)
+	}
+}
+
+// alignedSlice returns n elements that begin a cache line.
+func alignedSlice(n int) []float32 {
+	const line, elements = 64, 64 / int(elementBytes)
+	s := make([]float32, n+elements-1)
+	past := int(uintptr(unsafe.Pointer(&s[0])) % line / elementBytes)
+	return s[(elements-past)%elements:][:n]
 }
 
 // For calls body for disjoint ranges that cover 0 ... n, each with its own worker's number and none smaller than grain unless n

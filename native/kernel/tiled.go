@@ -10,12 +10,14 @@ const (
 	tileDepth     = 200
 	blockChains   = 8 // of tileDepth, one after the other while C's part is at hand
 	blockElements = 256 << 10
-	// leftStep is the distance of packed rows: close together, and no multiple of the cache's own strides.
-	leftStep = tileDepth + 8
-	// groupElements is the number of elements of the left factor (896 KiB) that stay in the second-level cache while the columns pass by.
-	groupElements = 224 << 10
+	// groupElements is the number of elements of the left factor (768 KiB) that stay in the second-level cache while the columns pass by.
+	groupElements = 192 << 10
 	// keptElements is the number of elements of C (1 MiB) that a group of rows gives before End is called.
 	keptElements = 256 << 10
+	// sharedElements is the largest right factor (16 MiB) that is packed as a whole, for all threads.
+	sharedElements = 4 << 20
+	// sharedRows is the number of a thread's rows from which on that pays: what the other one has packed comes slowly from its cache.
+	sharedRows = 200
 	// inFirstLevel is the number of elements of the left factor up to which all of it stays in the first-level cache as it lies.
 	inFirstLevel = 5 << 10
 	// endElements is the number of elements of C after which End is called, if it can be that soon.
@@ -28,6 +30,11 @@ const (
 // overwriting it. Element (r, p) of A is rowStride*r + depthStride*p bytes behind a; row p of tile t of B begins tileB*t + stepB*p bytes
 // behind b and row r of C stepC*r behind c. Each element of the product is one chain of fused multiply-adds in order of depth.
 type stripFunc func(a *float32, rowStride, depthStride uintptr, b *float32, stepB, tileB uintptr, c *float32, stepC uintptr, depth, tiles int, alpha float32, add bool)
+
+// deepTileFunc computes a tile of C as a stripFunc does, in one go through so many chains, whose lengths are given and whose factors follow each other. Sums is
+// memory for a tile, row by row, with nothing between. In all chains but the last it fetches from next on, a row of a tile each so many turns of two
+// columns.
+type deepTileFunc func(a *float32, rowStride, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
 
 // tiled is a float32 product that runs on a path's tiles. It computes C or, if swapped, its transpose as the product of the
 // transposed factors in reverse order. A left factor is never packed to be transposed, because its elements are read one by
@@ -46,10 +53,12 @@ type tiled struct {
 	updates              []updating // of each thread, where the update is woven into the product
 
 	packLeft, packRight bool
-	byPanels            bool // a group of rows stays while panels pass, not the columns while rows do
-	blockColumns        int  // a multiple of the panel's width
-	chainsAtOnce        int  // are added up one after the other, for a group of so many rows
-	group               int
+	byPanels            bool      // a group of rows stays while panels pass, not the columns while rows do
+	blockColumns        int       // a multiple of the panel's width
+	group               int       // the rows of a group
+	chainAt, lengths    []int     // where each part of the sums begins, the end last; and how long it is
+	leftStep            int       // the distance of packed rows: close together, and an odd number of cache lines, so that they do not displace each other
+	shared              []float32 // all of the right factor in panels, where it is packed once
 }
 
 // newTiled chooses the form of a product by an estimate of its cost.
@@ -63,6 +72,12 @@ func newTiled(p *path, g *Gemm[float32]) tiled {
 	swapped.rows, swapped.columns, swapped.swapped = g.N, g.M, true
 	if g.C != nil && swapped.cost() < t.cost() {
 		t = swapped
+	}
+	for k := range t.chains() + 1 {
+		t.chainAt = append(t.chainAt, t.depth*k/max(1, t.chains()))
+		if k > 0 {
+			t.lengths = append(t.lengths, t.chain(k)-t.chain(k-1))
+		}
 	}
 	width := t.panelWidth()
 	columns := (t.columns + width - 1) / width * width
@@ -78,24 +93,20 @@ func newTiled(p *path, g *Gemm[float32]) tiled {
 		t.packRight = t.right.Transposed || t.right.Stride != width && t.rows > 3*p.tileRows || displaces(t.right.Stride)
 		t.blockColumns = columns
 		if t.c == nil {
-			t.blockColumns = min(max(1, keptElements/min(t.rows, groupElements/(blockChains*leftStep))/width)*width, columns)
+			t.blockColumns = min(max(1, keptElements/min(t.rows, groupElements/(blockChains*tileDepth))/width)*width, columns)
 		}
 	}
 	return t
 }
 
-// setGroup decides how many rows of one thread, and how many chains of their sums, stay in the second-level cache while the right factor passes by.
-// Rows go before chains: the more there are, the less often a chunk of the right factor is fetched and packed, while C, which passes once for each block
-// of chains, is fetched in time. Only where a part of C is on its way elsewhere the sums are done in one go.
-func (t *tiled) setGroup(rows int) {
-	t.chainsAtOnce = blockChains
-	if t.byPanels && !t.swapped && t.c != nil {
-		t.chainsAtOnce = max(1, min(blockChains, groupElements/(leftStep*max(1, rows))))
-	}
-	if t.byPanels && !t.left.Transposed && t.chainsAtOnce >= t.chains() && !displaces(t.left.Stride) {
+// setGroup decides how many rows, with all chains of a block, stay in the second-level cache while the right factor passes by.
+func (t *tiled) setGroup() {
+	if t.byPanels && !t.left.Transposed && t.chains() <= blockChains && !displaces(t.left.Stride) {
 		t.packLeft = false // whole rows are read where they lie
 	}
-	most := groupElements / (min(t.chainsAtOnce, max(1, t.chains())) * leftStep)
+	const line = 64 / int(elementBytes)
+	t.leftStep = line * ((t.blockDepth()+line-1)/line | 1)
+	most := groupElements / t.leftStep
 	if !t.byPanels && !t.packLeft {
 		most = endElements / max(1, t.blockColumns)
 		if t.end == nil {
@@ -103,6 +114,15 @@ func (t *tiled) setGroup(rows int) {
 		}
 	}
 	t.group = max(1, most/t.path.tileRows) * t.path.tileRows
+}
+
+// blockDepth is the depth of as many chains as are added up one after the other.
+func (t *tiled) blockDepth() int {
+	depth := 0
+	for k := 0; k < t.chains(); k += blockChains {
+		depth = max(depth, t.chain(min(k+blockChains, t.chains()))-t.chain(k))
+	}
+	return depth
 }
 
 // displaces reports whether rows that far apart, read two cache lines wide, displace each other from the first-level cache: a power of two lets
@@ -132,8 +152,13 @@ func (t *tiled) cost() int {
 // chains is the number of parts, of nearly equal length, that each sum is made of.
 func (t *tiled) chains() int { return (t.depth + tileDepth - 1) / tileDepth }
 
-// chain returns where a part of the sums begins.
-func (t *tiled) chain(n int) int { return t.depth * n / max(1, t.chains()) }
+// chain returns where a part of the sums begins; in an empty sum all do at 0.
+func (t *tiled) chain(n int) int {
+	if t.depth == 0 {
+		return 0
+	}
+	return t.chainAt[n]
+}
 
 // panelWidth is the number of columns of a packed panel and of the widest tile.
 func (t *tiled) panelWidth() int { return 2 * t.path.lanes }
@@ -159,21 +184,24 @@ type scratch struct {
 	packed []float32 // rows of the left factor
 	panels []float32 // packed columns of the right factor
 	kept   []float32 // the rows of C at hand, where C is not kept
+	sums   []float32 // a tile between two chains
 }
 
 // scratchSizes returns the elements of each part.
 func (t *tiled) scratchSizes() (temp, strip, left, panels, c int) {
-	block := min(t.depth, blockChains*tileDepth)
+	block := t.blockDepth()
 	temp = (t.path.tileRows + 7) / 8 * 8 * t.tempWidth()
 	if t.byPanels {
 		temp = (t.group + 7) / 8 * 8 * t.panelWidth()
 	}
 	strip = 8 * t.panelWidth()
 	if t.packLeft {
-		left = t.group * leftStep * min(t.chainsAtOnce, t.chains())
+		left = t.group * t.leftStep
 	}
 	panels = t.panelWidth() * block
 	switch {
+	case t.shared != nil:
+		panels = 0
 	case t.byPanels:
 		panels = t.panelWidth() * min(t.depth, tileDepth)
 	case t.packRight:
@@ -190,8 +218,11 @@ func (t *tiled) scratchSizes() (temp, strip, left, panels, c int) {
 
 func (t *tiled) scratchSize() int {
 	temp, strip, left, panels, c := t.scratchSizes()
-	return temp + strip + left + panels + c
+	return temp + strip + left + panels + c + t.tileElements()
 }
+
+// tileElements is the size of a tile.
+func (t *tiled) tileElements() int { return t.path.tileRows * t.panelWidth() }
 
 func (t *tiled) cut(from []float32) (s scratch) {
 	temp, strip, left, panels, c := t.scratchSizes()
@@ -200,7 +231,7 @@ func (t *tiled) cut(from []float32) (s scratch) {
 		from = from[n:]
 		return part
 	}
-	s.panels, s.temp, s.strip, s.packed, s.kept = next(panels), next(temp), next(strip), next(left), next(c)
+	s.panels, s.temp, s.strip, s.packed, s.kept, s.sums = next(panels), next(temp), next(strip), next(left), next(c), next(t.tileElements())
 	return s
 }
 
@@ -219,17 +250,43 @@ func (t *tiled) split(pool *Pool) func() {
 	if (!t.packRight || t.byPanels) && rowTiles >= 4*pool.Threads() {
 		byColumns = false // rows divide more evenly, and a weight's rows stay with the thread that reads them in the forward pass
 	}
-	threads := pool.Threads()
-	if byColumns {
-		threads = 1
+	t.setGroup()
+	rows := t.rows
+	if !byColumns {
+		rows = (t.rows + pool.Threads() - 1) / pool.Threads()
 	}
-	t.setGroup((t.rows + threads - 1) / threads)
+	size := columnTiles * width * t.depth
+	if t.byPanels && t.packRight && !t.weaves() && (rows < t.rows && rows >= sharedRows || rows > t.group) && size <= sharedElements {
+		pool.reserveShared(size)
+		t.shared = pool.shared[:size]
+	}
 	pool.reserve(t.scratchSize())
+	call := t.rowsLoop(pool)
 	if byColumns {
 		grain := max(1, tiledGrain/max(1, width*t.rows*t.depth))
 		body := func(w, lo, hi int) { t.compute(w, pool.scratch[w], 0, t.rows, lo*width, min(hi*width, t.columns)) }
-		return func() { pool.For(columnTiles, grain, body) }
+		call = func() { pool.For(columnTiles, grain, body) }
 	}
+	if t.shared == nil {
+		return call
+	}
+	// One chain of all panels after the other: its rows of all columns stay in the second-level cache.
+	pack := func(_, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			k, j := i/columnTiles, i%columnTiles*width
+			p0, p1 := t.chain(k), t.chain(k+1)
+			packColumnsInPanels(t.path, t.shared[j*t.depth+p0*width:], width, t.right, p0, p1, j, min(j+width, t.columns))
+		}
+	}
+	return func() {
+		t.shared = pool.shared[:size] // it may have grown since
+		pool.For(columnTiles*t.chains(), 1, pack)
+		call()
+	}
+}
+
+// rowsLoop returns the loop that shares the rows between the threads.
+func (t *tiled) rowsLoop(pool *Pool) func() {
 	grain := max(t.path.tileRows, tiledGrain/max(1, t.columns*t.depth))
 	body := func(w, lo, hi int) { t.compute(w, pool.scratch[w], lo, hi, 0, t.columns) }
 	return func() { pool.For(t.rows, grain, body) }
@@ -237,7 +294,7 @@ func (t *tiled) split(pool *Pool) func() {
 
 // each returns what computes one of several products of the same size, which begin at the offsets, on a thread of the pool.
 func (t *tiled) each(pool *Pool, offsets []Offsets) func(worker, i int) {
-	t.setGroup(t.rows)
+	t.setGroup()
 	pool.reserve(t.scratchSize())
 	products := make([]tiled, pool.Threads())
 	for i := range products {
@@ -270,7 +327,7 @@ func (t *tiled) compute(worker int, memory []float32, lo, hi, left, right int) {
 	for b.left = left; b.left < right; b.left += t.blockColumns {
 		b.right = min(b.left+t.blockColumns, right)
 		for b.chain0 = 0; ; b.chain0 = b.chain1 {
-			b.chain1 = min(b.chain0+b.chainsAtOnce, chains)
+			b.chain1 = min(b.chain0+blockChains, chains)
 			b.last = b.chain1 == chains
 			if b.updates != nil {
 				b.update()
@@ -406,14 +463,14 @@ func (b *block) tile(i, end, lo, hi int) {
 func (b *block) leftAt(i, rows, lo, hi, chain int) (a *float32, rowStride, depthStride uintptr) {
 	m := &b.tiled.left
 	stride := uintptr(m.Stride) * elementBytes
-	p0, p1 := b.chain(chain), b.chain(chain+1)
+	p0, from := b.chain(chain), b.chain(b.chain0)
 	switch {
 	case b.depth == 0:
 		return &b.temp[0], 0, 0 // is not read
 	case b.packLeft && m.Transposed:
-		return &b.packed[(p0-b.chain(b.chain0))*(hi-lo)+(i-lo)*(p1-p0)], elementBytes, uintptr(rows) * elementBytes
+		return &b.packed[(i-lo)*(b.chain(b.chain1)-from)+(p0-from)*rows], elementBytes, uintptr(rows) * elementBytes
 	case b.packLeft:
-		return &b.packed[((chain-b.chain0)*b.group+i-lo)*leftStep], leftStep * elementBytes, elementBytes
+		return &b.packed[(i-lo)*b.leftStep+p0-from], uintptr(b.leftStep) * elementBytes, elementBytes
 	case m.Transposed:
 		return &m.Data[p0*m.Stride+i], elementBytes, stride
 	}
@@ -421,23 +478,20 @@ func (b *block) leftAt(i, rows, lo, hi, chain int) (a *float32, rowStride, depth
 }
 
 // packRows copies the left factor's rows of some tiles so that they are close together: rows a power of two apart would displace each other from the
-// cache. They lie as before in each chain, or tile by tile where they are read column by column.
+// cache. They lie as before, or tile by tile where they are read column by column.
 func (b *block) packRows(row func(tile int) int, first, end int) {
 	m := &b.tiled.left
 	lo, hi := row(first), row(end)
-	for k := b.chain0; k < b.chain1; k++ {
-		p0, p1 := b.chain(k), b.chain(k+1)
-		if !m.Transposed {
-			copyApart(b.path, b.packed[(k-b.chain0)*b.group*leftStep:], leftStep, m.Data[lo*m.Stride+p0:], m.Stride, p1-p0, hi-lo)
-			continue
-		}
-		// Eight rows of the factor at a time, which the first-level cache holds, go to all tiles.
-		for p := p0; p < p1; p += 8 {
-			for tile := first; tile < end; tile++ {
-				i, rows := row(tile), row(tile+1)-row(tile)
-				to := b.packed[(p0-b.chain(b.chain0))*(hi-lo)+(i-lo)*(p1-p0)+(p-p0)*rows:]
-				copyApart(b.path, to, rows, m.Data[p*m.Stride+i:], m.Stride, rows, min(8, p1-p))
-			}
+	from, to := b.chain(b.chain0), b.chain(b.chain1)
+	if !m.Transposed {
+		copyApart(b.path, b.packed, b.leftStep, m.Data[lo*m.Stride+from:], m.Stride, to-from, hi-lo)
+		return
+	}
+	// Eight rows of the factor at a time, which the first-level cache holds, go to all tiles.
+	for p := from; p < to; p += 8 {
+		for tile := first; tile < end; tile++ {
+			i, rows := row(tile), row(tile+1)-row(tile)
+			copyApart(b.path, b.packed[(i-lo)*(to-from)+(p-from)*rows:], rows, m.Data[p*m.Stride+i:], m.Stride, rows, min(8, to-p))
 		}
 	}
 }

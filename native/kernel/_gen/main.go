@@ -17,6 +17,7 @@ var parts = map[string]func(){
 			for rows := 1; rows <= v.tileRows; rows++ {
 				for vectors := 1; vectors <= 2; vectors++ {
 					strip(v, rows, vectors)
+					deepTile(v, rows, vectors)
 				}
 			}
 			if v.wide() {
