@@ -9,6 +9,7 @@ package kernel
 type approximations struct {
 	exp, log, tanh, sigmoid, erf, gelu, geluTanh                               func(y, x *float32, n int)
 	tanhGradient, sigmoidGradient, erfGradient, geluGradient, geluTanhGradient func(dx, dy, v *float32, n int)
+	geluBoth                                                                   func(dx, dy, x *float32, n int) // changes x
 }
 
 // apply computes y = f(x) in calls that are not too long.

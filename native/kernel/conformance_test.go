@@ -247,6 +247,22 @@ func conforming[T Float]() []conformance[T] {
 		{name: "ErfGradient", sizes: wholes(3), writes: 1, ulps: 3.5, fill: derivative(-inf, inf), relativeTo: ofDerivative(func(float64) float64 { return 0 }), run: func(o in) { ErfGradient(o.x[0], o.x[1], o.x[2]) }},
 		{name: "Gelu", sizes: wholes(2), writes: 1, ulps: 5.5, run: func(o in) { Gelu(o.x[0], o.x[1]) }},
 		{name: "GeluGradient", sizes: wholes(3), writes: 1, ulps: 4, fill: derivative(-inf, inf), relativeTo: ofDerivative(geluTerms), run: func(o in) { GeluGradient(o.x[0], o.x[1], o.x[2]) }},
+		{name: "GeluBoth", sizes: wholes(4), writes: 2, ulps: 5.5, fill: func(rng *rand.Rand, s int) float64 {
+			if s < 3 {
+				return rng.NormFloat64()
+			}
+			return anything(rng, s)
+		}, relativeTo: func(o, _ *operands[float64]) func(s, i int) float64 {
+			return func(s, i int) float64 {
+				if s == 1 {
+					return 0
+				}
+				return o.x[2][i] * max(geluTerms(o.x[3][i]), 0x1p-126)
+			}
+		}, run: func(o in) {
+			copy(o.x[1], o.x[3])
+			GeluBoth(o.x[0], o.x[2], o.x[1])
+		}},
 		{name: "GeluTanh", sizes: wholes(2), writes: 1, ulps: 3, relativeTo: func(o, _ *operands[float64]) func(s, i int) float64 {
 			return func(_, i int) float64 { return geluTanhSize(o.x[1][i]) }
 		}, run: func(o in) { GeluTanh(o.x[0], o.x[1]) }},
@@ -338,6 +354,22 @@ func conforming[T Float]() []conformance[T] {
 		{
 			name: "LayerNorm without shift", sizes: []size{whole, perRow, perRow, whole, perColumn}, writes: 3, fill: normal, ulps: 4, relativeTo: ofLayerNorm,
 			run: func(o in) { LayerNorm(o.x[0], o.x[1], o.x[2], o.x[3], o.x[4], nil, o.columns, 1e-5, 0, o.rows) },
+		},
+		{
+			name: "LayerNormAgain", sizes: []size{whole, perRow, perRow, whole, perColumn, perColumn}, writes: 3, fill: normal, ulps: 4, relativeTo: ofLayerNorm,
+			run: func(o in) {
+				LayerNorm(o.x[0], o.x[1], o.x[2], o.x[3], o.x[4], o.x[5], o.columns, 1e-5, 0, o.rows)
+				clear(o.x[0])
+				LayerNormAgain(o.x[0], o.x[1], o.x[2], o.x[3], o.x[4], o.x[5], o.columns, 0, o.rows)
+			},
+		},
+		{
+			name: "LayerNormAgain without shift", sizes: []size{whole, perRow, perRow, whole, perColumn}, writes: 3, fill: normal, ulps: 4, relativeTo: ofLayerNorm,
+			run: func(o in) {
+				LayerNorm(o.x[0], o.x[1], o.x[2], o.x[3], o.x[4], nil, o.columns, 1e-5, 0, o.rows)
+				clear(o.x[0])
+				LayerNormAgain(o.x[0], o.x[1], o.x[2], o.x[3], o.x[4], nil, o.columns, 0, o.rows)
+			},
 		},
 		{
 			name: "LayerNormGradient", sizes: []size{whole, perColumn, perColumn, whole, whole, perRow, perRow, perColumn}, writes: 3, fill: normal, ulps: 4, relativeTo: ofLayerNormGradient,

@@ -39,6 +39,16 @@ func geluDerivative(x float64) float64 {
 	return 0.5*math.Erfc(-x/math.Sqrt2) + x*math.Exp(-x*x/2)/math.Sqrt(2*math.Pi)
 }
 
+// GeluBoth is GeluGradient, and then puts Gelu of x in the place of x: the bits of both, but what they have in common is computed once.
+func GeluBoth[T Float](dx, dy, x []T) {
+	if k := vectorised[T](); k != nil {
+		apply2(k.geluBoth, dx, dy, x)
+		return
+	}
+	GeluGradient(dx, dy, x)
+	Gelu(x, x)
+}
+
 // GeluTanh is Hendrycks and Gimpel's approximation of Gelu, 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), computed as x times the sigmoid
 // function of twice tanh's argument, which is the same and does not cancel. In float32 its largest error is
 // 2.7 units in the last place, for negative x of the result times 1 + |2u|: u, tanh's argument, is rounded before its exponential is taken.

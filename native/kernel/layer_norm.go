@@ -25,15 +25,43 @@ func LayerNorm[T Float](y, mean, inverse, x, scale, shift []T, columns int, epsi
 		}
 		// Rounded first, so that the gradient sees the numbers that the result was computed from.
 		mean[r], inverse[r] = T(middle), T(1/math.Sqrt(squares/float64(columns)+epsilon))
-		m, f := mean[r], inverse[r]
-		if shift == nil {
-			for i, v := range in {
-				out[i] = (v - m) * f * scale[i]
-			}
-			continue
+		normalizeRow(out, in, scale, shift, mean[r], inverse[r])
+	}
+}
+
+// LayerNormAgain gives the y of LayerNorm once more, with the same bits, from the means and inverse deviations that it kept.
+func LayerNormAgain[T Float](y, mean, inverse, x, scale, shift []T, columns, lo, hi int) {
+	scale = scale[:columns]
+	k := vectorised[T]()
+	for r := lo; r < hi; r++ {
+		in, out := x[r*columns:(r+1)*columns], y[r*columns:(r+1)*columns]
+		if k != nil {
+			normalizeRowBy(k, out, in, scale, shift, float32(mean[r]), float32(inverse[r]))
+		} else {
+			normalizeRow(out, in, scale, shift, mean[r], inverse[r])
 		}
+	}
+}
+
+func normalizeRow[T Float](out, in, scale, shift []T, mean, inverse T) {
+	if shift == nil {
 		for i, v := range in {
-			out[i] = (v-m)*f*scale[i] + shift[i]
+			out[i] = (v - mean) * inverse * scale[i]
+		}
+		return
+	}
+	for i, v := range in {
+		out[i] = (v-mean)*inverse*scale[i] + shift[i]
+	}
+}
+
+func normalizeRowBy[T Float](k *path, out, in, scale, shift []T, mean, inverse float32) {
+	for i := 0; i < len(in); i += elementsPerCall {
+		n := min(elementsPerCall, len(in)-i)
+		if shift == nil {
+			k.normalizeUnshifted(address(out, i), address(in, i), address(scale, i), n, mean, inverse)
+		} else {
+			k.normalize(address(out, i), address(in, i), address(scale, i), address(shift[:len(in)], i), n, mean, inverse)
 		}
 	}
 }
@@ -44,15 +72,7 @@ func layerNorm[T Float](k *path, y, mean, inverse, x, scale, shift []T, columns 
 		middle := sumOf(k, in) / float64(columns)
 		squares := squaresOf(k, in, middle)
 		mean[r], inverse[r] = T(middle), T(1/math.Sqrt(squares/float64(columns)+epsilon))
-		m, f := float32(mean[r]), float32(inverse[r])
-		for i := 0; i < columns; i += elementsPerCall {
-			n := min(elementsPerCall, columns-i)
-			if shift == nil {
-				k.normalizeUnshifted(address(out, i), address(in, i), address(scale, i), n, m, f)
-			} else {
-				k.normalize(address(out, i), address(in, i), address(scale, i), address(shift[:columns], i), n, m, f)
-			}
-		}
+		normalizeRowBy(k, out, in, scale, shift, float32(mean[r]), float32(inverse[r]))
 	}
 }
 

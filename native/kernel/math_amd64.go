@@ -54,6 +54,11 @@ func geluAVX2(y *float32, x *float32, n int)
 //go:noescape
 func geluGradientAVX2(dx *float32, dy *float32, x *float32, n int)
 
+// geluBothAVX2 is dx[i] = dy[i] * (Phi(x[i]) + x[i] phi(x[i])), and then x[i] = x[i] Phi(x[i]).
+//
+//go:noescape
+func geluBothAVX2(dx *float32, dy *float32, x *float32, n int)
+
 // geluTanhAVX2 is GELU in the form with the hyperbolic tangent.
 //
 //go:noescape
@@ -277,6 +282,11 @@ func geluAVX512(y *float32, x *float32, n int)
 //
 //go:noescape
 func geluGradientAVX512(dx *float32, dy *float32, x *float32, n int)
+
+// geluBothAVX512 is dx[i] = dy[i] * (Phi(x[i]) + x[i] phi(x[i])), and then x[i] = x[i] Phi(x[i]).
+//
+//go:noescape
+func geluBothAVX512(dx *float32, dy *float32, x *float32, n int)
 
 // geluTanhAVX512 is GELU in the form with the hyperbolic tangent.
 //

@@ -984,6 +984,226 @@ loopDone:
 	VZEROUPPER
 	RET
 
+// func geluBothAVX2(dx *float32, dy *float32, x *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·geluBothAVX2(SB), NOSPLIT, $0-32
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), CX
+	MOVQ x+16(FP), DX
+	MOVQ n+24(FP), BX
+	SUBQ $0x00000008, BX
+	JLT  loopEnd
+
+loop:
+	VMOVUPS      (CX), Y0
+	VMOVUPS      (DX), Y1
+	VPAND        numbers<>+1088(SB), Y1, Y2
+	VBROADCASTSS numbers<>+2240(SB), Y3
+	VMINPS       Y2, Y3, Y3
+	VMULPS       Y3, Y3, Y4
+	VMOVAPS      Y3, Y5
+	VFMSUB213PS  Y4, Y3, Y5
+	VMULPS       numbers<>+768(SB), Y4, Y4
+	VMULPS       numbers<>+64(SB), Y4, Y6
+	VROUNDPS     $0x08, Y6, Y6
+	VFNMADD231PS numbers<>+96(SB), Y6, Y4
+	VFNMADD231PS numbers<>+128(SB), Y6, Y4
+	VFNMADD231PS numbers<>+1312(SB), Y5, Y4
+	VBROADCASTSS numbers<>+160(SB), Y5
+	VFMADD213PS  numbers<>+192(SB), Y4, Y5
+	VFMADD213PS  numbers<>+224(SB), Y4, Y5
+	VFMADD213PS  numbers<>+256(SB), Y4, Y5
+	VFMADD213PS  numbers<>+288(SB), Y4, Y5
+	VFMADD213PS  numbers<>+320(SB), Y4, Y5
+	VFMADD213PS  numbers<>+320(SB), Y4, Y5
+	VBROADCASTSS numbers<>+320(SB), Y7
+	VADDPS       numbers<>+1344(SB), Y3, Y4
+	VDIVPS       Y4, Y7, Y4
+	VBROADCASTSS numbers<>+320(SB), Y7
+	VMOVAPS      Y7, Y7
+	VFNMADD231PS numbers<>+2272(SB), Y4, Y7
+	VBROADCASTSS numbers<>+2304(SB), Y8
+	VFMADD213PS  numbers<>+2336(SB), Y7, Y8
+	VFMADD213PS  numbers<>+2368(SB), Y7, Y8
+	VFMADD213PS  numbers<>+2400(SB), Y7, Y8
+	VFMADD213PS  numbers<>+2432(SB), Y7, Y8
+	VFMADD213PS  numbers<>+2464(SB), Y7, Y8
+	VFMADD213PS  numbers<>+2496(SB), Y7, Y8
+	VFMADD213PS  numbers<>+2528(SB), Y7, Y8
+	VFMADD213PS  numbers<>+2560(SB), Y7, Y8
+	VMULPS       Y4, Y8, Y8
+	VMOVAPS      Y8, Y4
+	VFNMADD231PS numbers<>+2208(SB), Y3, Y4
+	VMULPS       Y3, Y8, Y8
+	VMULPS       Y5, Y8, Y8
+	VMOVAPS      Y6, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPSRAD       $0x01, Y3, Y7
+	VPSUBD       Y7, Y3, Y3
+	VPADDD       numbers<>+352(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y8, Y8
+	VPADDD       numbers<>+352(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y8, Y8
+	VMULPS       Y5, Y4, Y4
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y3
+	VPSUBD       Y3, Y6, Y6
+	VPADDD       numbers<>+352(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y4, Y4
+	VPADDD       numbers<>+352(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y4, Y4
+	VBROADCASTSS numbers<>+320(SB), Y3
+	VSUBPS       Y4, Y3, Y3
+	VCMPPS       $0x11, numbers<>+864(SB), Y1, Y5
+	VBLENDVPS    Y5, Y4, Y3, Y4
+	VMULPS       Y1, Y1, Y3
+	VBROADCASTSS numbers<>+2592(SB), Y5
+	VFMADD213PS  numbers<>+2624(SB), Y3, Y5
+	VFMADD213PS  numbers<>+2656(SB), Y3, Y5
+	VFMADD213PS  numbers<>+2688(SB), Y3, Y5
+	VFMADD213PS  numbers<>+2720(SB), Y3, Y5
+	VFMADD213PS  numbers<>+2752(SB), Y3, Y5
+	VBROADCASTSS numbers<>+1312(SB), Y3
+	VFMADD213PS  Y3, Y1, Y5
+	VCMPPS       $0x11, numbers<>+320(SB), Y2, Y3
+	VBLENDVPS    Y3, Y5, Y4, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPS       Y1, Y3, Y3
+	VSUBPS       Y8, Y3, Y3
+	VMULPS       Y1, Y1, Y5
+	VBROADCASTSS numbers<>+2048(SB), Y6
+	VFMADD213PS  numbers<>+2080(SB), Y5, Y6
+	VFMADD213PS  numbers<>+2112(SB), Y5, Y6
+	VFMADD213PS  numbers<>+2144(SB), Y5, Y6
+	VFMADD213PS  numbers<>+2176(SB), Y5, Y6
+	VFMADD213PS  numbers<>+2208(SB), Y5, Y6
+	VBROADCASTSS numbers<>+1312(SB), Y5
+	VFMADD213PS  Y5, Y1, Y6
+	VMULPS       Y1, Y6, Y6
+	VCMPPS       $0x11, numbers<>+320(SB), Y2, Y2
+	VBLENDVPS    Y2, Y6, Y3, Y3
+	VPAND        numbers<>+1408(SB), Y1, Y1
+	VPOR         Y1, Y3, Y3
+	VMULPS       Y0, Y4, Y4
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y3, (DX)
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	SUBQ         $0x00000008, BX
+	JGE          loop
+
+loopEnd:
+	ADDQ         $0x00000008, BX
+	JEQ          loopDone
+	LEAQ         ends<>+32(SB), SI
+	NEGQ         BX
+	VMOVUPS      (SI)(BX*4), Y0
+	VMASKMOVPS   (CX), Y0, Y1
+	VMASKMOVPS   (DX), Y0, Y2
+	VPAND        numbers<>+1088(SB), Y2, Y3
+	VBROADCASTSS numbers<>+2240(SB), Y4
+	VMINPS       Y3, Y4, Y4
+	VMULPS       Y4, Y4, Y5
+	VMOVAPS      Y4, Y6
+	VFMSUB213PS  Y5, Y4, Y6
+	VMULPS       numbers<>+768(SB), Y5, Y5
+	VMULPS       numbers<>+64(SB), Y5, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS numbers<>+96(SB), Y7, Y5
+	VFNMADD231PS numbers<>+128(SB), Y7, Y5
+	VFNMADD231PS numbers<>+1312(SB), Y6, Y5
+	VBROADCASTSS numbers<>+160(SB), Y6
+	VFMADD213PS  numbers<>+192(SB), Y5, Y6
+	VFMADD213PS  numbers<>+224(SB), Y5, Y6
+	VFMADD213PS  numbers<>+256(SB), Y5, Y6
+	VFMADD213PS  numbers<>+288(SB), Y5, Y6
+	VFMADD213PS  numbers<>+320(SB), Y5, Y6
+	VFMADD213PS  numbers<>+320(SB), Y5, Y6
+	VBROADCASTSS numbers<>+320(SB), Y8
+	VADDPS       numbers<>+1344(SB), Y4, Y5
+	VDIVPS       Y5, Y8, Y5
+	VBROADCASTSS numbers<>+320(SB), Y8
+	VMOVAPS      Y8, Y8
+	VFNMADD231PS numbers<>+2272(SB), Y5, Y8
+	VBROADCASTSS numbers<>+2304(SB), Y9
+	VFMADD213PS  numbers<>+2336(SB), Y8, Y9
+	VFMADD213PS  numbers<>+2368(SB), Y8, Y9
+	VFMADD213PS  numbers<>+2400(SB), Y8, Y9
+	VFMADD213PS  numbers<>+2432(SB), Y8, Y9
+	VFMADD213PS  numbers<>+2464(SB), Y8, Y9
+	VFMADD213PS  numbers<>+2496(SB), Y8, Y9
+	VFMADD213PS  numbers<>+2528(SB), Y8, Y9
+	VFMADD213PS  numbers<>+2560(SB), Y8, Y9
+	VMULPS       Y5, Y9, Y9
+	VMOVAPS      Y9, Y5
+	VFNMADD231PS numbers<>+2208(SB), Y4, Y5
+	VMULPS       Y4, Y9, Y9
+	VMULPS       Y6, Y9, Y9
+	VMOVAPS      Y7, Y4
+	VCVTPS2DQ    Y4, Y4
+	VPSRAD       $0x01, Y4, Y8
+	VPSUBD       Y8, Y4, Y4
+	VPADDD       numbers<>+352(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y9, Y9
+	VPADDD       numbers<>+352(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y9, Y9
+	VMULPS       Y6, Y5, Y5
+	VCVTPS2DQ    Y7, Y7
+	VPSRAD       $0x01, Y7, Y4
+	VPSUBD       Y4, Y7, Y7
+	VPADDD       numbers<>+352(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y5, Y5
+	VPADDD       numbers<>+352(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y5, Y5
+	VBROADCASTSS numbers<>+320(SB), Y4
+	VSUBPS       Y5, Y4, Y4
+	VCMPPS       $0x11, numbers<>+864(SB), Y2, Y6
+	VBLENDVPS    Y6, Y5, Y4, Y5
+	VMULPS       Y2, Y2, Y4
+	VBROADCASTSS numbers<>+2592(SB), Y6
+	VFMADD213PS  numbers<>+2624(SB), Y4, Y6
+	VFMADD213PS  numbers<>+2656(SB), Y4, Y6
+	VFMADD213PS  numbers<>+2688(SB), Y4, Y6
+	VFMADD213PS  numbers<>+2720(SB), Y4, Y6
+	VFMADD213PS  numbers<>+2752(SB), Y4, Y6
+	VBROADCASTSS numbers<>+1312(SB), Y4
+	VFMADD213PS  Y4, Y2, Y6
+	VCMPPS       $0x11, numbers<>+320(SB), Y3, Y4
+	VBLENDVPS    Y4, Y6, Y5, Y5
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y2, Y4, Y4
+	VSUBPS       Y9, Y4, Y4
+	VMULPS       Y2, Y2, Y6
+	VBROADCASTSS numbers<>+2048(SB), Y7
+	VFMADD213PS  numbers<>+2080(SB), Y6, Y7
+	VFMADD213PS  numbers<>+2112(SB), Y6, Y7
+	VFMADD213PS  numbers<>+2144(SB), Y6, Y7
+	VFMADD213PS  numbers<>+2176(SB), Y6, Y7
+	VFMADD213PS  numbers<>+2208(SB), Y6, Y7
+	VBROADCASTSS numbers<>+1312(SB), Y6
+	VFMADD213PS  Y6, Y2, Y7
+	VMULPS       Y2, Y7, Y7
+	VCMPPS       $0x11, numbers<>+320(SB), Y3, Y3
+	VBLENDVPS    Y3, Y7, Y4, Y4
+	VPAND        numbers<>+1408(SB), Y2, Y2
+	VPOR         Y2, Y4, Y4
+	VMULPS       Y1, Y5, Y5
+	VMASKMOVPS   Y5, Y0, (AX)
+	VMASKMOVPS   Y4, Y0, (DX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
 // func geluTanhAVX2(y *float32, x *float32, n int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-24
@@ -3968,6 +4188,195 @@ loopEnd:
 	VBLENDMPS         Z3, Z9, K2, Z9
 	VMULPS            Z0, Z9, Z9
 	VMOVUPS           Z9, K1, (AX)
+
+loopDone:
+	VZEROUPPER
+	RET
+
+// func geluBothAVX512(dx *float32, dy *float32, x *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·geluBothAVX512(SB), NOSPLIT, $0-32
+	MOVQ dx+0(FP), AX
+	MOVQ dy+8(FP), DX
+	MOVQ x+16(FP), BX
+	MOVQ n+24(FP), CX
+	SUBQ $0x00000010, CX
+	JLT  loopEnd
+
+loop:
+	VMOVUPS           (DX), Z0
+	VMOVUPS           (BX), Z1
+	VPANDD.BCST       numbers<>+1088(SB), Z1, Z2
+	VBROADCASTSS      numbers<>+2240(SB), Z3
+	VMINPS            Z2, Z3, Z3
+	VMULPS            Z3, Z3, Z4
+	VMOVAPS           Z3, Z5
+	VFMSUB213PS       Z4, Z3, Z5
+	VMULPS.BCST       numbers<>+768(SB), Z4, Z4
+	VMULPS.BCST       numbers<>+64(SB), Z4, Z8
+	VRNDSCALEPS       $0x08, Z8, Z8
+	VFNMADD231PS.BCST numbers<>+96(SB), Z8, Z4
+	VFNMADD231PS.BCST numbers<>+128(SB), Z8, Z4
+	VFNMADD231PS.BCST numbers<>+1312(SB), Z5, Z4
+	VBROADCASTSS      numbers<>+160(SB), Z5
+	VFMADD213PS.BCST  numbers<>+192(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+224(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+256(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+288(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+320(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+320(SB), Z4, Z5
+	VBROADCASTSS      numbers<>+320(SB), Z9
+	VADDPS.BCST       numbers<>+1344(SB), Z3, Z4
+	VDIVPS            Z4, Z9, Z4
+	VBROADCASTSS      numbers<>+320(SB), Z9
+	VMOVAPS           Z9, Z9
+	VFNMADD231PS.BCST numbers<>+2272(SB), Z4, Z9
+	VBROADCASTSS      numbers<>+2304(SB), Z10
+	VFMADD213PS.BCST  numbers<>+2336(SB), Z9, Z10
+	VFMADD213PS.BCST  numbers<>+2368(SB), Z9, Z10
+	VFMADD213PS.BCST  numbers<>+2400(SB), Z9, Z10
+	VFMADD213PS.BCST  numbers<>+2432(SB), Z9, Z10
+	VFMADD213PS.BCST  numbers<>+2464(SB), Z9, Z10
+	VFMADD213PS.BCST  numbers<>+2496(SB), Z9, Z10
+	VFMADD213PS.BCST  numbers<>+2528(SB), Z9, Z10
+	VFMADD213PS.BCST  numbers<>+2560(SB), Z9, Z10
+	VMULPS            Z4, Z10, Z10
+	VMOVAPS           Z10, Z4
+	VFNMADD231PS.BCST numbers<>+2208(SB), Z3, Z4
+	VMULPS            Z3, Z10, Z10
+	VMULPS            Z5, Z10, Z10
+	VMOVAPS           Z8, Z3
+	VSCALEFPS         Z3, Z10, Z10
+	VMULPS            Z5, Z4, Z4
+	VSCALEFPS         Z8, Z4, Z4
+	VBROADCASTSS      numbers<>+320(SB), Z3
+	VSUBPS            Z4, Z3, Z3
+	VCMPPS.BCST       $0x11, numbers<>+864(SB), Z1, K1
+	VBLENDMPS         Z4, Z3, K1, Z4
+	VMULPS            Z1, Z1, Z3
+	VBROADCASTSS      numbers<>+2592(SB), Z5
+	VFMADD213PS.BCST  numbers<>+2624(SB), Z3, Z5
+	VFMADD213PS.BCST  numbers<>+2656(SB), Z3, Z5
+	VFMADD213PS.BCST  numbers<>+2688(SB), Z3, Z5
+	VFMADD213PS.BCST  numbers<>+2720(SB), Z3, Z5
+	VFMADD213PS.BCST  numbers<>+2752(SB), Z3, Z5
+	VBROADCASTSS      numbers<>+1312(SB), Z3
+	VFMADD213PS       Z3, Z1, Z5
+	VCMPPS.BCST       $0x11, numbers<>+320(SB), Z2, K1
+	VBLENDMPS         Z5, Z4, K1, Z4
+	VPXORD            Z6, Z6, Z6
+	VMAXPS            Z1, Z6, Z3
+	VSUBPS            Z10, Z3, Z3
+	VMULPS            Z1, Z1, Z5
+	VBROADCASTSS      numbers<>+2048(SB), Z8
+	VFMADD213PS.BCST  numbers<>+2080(SB), Z5, Z8
+	VFMADD213PS.BCST  numbers<>+2112(SB), Z5, Z8
+	VFMADD213PS.BCST  numbers<>+2144(SB), Z5, Z8
+	VFMADD213PS.BCST  numbers<>+2176(SB), Z5, Z8
+	VFMADD213PS.BCST  numbers<>+2208(SB), Z5, Z8
+	VBROADCASTSS      numbers<>+1312(SB), Z5
+	VFMADD213PS       Z5, Z1, Z8
+	VMULPS            Z1, Z8, Z8
+	VCMPPS.BCST       $0x11, numbers<>+320(SB), Z2, K1
+	VBLENDMPS         Z8, Z3, K1, Z3
+	VPANDD.BCST       numbers<>+1408(SB), Z1, Z1
+	VPORD             Z1, Z3, Z3
+	VMULPS            Z0, Z4, Z4
+	VMOVUPS           Z4, (AX)
+	VMOVUPS           Z3, (BX)
+	ADDQ              $0x00000040, AX
+	ADDQ              $0x00000040, DX
+	ADDQ              $0x00000040, BX
+	SUBQ              $0x00000010, CX
+	JGE               loop
+
+loopEnd:
+	ADDQ              $0x00000010, CX
+	JEQ               loopDone
+	MOVQ              $0x00000001, SI
+	SHLQ              CL, SI
+	DECQ              SI
+	KMOVW             SI, K1
+	VMOVUPS.Z         (DX), K1, Z0
+	VMOVUPS.Z         (BX), K1, Z1
+	VPANDD.BCST       numbers<>+1088(SB), Z1, Z2
+	VBROADCASTSS      numbers<>+2240(SB), Z3
+	VMINPS            Z2, Z3, Z3
+	VMULPS            Z3, Z3, Z4
+	VMOVAPS           Z3, Z5
+	VFMSUB213PS       Z4, Z3, Z5
+	VMULPS.BCST       numbers<>+768(SB), Z4, Z4
+	VMULPS.BCST       numbers<>+64(SB), Z4, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST numbers<>+96(SB), Z6, Z4
+	VFNMADD231PS.BCST numbers<>+128(SB), Z6, Z4
+	VFNMADD231PS.BCST numbers<>+1312(SB), Z5, Z4
+	VBROADCASTSS      numbers<>+160(SB), Z5
+	VFMADD213PS.BCST  numbers<>+192(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+224(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+256(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+288(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+320(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+320(SB), Z4, Z5
+	VBROADCASTSS      numbers<>+320(SB), Z8
+	VADDPS.BCST       numbers<>+1344(SB), Z3, Z4
+	VDIVPS            Z4, Z8, Z4
+	VBROADCASTSS      numbers<>+320(SB), Z8
+	VMOVAPS           Z8, Z8
+	VFNMADD231PS.BCST numbers<>+2272(SB), Z4, Z8
+	VBROADCASTSS      numbers<>+2304(SB), Z9
+	VFMADD213PS.BCST  numbers<>+2336(SB), Z8, Z9
+	VFMADD213PS.BCST  numbers<>+2368(SB), Z8, Z9
+	VFMADD213PS.BCST  numbers<>+2400(SB), Z8, Z9
+	VFMADD213PS.BCST  numbers<>+2432(SB), Z8, Z9
+	VFMADD213PS.BCST  numbers<>+2464(SB), Z8, Z9
+	VFMADD213PS.BCST  numbers<>+2496(SB), Z8, Z9
+	VFMADD213PS.BCST  numbers<>+2528(SB), Z8, Z9
+	VFMADD213PS.BCST  numbers<>+2560(SB), Z8, Z9
+	VMULPS            Z4, Z9, Z9
+	VMOVAPS           Z9, Z4
+	VFNMADD231PS.BCST numbers<>+2208(SB), Z3, Z4
+	VMULPS            Z3, Z9, Z9
+	VMULPS            Z5, Z9, Z9
+	VMOVAPS           Z6, Z3
+	VSCALEFPS         Z3, Z9, Z9
+	VMULPS            Z5, Z4, Z4
+	VSCALEFPS         Z6, Z4, Z4
+	VBROADCASTSS      numbers<>+320(SB), Z3
+	VSUBPS            Z4, Z3, Z3
+	VCMPPS.BCST       $0x11, numbers<>+864(SB), Z1, K2
+	VBLENDMPS         Z4, Z3, K2, Z4
+	VMULPS            Z1, Z1, Z3
+	VBROADCASTSS      numbers<>+2592(SB), Z5
+	VFMADD213PS.BCST  numbers<>+2624(SB), Z3, Z5
+	VFMADD213PS.BCST  numbers<>+2656(SB), Z3, Z5
+	VFMADD213PS.BCST  numbers<>+2688(SB), Z3, Z5
+	VFMADD213PS.BCST  numbers<>+2720(SB), Z3, Z5
+	VFMADD213PS.BCST  numbers<>+2752(SB), Z3, Z5
+	VBROADCASTSS      numbers<>+1312(SB), Z3
+	VFMADD213PS       Z3, Z1, Z5
+	VCMPPS.BCST       $0x11, numbers<>+320(SB), Z2, K2
+	VBLENDMPS         Z5, Z4, K2, Z4
+	VPXORD            Z7, Z7, Z7
+	VMAXPS            Z1, Z7, Z3
+	VSUBPS            Z9, Z3, Z3
+	VMULPS            Z1, Z1, Z5
+	VBROADCASTSS      numbers<>+2048(SB), Z6
+	VFMADD213PS.BCST  numbers<>+2080(SB), Z5, Z6
+	VFMADD213PS.BCST  numbers<>+2112(SB), Z5, Z6
+	VFMADD213PS.BCST  numbers<>+2144(SB), Z5, Z6
+	VFMADD213PS.BCST  numbers<>+2176(SB), Z5, Z6
+	VFMADD213PS.BCST  numbers<>+2208(SB), Z5, Z6
+	VBROADCASTSS      numbers<>+1312(SB), Z5
+	VFMADD213PS       Z5, Z1, Z6
+	VMULPS            Z1, Z6, Z6
+	VCMPPS.BCST       $0x11, numbers<>+320(SB), Z2, K2
+	VBLENDMPS         Z6, Z3, K2, Z3
+	VPANDD.BCST       numbers<>+1408(SB), Z1, Z1
+	VPORD             Z1, Z3, Z3
+	VMULPS            Z0, Z4, Z4
+	VMOVUPS           Z4, K1, (AX)
+	VMOVUPS           Z3, K1, (BX)
 
 loopDone:
 	VZEROUPPER

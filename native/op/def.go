@@ -40,6 +40,11 @@ type Def struct {
 	Operations func(n *ir.Node) float64
 	// Picks says that of input 0 no more elements are read than output 0 has.
 	Picks bool
+	// Again returns a node without outputs that computes output 0 of a node a second time, with the same bits, from values that the gradient
+	// keeps anyway and in much less time than a product of that size takes; nil where there is no such way. See pass.Recompute.
+	Again func(n *ir.Node) *ir.Node
+	// Overwrites says that output 1 may lie in the memory of input 3, whose elements it takes the place of one by one; nil where it may not.
+	Overwrites func(n *ir.Node) bool
 	// Gradient adds the nodes that compute the gradients of the inputs. Nil needs a reason in NoGradient.
 	Gradient   func(g *Gradient) error
 	NoGradient string

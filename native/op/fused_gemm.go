@@ -15,7 +15,8 @@ import (
 //	p, site        Dropout, which trains, of probability p
 //	gate           the gradient of a Relu, or of a Relu and a Dropout of probability gate, given their result as input 3
 //	gelu           the Gelu of that form, which becomes output 1
-//	gelu_gradient  the gradient of a Gelu of that form, given its operand as input 3
+//	gelu_gradient  the gradient of a Gelu of that form, given its operand as input 3; the Gelu itself becomes output 1, if there is one, and may
+//	               lie where its operand did
 func init() {
 	Register(Def{
 		Name: "tandem.Gemm", MinInputs: 2, MaxInputs: 4,
@@ -31,6 +32,7 @@ func init() {
 			return nil
 		},
 		Float32: bindFusedGemm[float32], Float64: bindFusedGemm[float64],
+		Overwrites: func(n *ir.Node) bool { return n.Attributes.Has("gelu_gradient") && len(n.Outputs) > 1 },
 		Operations: gemmOperations,
 		NoGradient: "it is made after differentiation",
 	})
@@ -76,7 +78,7 @@ func bindFusedGemm[T kernel.Float](c *Context[T]) (func(), error) {
 		steps = append(steps, func(_ int, run []T, first int) { kernel.Gate(run, run, y[first:first+len(run)], scale) })
 	}
 	if attributes.Has("gelu") {
-		value, _, err := geluKernels[T](attributes, "gelu")
+		value, _, _, err := geluKernels[T](attributes, "gelu")
 		if err != nil {
 			return nil, err
 		}
@@ -84,12 +86,21 @@ func bindFusedGemm[T kernel.Float](c *Context[T]) (func(), error) {
 		steps = append(steps, func(_ int, run []T, first int) { value(y[first:first+len(run)], run) })
 	}
 	if attributes.Has("gelu_gradient") {
-		_, gradient, err := geluKernels[T](attributes, "gelu_gradient")
+		_, gradient, both, err := geluKernels[T](attributes, "gelu_gradient")
 		if err != nil {
 			return nil, err
 		}
 		h := c.In[3].Float
-		steps = append(steps, func(_ int, run []T, first int) { gradient(run, run, h[first:first+len(run)]) })
+		if len(c.Out) > 1 {
+			y := c.Out[1].Float
+			steps = append(steps, func(_ int, run []T, first int) {
+				part := y[first : first+len(run)]
+				copy(part, h[first:]) // nothing to do where they lie at the same place
+				both(run, run, part)
+			})
+		} else {
+			steps = append(steps, func(_ int, run []T, first int) { gradient(run, run, h[first:first+len(run)]) })
+		}
 	}
 	g.End = EndRuns(g.N, steps...)
 	return g.Prepare(c.Pool), nil

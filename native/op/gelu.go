@@ -3,6 +3,7 @@ package op
 import (
 	"fmt"
 
+	"tandem/native/ir"
 	"tandem/native/kernel"
 	"tandem/onnx"
 )
@@ -22,6 +23,9 @@ func init() {
 		}
 		return pointwise{}, fmt.Errorf("approximate = %q is %w: it may be none or tanh", form, ErrUnsupported)
 	}, matrixCase("exact", 0, nil), matrixCase("tanh", 0, map[string]any{"approximate": "tanh"}))
+	registry["Gelu"].Again = func(n *ir.Node) *ir.Node {
+		return &ir.Node{Op: n.Op, Version: n.Version, Attributes: n.Attributes, Inputs: n.Inputs}
+	}
 }
 
 var (
@@ -33,16 +37,20 @@ var (
 	}}
 )
 
-// geluKernels returns the function and its gradient in the form that an attribute names.
-func geluKernels[T kernel.Float](a onnx.Attributes, name string) (value func(y, x []T), gradient func(dx, dy, x []T), err error) {
+// geluKernels returns the function in the form that an attribute names, its gradient, and what computes the gradient and then the function in the
+// place of its operand.
+func geluKernels[T kernel.Float](a onnx.Attributes, name string) (value func(y, x []T), gradient, both func(dx, dy, x []T), err error) {
 	form, err := a.String(name, "none")
 	switch {
 	case err != nil:
-		return nil, nil, err
+		return nil, nil, nil, err
 	case form == "tanh":
-		return kernel.GeluTanh[T], kernel.GeluTanhGradient[T], nil
+		return kernel.GeluTanh[T], kernel.GeluTanhGradient[T], func(dx, dy, x []T) {
+			kernel.GeluTanhGradient(dx, dy, x)
+			kernel.GeluTanh(x, x)
+		}, nil
 	case form == "none":
-		return kernel.Gelu[T], kernel.GeluGradient[T], nil
+		return kernel.Gelu[T], kernel.GeluGradient[T], kernel.GeluBoth[T], nil
 	}
-	return nil, nil, fmt.Errorf("%s = %q is %w: it may be none or tanh", name, form, ErrUnsupported)
+	return nil, nil, nil, fmt.Errorf("%s = %q is %w: it may be none or tanh", name, form, ErrUnsupported)
 }

@@ -15,6 +15,16 @@ func init() {
 		Name: "LayerNormalization", Since: 17, MinInputs: 2, MaxInputs: 3, Saves: 3,
 		Infer:   inferLayerNormalization,
 		Float32: bindLayerNormalization[float32], Float64: bindLayerNormalization[float64],
+		Again: func(n *ir.Node) *ir.Node {
+			if len(n.Outputs) < 3 || n.Outputs[1] == nil || n.Outputs[2] == nil {
+				return nil
+			}
+			inputs := []*ir.Value{n.Inputs[0], n.Inputs[1], n.Outputs[1], n.Outputs[2]}
+			if shift := n.Input(2); shift != nil {
+				inputs = append(inputs, shift)
+			}
+			return &ir.Node{Op: "tandem.LayerNormalizationAgain", Inputs: inputs}
+		},
 		Gradient: func(g *Gradient) error {
 			if g.Out[0] == nil || g.Out[1] != nil || g.Out[2] != nil {
 				return fmt.Errorf("a gradient through the mean or the deviation is %w", ErrUnsupported)
@@ -37,6 +47,13 @@ func init() {
 			{Name: "frozen scale", Inputs: []CaseInput{{Shape: []int{3, 4}}, {Shape: []int{4}, NoGrad: true, Const: true}, {Shape: []int{4}}}, Attributes: epsilon},
 			{Name: "frozen input", Inputs: []CaseInput{{Shape: []int{3, 4}, NoGrad: true, Const: true}, {Shape: []int{4}}, {Shape: []int{4}}}, Attributes: epsilon},
 		},
+	})
+	Register(Def{
+		// x, scale, mean, inverse deviation and shift, which may be omitted: the result of LayerNormalization, of which these were kept.
+		Name: "tandem.LayerNormalizationAgain", MinInputs: 4, MaxInputs: 5,
+		Infer:   inferSame,
+		Float32: bindLayerNormalizationAgain[float32], Float64: bindLayerNormalizationAgain[float64],
+		NoGradient: "it is made after differentiation",
 	})
 	Register(Def{
 		// dy, x, scale, mean, inverse deviation; and what the gradient of x is added to, where pass.Fuse has put the sum in.
@@ -116,6 +133,18 @@ func bindLayerNormalization[T kernel.Float](c *Context[T]) (func(), error) {
 	body := func(_, lo, hi int) { kernel.LayerNorm(y, kept[0], kept[1], x, scale, shift, columns, epsilon, lo, hi) }
 	grain := max(1, elementGrain/columns)
 	return func() { c.Pool.For(rows, grain, body) }, nil
+}
+
+func bindLayerNormalizationAgain[T kernel.Float](c *Context[T]) (func(), error) {
+	x, scale, mean, inverse, y := c.In[0].Float, c.In[1].Float, c.In[2].Float, c.In[3].Float, c.Out[0].Float
+	var shift []T
+	if len(c.In) > 4 {
+		shift = c.In[4].Float
+	}
+	columns := len(scale)
+	body := func(_, lo, hi int) { kernel.LayerNormAgain(y, mean, inverse, x, scale, shift, columns, lo, hi) }
+	grain := max(1, elementGrain/columns)
+	return func() { c.Pool.For(len(x)/columns, grain, body) }, nil
 }
 
 // layerNormBlock is the number of rows whose part of a sum over rows is taken by itself: it bounds the rounding error, and which

@@ -25,6 +25,8 @@ var fusionRules = []struct {
 	// y = Gelu(h), h = Gemm(A, B, C), and dx = GeluGradient(Gemm(A, B), h).
 	{"Gemm, Gelu", fuseGelu},
 	{"Gemm, gradient of Gelu", fuseGeluGradient},
+	// The same with y, which Recompute wants a second time, in the place of h.
+	{"Gemm, gradient of Gelu, Gelu", fuseGeluAgain},
 	// y = Dropout(x) + z, and LayerNormalizationGradient(dy, x, ...) + dz.
 	{"Dropout, residual", fuseDropoutAdd},
 	{"gradient of LayerNormalization, residual", fuseLayerNormGradientAdd},

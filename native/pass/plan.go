@@ -16,7 +16,7 @@ type Plan struct {
 	Offset map[*ir.Value]int
 	// Length is the size of each type's arena in elements.
 	Length map[ir.Type]int
-	// Alias names the value whose memory another one shares: the input of a view.
+	// Alias names the value whose memory another one shares: the input of a view, or what its node overwrites (op.Def.Overwrites).
 	Alias map[*ir.Value]*ir.Value
 	// Workspace stands for the memory that a node needs only while it runs.
 	Workspace map[*ir.Node]*ir.Value
@@ -34,7 +34,7 @@ type interval struct {
 // greedy-by-size strategy of Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020).
 func NewPlan(g *ir.Graph) (*Plan, error) {
 	p := &Plan{Offset: map[*ir.Value]int{}, Length: map[ir.Type]int{}, Alias: map[*ir.Value]*ir.Value{}, Workspace: map[*ir.Node]*ir.Value{}}
-	lives := map[*ir.Value]*interval{}
+	lives, lastReader := map[*ir.Value]*interval{}, lastReaders(g)
 	var order []*interval
 	born := func(v *ir.Value, at int) {
 		lives[v] = &interval{v, (v.Len() + align - 1) / align * align, at, at}
@@ -66,6 +66,8 @@ func NewPlan(g *ir.Graph) (*Plan, error) {
 			case v == nil:
 			case def.View && k == 0:
 				p.Alias[v] = p.Root(n.Inputs[0])
+			case k == 1 && def.Overwrites != nil && def.Overwrites(n) && lives[p.Root(n.Inputs[3])] != nil && lastReader[p.Root(n.Inputs[3])] == i:
+				p.Alias[v] = p.Root(n.Inputs[3])
 			default:
 				born(v, i)
 			}
@@ -97,6 +99,31 @@ func NewPlan(g *ir.Graph) (*Plan, error) {
 		slices.SortStableFunc(placed[t], func(a, b *interval) int { return p.Offset[a.value] - p.Offset[b.value] })
 	}
 	return p, nil
+}
+
+// lastReaders returns the place of the last node that reads a value or a view of it; beyond all nodes for the graph's inputs and outputs.
+func lastReaders(g *ir.Graph) map[*ir.Value]int {
+	last, roots := map[*ir.Value]int{}, map[*ir.Value]*ir.Value{}
+	root := func(v *ir.Value) *ir.Value {
+		if r := roots[v]; r != nil {
+			return r
+		}
+		return v
+	}
+	for i, n := range g.Nodes {
+		for _, v := range n.Inputs {
+			if v != nil {
+				last[root(v)] = i
+			}
+		}
+		if def := op.Lookup(n.Op); def != nil && def.View && n.Outputs[0] != nil {
+			roots[n.Outputs[0]] = root(n.Inputs[0])
+		}
+	}
+	for _, v := range slices.Concat(g.Inputs, g.Outputs) {
+		last[root(v)] = len(g.Nodes)
+	}
+	return last
 }
 
 // Root returns the value whose memory v has.

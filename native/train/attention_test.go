@@ -224,7 +224,7 @@ func TestTransformerIsSimplified(t *testing.T) {
 	}
 }
 
-// TestFusionKeepsTheTransformersBits trains with and without pass.Fuse, on every path. The gradients of both normalizations are put together with
+// TestFusionKeepsTheTransformersBits trains with and without pass.Recompute and pass.Fuse, on every path. The gradients of both normalizations are put together with
 // those along the residual connections.
 func TestFusionKeepsTheTransformersBits(t *testing.T) {
 	m := transformer(t, 33, 48, 64)
@@ -253,11 +253,17 @@ func TestFusionKeepsTheTransformersBits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		together := 0
+		together, again := 0, 0
 		for _, n := range b.program.Nodes {
+			if n.Op == "tandem.LayerNormalizationAgain" || n.Op == "tandem.Gemm" && n.Attributes.Has("gelu_gradient") && len(n.Outputs) == 2 {
+				again++
+			}
 			if n.Op == "tandem.LayerNormalizationGradient" && len(n.Inputs) == 6 {
 				together++
 			}
+		}
+		if again != 3 {
+			t.Errorf("%s: %d nodes compute a normalization or the GELU a second time, want 3", path, again)
 		}
 		if together != 2 {
 			t.Errorf("%s: %d gradients of normalizations are put together with a residual's, want 2", path, together)

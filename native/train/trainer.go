@@ -175,9 +175,12 @@ func (t *Trainer[T]) forwardGraph(rows int) (g *ir.Graph, loss *ir.Value, err er
 	return g, loss, nil
 }
 
-// compile fuses, plans and binds a graph. Its values get the memory of the arena.
+// compile rearranges, fuses, plans and binds a graph. Its values get the memory of the arena.
 func (t *Trainer[T]) compile(g *ir.Graph, a *pass.Arena[T]) (*pass.Program[T], error) {
 	if !t.unfused {
+		if err := pass.Recompute(g); err != nil {
+			return nil, err
+		}
 		if err := pass.Fuse(g); err != nil {
 			return nil, err
 		}

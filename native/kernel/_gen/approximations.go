@@ -289,6 +289,35 @@ func (v vector) geluDerivative(x reg.VecVirtual) reg.VecVirtual {
 	return q
 }
 
+// geluWithDerivative gives the bits of gelu and of geluDerivative; both have the normal distribution's tail in them.
+func (v vector) geluWithDerivative(x reg.VecVirtual) (y, d reg.VecVirtual) {
+	size := v.size(x)
+	a := v.new()
+	v.atMost(14.5, size, a)
+	n, p, q := v.tail(a)
+	d = v.copy(q)
+	v.subtractProduct(float32(1/math.Sqrt(2*math.Pi)), a, d)
+	VMULPS(a, q, q)
+	VMULPS(p, q, q)
+	v.scale(v.copy(n), q) // which may change it
+	VMULPS(p, d, d)
+	v.scale(n, d)
+	other := v.number(1)
+	VSUBPS(d, other, other)
+	v.choose(less, x, 0, d, other, d)
+	v.choose(less, size, 1, v.nearHalf(geluDerivativePolynomial, x), d, d)
+	zero := v.new()
+	y = v.new()
+	v.zero(zero)
+	VMAXPS(x, zero, y)
+	VSUBPS(q, y, y)
+	small := v.nearHalf(normalPolynomial, x)
+	VMULPS(x, small, small)
+	v.choose(less, size, 1, small, y, y)
+	v.withSign(y, x)
+	return y, d
+}
+
 const (
 	geluLinear = 1.5957691216057307117597842397375 // 2 sqrt(2/pi)
 	geluCubic  = geluLinear * 0.044715
@@ -370,6 +399,16 @@ func approximations(v vector) {
 	})
 	one("gelu", "y[i] = x[i] Phi(x[i])", v.gelu)
 	gradient("geluGradient", "(Phi(x[i]) + x[i] phi(x[i]))", "x", v.geluDerivative)
+	at, n := v.function("geluBoth", []string{"dx", "dy", "x"}, "", "", "is dx[i] = dy[i] * (Phi(x[i]) + x[i] phi(x[i])), and then x[i] = x[i] Phi(x[i]).")
+	v.along("loop", n, at, func(at []Mem, e *end) {
+		dy, x := v.read(at[1], e), v.read(at[2], e)
+		y, d := v.geluWithDerivative(x)
+		VMULPS(dy, d, d)
+		v.store(d, at[0], e)
+		v.store(y, at[2], e)
+	})
+	VZEROUPPER()
+	RET()
 	one("geluTanh", "GELU in the form with the hyperbolic tangent", v.geluTanh)
 	gradient("geluTanhGradient", "the derivative of geluTanh", "x", v.geluTanhDerivative)
 }
