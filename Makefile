@@ -52,9 +52,14 @@ bench: setup ## Go benchmarks of the native trainer and the tables of limits, in
 	mv $(BENCH)/all.txt $(BENCH)/kernels.txt && rm $(BENCH)/torch.txt
 	bin/tandem bench --kernels $(BENCH)/kernels.txt | tee $(BENCH)/kernels.md
 
-publish: setup ## rewrite results/published and the README's result, the sweep and the kernels' table: an idle machine, an hour
+publish: setup ## rewrite results/published, results/METHOD.md and the README's result and table: an idle machine, an hour, Fashion-MNIST ("tandem doctor")
 	bin/tandem bench mnist-mlp --prove --out results/published/mnist-mlp
 	bin/tandem bench mnist-mlp --prove --threads 1 --out results/published/mnist-mlp-1-thread
+	bin/tandem bench mnist-mlp $(FULL) --set data.train=1000 --set train.epochs=20 --set 'parity.judged_steps=[0,1,2,10,31,32,-1]' \
+		--out results/published/mnist-mlp-1000
+	bin/tandem bench mnist-mlp $(FULL) --set data.train=10000 --set train.epochs=10 --set 'parity.judged_steps=[0,1,2,10,312,313,-1]' \
+		--out results/published/mnist-mlp-10000
+	bin/tandem bench mnist-mlp $(FULL) --set train.epochs=5 --set 'parity.judged_steps=[0,1,2,10,1874,1875,-1]' --out results/published/mnist-mlp-60000
 	bin/tandem run transformer-small --publish --out results/published/transformer-small
 	bin/tandem run resnet18-cifar --profile --set 'timing.modes=["eager","fused","channels-last","compile-channels-last"]' --publish \
 		--out results/published/resnet18-cifar
@@ -64,7 +69,11 @@ publish: setup ## rewrite results/published and the README's result, the sweep a
 		--set data.test=8 --set train.max_steps=24 --set schedule.warm_up=4 --set timing.blocks=10 --set timing.block_steps=5 \
 		--set 'timing.modes=["fused"]' --out results/published/transformer-small-sweep
 	$(MAKE) bench BENCH=results/bench
+	$(GO) test ./results/report -run Method -update
 	$(GO) test ./cmd/tandem -run Readme -update
+
+# The whole of Fashion-MNIST, its 10,000 test images each time, and seven trainings on each side.
+FULL = --data fashion-mnist --prove --runs 6
 
 false-alarms: setup ## judge the MLP with SEEDS (30) other seeds, two at a time: none may be FAIL (6 minutes)
 	rm -rf runs/false-alarms/mnist-mlp

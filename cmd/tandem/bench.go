@@ -69,6 +69,9 @@ Several flags, or several keys in one, make a grid; commas in brackets separate 
 			if f.threads < 1 {
 				return usageError{fmt.Errorf("bench: --threads is %d, must be at least 1", f.threads)}
 			}
+			if f.runs < 0 {
+				return usageError{fmt.Errorf("bench: --runs is %d, must not be negative", f.runs)}
+			}
 			if err := f.engines.check(); err != nil {
 				return err
 			}
@@ -99,6 +102,7 @@ Several flags, or several keys in one, make a grid; commas in brackets separate 
 	flags.BoolVar(&f.deterministic, "deterministic", false, deterministicUsage)
 	flags.BoolVar(&f.profile, "profile", false, "show what the candidate's step is spent on, layer by layer, and how far that is from the machine's limits; not with --sweep")
 	flags.BoolVar(&f.prove, "prove", false, "have the judge prove itself; not at the points of a sweep")
+	flags.IntVar(&f.runs, "runs", 0, "further trainings of both sides with other seeds, as of run; not at the points of a sweep")
 	flags.StringVar(&f.resume, "resume", "", resumeUsage)
 	flags.StringVar(&kernels, "kernels", "", "make tables of limits from `FILE`, the output of Go's benchmarks of the kernels (\"make bench\")")
 	f.addPublish(flags)
@@ -203,7 +207,7 @@ func (a *app) sweep(c *cobra.Command, name string, f runFlags, axes []experiment
 			threads = point.Threads
 		}
 		p.prefix = fmt.Sprintf("point %d of %d (%s)%s: ", i+1, len(points), describePoint(axes, point), timeLeft(time.Since(start), i-len(done), len(points)-len(done)))
-		f.threads, f.prove = threads, false
+		f.threads, f.prove, f.runs = threads, false, 0
 		r, err := a.point(c, experiments[i], f, folder.WorkFile(fmt.Sprintf("point-%d", i)), p)
 		if err != nil {
 			return fmt.Errorf("%s%w", p.prefix, err)

@@ -2,9 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"os"
+	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"tandem/results/record"
@@ -45,6 +49,54 @@ func TestReadmeQuotesThePublishedResult(t *testing.T) {
 	}
 	if !*update {
 		t.Fatalf("README.md quotes another result than %s; run: go test ./cmd/tandem -run Readme -update", published)
+	}
+	out := append(append(bytes.Clone(text[:found[4]]), want.Bytes()...), text[found[5]:]...)
+	if err := os.WriteFile(readme, out, 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var tabled = regexp.MustCompile("(?s)(<!-- table:[^>]*-->\n)(.*?)(<!-- end of table -->)")
+
+// TestReadmeTableIsThePublishedRecords holds the table below it to all published runs.
+func TestReadmeTableIsThePublishedRecords(t *testing.T) {
+	files, err := filepath.Glob("../../results/published/*/result.json")
+	if err != nil || len(files) < 4 {
+		t.Fatalf("there are the published records %q: %v", files, err)
+	}
+	var entries []report.Entry
+	for _, file := range files {
+		e, err := readRecord(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Source = strings.TrimPrefix(filepath.ToSlash(filepath.Dir(file)), "../../") + "/report.md"
+		entries = append(entries, e)
+	}
+	rows := func(e report.Entry) int {
+		if e.Run == nil {
+			return 0
+		}
+		return e.Run.Data.TrainRows
+	}
+	slices.SortStableFunc(entries, func(a, b report.Entry) int { return cmp.Compare(rows(a), rows(b)) })
+	var want bytes.Buffer
+	if err := report.Table(&want, entries...); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := tabled.FindSubmatchIndex(text)
+	if found == nil {
+		t.Fatal("README.md has no place for the table")
+	}
+	if bytes.Equal(text[found[4]:found[5]], want.Bytes()) {
+		return
+	}
+	if !*update {
+		t.Fatalf("README.md's table is not of results/published; run: go test ./cmd/tandem -run Readme -update")
 	}
 	out := append(append(bytes.Clone(text[:found[4]]), want.Bytes()...), text[found[5]:]...)
 	if err := os.WriteFile(readme, out, 0o666); err != nil {

@@ -1,0 +1,63 @@
+package report
+
+import (
+	"fmt"
+	"io"
+
+	"tandem/results/record"
+)
+
+// Table writes runs as one Markdown table, a row for each, whose name links to the entry's source where it has one. What each run claims stands
+// in its own report: no time stands in a row without a PASS. Sweeps are passed over.
+func Table(w io.Writer, entries ...Entry) error {
+	d := &document{}
+	var rows [][]string
+	for _, e := range entries {
+		if e.Run == nil {
+			continue
+		}
+		rows = append(rows, tableOf(e.Run, e.Source))
+	}
+	d.table([]string{"experiment", ">training rows", ">epochs", ">steps", ">trainings", ">threads", "verdict", ">largest rho", "after training, reference and candidate", ">reference", ">candidate", ">speed-up [95 %]", ">resolution"}, rows)
+	_, err := io.WriteString(w, d.b.String())
+	return err
+}
+
+func tableOf(r *record.Run, source string) []string {
+	name, epochs := "experiment", "-"
+	if r.Experiment != nil {
+		name, epochs = escape(r.Experiment.Name), count(r.Experiment.Train.Epochs)
+	}
+	if source != "" {
+		name = fmt.Sprintf("[%s](%s)", name, source)
+	}
+	trainings := 1
+	if r.Runs != nil {
+		trainings = len(r.Runs.Trainings)
+	}
+	threads, largest, quality := "-", "-", "-"
+	if len(r.Engines) > 1 {
+		threads = count(r.Engines[1].Threads)
+	}
+	if worst, _ := worstOf(&r.Parity, "outputs", "gradients", "update", "buffers"); worst != nil {
+		largest = rho(worst.Rho)
+	}
+	switch {
+	case r.Accuracy != nil:
+		quality = fmt.Sprintf("accuracy %s, %s", percent(r.Accuracy.Reference), percent(r.Accuracy.Candidate))
+	case r.Perplexity != nil:
+		quality = fmt.Sprintf("perplexity %s, %s", ratio(float64(r.Perplexity.Reference)), ratio(float64(r.Perplexity.Candidate)))
+	case r.TestLoss != nil:
+		quality = fmt.Sprintf("test loss %s, %s", loss(r.TestLoss.Reference), loss(r.TestLoss.Candidate))
+	}
+	row := []string{name, count(r.Data.TrainRows), epochs, count(r.Data.Steps), count(trainings), threads, string(r.Parity.Verdict), largest, quality, "-", "-", "-", "-"}
+	if t := r.Timing; t != nil && r.Parity.Verdict == record.Pass {
+		row[9], row[10] = seconds(t.Reference.StepSeconds.Median), seconds(t.Candidate.StepSeconds.Median)
+		row[11] = "not claimed"
+		if s := t.Speedup; s != nil {
+			row[11] = fmt.Sprintf("%s [%s, %s]", ratio(s.Median), ratio(s.Low), ratio(s.High))
+		}
+		row[12] = fmt.Sprintf("[%s, %s]", ratio(t.Resolution.Low), ratio(t.Resolution.High))
+	}
+	return row
+}
