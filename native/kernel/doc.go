@@ -49,12 +49,22 @@
 //     to 77 % (72 to 75 transposed left factor), C passing once a chain. A tile alone runs at 91 %, with its rows in the second level at 90; C on the way to the third
 //     level six times, beside those rows, took 6 to 10 of that (measured on numbers: on pages never written to, which are all one page of zeros, nothing
 //     of it is seen). Hence deepTile: a right factor packed once, one call through all chains, C once, and the next panel fetched during the tiles, without
-//     which it is 3 less: 80 to 81 % (78 to 79), with two threads 76 to 79 for 73 to 77. Groups of 512 to 896 KiB gave the same.
+//     which it is 3 less: 79 to 81 % (78), with two threads 79 to 80 (78) for 77 (73). Groups of 512 to 896 KiB gave the same. 85 % is not reached: PyTorch's own product
+//     is at 82, with one thread and with two. avx2, forced there, reaches 88 to 89 (84) of its peak with one thread and with two. A single chain stays with
+//     strips: as a deep tile 256 x 256 x 256 ran at 75 % for 80 with two threads.
 //   - Left there as they did not help: pages of 2 MiB (the same within 0.5 %, Adam's update too); C fetched during half, two thirds or all of the chain (the same);
 //     reading rows of the left factor 4096 bytes apart where they lie (58 for 77); sums in contiguous temporary tiles that are copied to C (53 for 77). A panel
 //     that one thread packed and the other reads comes slowly: sharing it where a thread has 64 rows, 32 x 128 x 784, gave 47 % for 69.
 //   - A tile of 12 x 32 does 14 loads in 12 cycles, and each more costs: with a fetch a column 91 for 93 %, unrolled four times 88. 8 x 48 and 6 x 64 do 11
-//     and 10 and stay at 93 to 94 in the first level, 93 and 92 for 91 from the second.
+//     and 10 and stay at 93 to 94 in the first level, 93 and 92 for 91 from the second. In all of 1024 x 1024 x 1024 deep tiles of 8 x 48 still took 1 % more, and were left.
+//   - Parts of 64 Ki multiply-adds for a thread: the MLP's step with two threads took 80 us for 76 to 78 with parts of 192 Ki, 80 with 320 Ki. The second layer, 32 x 64 x
+//     128, so runs on one thread, which has less to fetch from the other's cache. A waiting thread that looks eight times as often gained nothing.
+//   - The first layer takes 20 us with two threads alone and 24 in a step; writing the batch anew before each step costs 2 us more with two threads, none with one.
+//   - Beside PyTorch's matmul in the same minutes (an Intel with two 512-bit units) the MLP's products run 1.3 to 4.0 times as fast with one thread and with two, but for 128 x 784 x 32 at
+//     1.05 and 1.27: there PyTorch is at 78 % of the peak with one thread. With avx2 forced they run at 76 to 92 % of its peak, those with a side or depth of 10 at 38 to 73; a step
+//     takes 181 us with one thread and 114 with two, for 113 and 76.
+//   - A vector of Adam woven into the gradient's multiply-adds adds 14 to 18 cycles at a depth of 32 to 64, in 2 MiB pages and in the first level too: the
+//     arithmetic shares its two units, the root and the division one.
 //   - A transposed left factor is packed tile by tile, eight of its rows at a time for all tiles: 72 to 75 % for 70 of 1024 x 1024 x 1024. Packed as one matrix a tile
 //     touched twice the lines.
 //   - A transposed right factor's rows are fetched four turns ahead while they are packed, and its last columns are packed eight at a time as well: 32 x 128 x

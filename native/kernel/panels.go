@@ -44,9 +44,18 @@ func (b *block) panelTiles(row func(tile int) int, first, end int) {
 func (b *block) deepTiles(row func(tile int) int, first, end, j, from, to, vectors int, panel *float32, stepB uintptr, c []float32, stride int, add bool) {
 	lo, hi, width := row(first), row(end), b.panelWidth()
 	begin := b.chain(from)
+	if to-from == 1 { // nothing to be fetched, and less to be told
+		f, depth := b.path.strips[vectors-1], b.lengths[from]
+		for tile := first; tile < end; tile++ {
+			i, rows := row(tile), row(tile+1)-row(tile)
+			a, rowStride, depthStride := b.leftAt(i, rows, lo, hi, from)
+			f[rows](a, rowStride, depthStride, panel, stepB, 0, &c[(i-lo)*stride], uintptr(stride)*elementBytes, depth, 1, b.alpha, add)
+		}
+		return
+	}
 	// The next panel of those that are packed is fetched evenly during the tiles, in all chains but the last.
 	next, part, every := panel, 0, math.MaxInt
-	if b.shared != nil && j+width < b.right && to-from > 1 {
+	if b.shared != nil && j+width < b.right {
 		depth := b.chain(to) - begin
 		part = (depth + end - first - 1) / (end - first)
 		every = max(1, (depth-b.lengths[to-1])/2/part)

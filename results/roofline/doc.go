@@ -8,8 +8,8 @@
 //     ops counts.
 //   - GF/s anywhere else: limited by the peak of its path and threads.
 //   - GB/s with set-B, the bytes that it works on: limited by the bandwidth at the smallest measured set that holds them.
-//   - us/fastest with FLOP/step and Adam-B/step: a training step, whose limit is
-//     FLOP / peak + Adam-B / bandwidth, of the fastest path and of as many threads, the bandwidth at the parameters' and moments' size.
+//   - us/fastest with FLOP/step and Adam-B/step: a training step, beside FLOP / peak and Adam-B / bandwidth, their sum and the larger of both, of the
+//     fastest path and of as many threads, the bandwidth at the parameters' and moments' size.
 //   - TorchGemm with GF/s, named like a Gemm: PyTorch's own product of that shape.
 //
 // Where path or threads are missing in a name, the fastest path and one thread are meant. All rates are of the fastest call: other work on the machine only
