@@ -41,8 +41,14 @@ func (c *convolution) usesWinograd(elementBytes uintptr) bool {
 	case "winograd":
 		return true
 	}
-	return elementBytes == unsafe.Sizeof(float32(0))
+	return elementBytes == unsafe.Sizeof(float32(0)) && c.images*(c.window.Out[1]-1)*(c.window.Out[2]-1) >= winogradFrom
 }
+
+// winogradFrom is the least number of elements, of all images, that a weight at a corner of the window sees where Winograd's algorithm is chosen by
+// itself. A weight's gradient is exactly zero where all of them are, as they may be behind a ReLU if they are few: the corner of a 2x2 image
+// sees one in each. Winograd's algorithm adds others' shares and takes them away again, which leaves a rounding in the zero's place, and
+// Adam makes a step of full size of the smallest gradient that is not zero. Small products gain nothing by it anyway.
+const winogradFrom = 64
 
 // winograd is the convolution as Winograd's algorithm takes it.
 func (c *convolution) winograd() kernel.Winograd {

@@ -92,3 +92,36 @@ func TestConvVariable(t *testing.T) {
 		}
 	}
 }
+
+// TestConvKeepsZeroGradients has a weight at the window's corner see zeros alone, as behind a ReLU in a small batch of small images: its gradient is
+// zero exactly, or Adam would make a step of full size of a rounding.
+func TestConvKeepsZeroGradients(t *testing.T) {
+	t.Setenv(op.ConvVariable, "")
+	for _, size := range []int{2, 3, 4} {
+		const images, channels = 2, 16
+		x := make([]float64, images*channels*size*size)
+		for i := range x {
+			if row, column := i/size%size, i%size; row == size-1 || column == size-1 {
+				x[i] = float64(i%7) - 2.5
+			}
+		}
+		one := op.Case{
+			Name:       fmt.Sprintf("%dx%d", size, size),
+			Inputs:     []op.CaseInput{{Shape: []int{images, channels, size, size}, Float: x}, {Shape: []int{channels, channels, 3, 3}}},
+			Attributes: map[string]any{"pads": []int64{1, 1, 1, 1}},
+		}
+		c := &example{t: t, def: op.Lookup("Conv"), Case: &one, after: pass.ChannelsLast}
+		c.draw()
+		results := run[float32](c, 1)
+		dw := results[len(results)-1]
+		if len(dw) != channels*channels*9 {
+			t.Fatalf("%s: the last of %d results has %d elements, which is no weight's gradient", one.Name, len(results), len(dw))
+		}
+		for i := 0; i < len(dw); i += 9 { // the upper left corner, which the last row and column do not reach
+			if dw[i] != 0 {
+				t.Errorf("%s: the gradient of weight %d is %g, want exactly 0", one.Name, i, dw[i])
+				break
+			}
+		}
+	}
+}
