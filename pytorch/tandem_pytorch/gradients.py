@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from .data import Batch
 from .errors import UnsupportedError
@@ -60,6 +61,24 @@ def computing_in(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
+class _Doubling(TorchFunctionMode):
+    """Makes float32 float64 wherever the module itself asks for it.
+
+    Layers that were written for half precision compute norms and softmax in float32 whatever comes in, as T5's and
+    Llama's do. A result in float64 has to be free of float32's rounding, or it measures no noise.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.Tensor.float:
+            func = torch.Tensor.double
+        args = tuple(_doubled(value) for value in args)
+        return func(*args, **{name: _doubled(value) for name, value in (kwargs or {}).items()})
+
+
+def _doubled(value: Any) -> Any:
+    return torch.float64 if isinstance(value, torch.dtype) and value == torch.float32 else value
+
+
 def copies(module: nn.Module, dtype: torch.dtype) -> dict[str, torch.Tensor]:
     """Return copies of a module's parameters, as leaves, and buffers; floating-point ones in ``dtype``."""
     result: dict[str, torch.Tensor] = {}
@@ -75,7 +94,7 @@ def call(
     module: nn.Module, tensors: dict[str, torch.Tensor], inputs: tuple[torch.Tensor, ...], dtype: torch.dtype
 ) -> Any:
     """Call the module with ``tensors`` in the place of its parameters and buffers."""
-    with computing_in(dtype):
+    with computing_in(dtype), _Doubling() if dtype == torch.float64 else _nothing():
         return torch.func.functional_call(module, tensors, tuple(_cast(value, dtype) for value in inputs))
 
 

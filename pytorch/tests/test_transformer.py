@@ -38,6 +38,32 @@ def tokens(rows: int = 3) -> torch.Tensor:
     return torch.randint(0, SMALL["vocabulary"], (rows, SMALL["sequence"]), generator=torch.Generator().manual_seed(1))
 
 
+class Careful(torch.nn.Module):
+    """Computes a norm and a softmax in float32 whatever comes in, as layers do that were written for half precision."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(6, 5)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.linear(x)
+        x = x * torch.rsqrt(x.to(torch.float32).pow(2).mean(-1, keepdim=True) + 1e-6)
+        return torch.nn.functional.softmax(x.float(), dim=-1, dtype=torch.float32).type_as(x)
+
+
+class InFloat64(unittest.TestCase):
+    def test_a_module_that_asks_for_float32_computes_in_float64(self) -> None:
+        torch.manual_seed(2)
+        module, x = Careful(), torch.randn(4, 6)
+        got = gradients.call(module, gradients.copies(module, torch.float64), (x,), torch.float64)
+        y = x.double() @ module.linear.weight.double().T + module.linear.bias.double()
+        want = torch.softmax(y * torch.rsqrt(y.pow(2).mean(-1, keepdim=True) + 1e-6), dim=-1)
+        self.assertEqual(got.dtype, torch.float64)
+        self.assertLess(float((got - want).abs().max()), 1e-15)
+        single = gradients.call(module, gradients.copies(module, torch.float32), (x,), torch.float32)
+        self.assertEqual(single.dtype, torch.float32)
+
+
 class Arrangement(unittest.TestCase):
     def test_size(self) -> None:
         model = transformer.build()
