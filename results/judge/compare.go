@@ -45,6 +45,7 @@ type member struct {
 	exact, before []float64
 	shape         []int
 	norm          float64
+	spread        float64 // of what it is the mean of, by norm; 0 where that is not known
 }
 
 // compare compares the tensors of a family and puts what is no matter of degree into the stage.
@@ -58,6 +59,7 @@ func (j *judgement) compare(s *stage, f family) []record.TensorError {
 	for _, m := range members {
 		neighbour = max(neighbour, m.norm)
 	}
+	spreads(members)
 	var out []record.TensorError
 	for _, m := range members {
 		if e, ok := j.compareOne(s, f, m, neighbour); ok {
@@ -65,6 +67,27 @@ func (j *judgement) compare(s *stage, f family) []record.TensorError {
 		}
 	}
 	return out
+}
+
+// spreads gives each running mean the standard deviations of what it is the mean of. A mean's rounding is relative to the size of its terms (Higham,
+// section 4.2): behind a layer whose output has the mean zero, as a normalization's behind another one has, nothing but rounding is left of it.
+func spreads(members []member) {
+	for i := range members {
+		base, is := strings.CutSuffix(members[i].name, "running_mean")
+		if !is {
+			continue
+		}
+		for _, m := range members {
+			if m.name != base+"running_var" {
+				continue
+			}
+			sum := 0.0
+			for _, v := range m.exact {
+				sum += math.Max(v, 0)
+			}
+			members[i].spread = math.Sqrt(sum)
+		}
+	}
 }
 
 // members lists the reference's tensors that can be compared with.
@@ -133,7 +156,7 @@ func (j *judgement) compareOne(s *stage, f family, m member, neighbour float64) 
 		if !ok {
 			return e, false
 		}
-		gap := engine.Float(ratio(distance, size))
+		gap := engine.Float(ratio(distance, max(size, m.spread)))
 		e.Float64Gap = &gap
 	}
 	return e, true

@@ -52,7 +52,7 @@
 //   - optimizer: parameters and moments after one update with the reference's float32 gradients, so that a gradient's rounding is not
 //     blamed on the optimizer; and after the candidate's own training step, which need not use the parts that were judged apart.
 //   - buffers: after the training step, against the float64 ones that the reference's gradient pass came with; where it came with none, against its own float32
-//     ones with two roundings as floor.
+//     ones with two roundings as floor. A running mean's float64 gap is relative to the spread of what it is the mean of, where that is larger.
 //   - free-running curve: below.
 //
 // Tensors that are missing, surplus, of another shape, or not finite where the reference is finite are FAIL whatever the rest
