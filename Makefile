@@ -15,7 +15,7 @@ BENCHTIME ?= 200ms
 SEEDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build compare test test-long bench false-alarms large publish release lint format size requirements clean purge
+.PHONY: help setup build compare test test-long bench false-alarms zoo zoo-setup large publish release lint format size requirements clean purge
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -81,6 +81,20 @@ false-alarms: setup ## judge the MLP with SEEDS (30) other seeds, two at a time:
 		--out runs/false-alarms/mnist-mlp/seed-SEED; test -e runs/false-alarms/mnist-mlp/seed-SEED/result.json'
 	$(GO) run ./results/falsealarms/summarise runs/false-alarms/mnist-mlp results/published/false-alarms/mnist-mlp
 
+# What the zoo's models come from, beside the Python environment and behind its packages: torchvision must be built for its PyTorch.
+ZOO = $(CURDIR)/.tandem/zoo
+ZOO_INSTALL = $(UV) pip install --python $(PYTHON) --target $(ZOO) --no-deps --only-binary :all: --quiet
+# "make zoo ZOOFLAGS=--timing" measures the speed as well; with MODELS="resnet18 t5" only these are compared anew.
+zoo: zoo-setup ## judge real models of torchvision, transformers, timm and by hand; write results/published/zoo (20 minutes, 160 MB)
+	$(GO) run ./results/zoo/survey $(ZOOFLAGS) runs/zoo results/published/zoo/zoo $(MODELS)
+
+zoo-setup: setup # the packages that models of the zoo come from, once
+	@cmp -s fixtures/zoo/requirements.txt $(ZOO)/requirements.txt || { rm -rf $(ZOO) && mkdir -p $(ZOO) && \
+		$(ZOO_INSTALL) --require-hashes -r fixtures/zoo/requirements.txt && \
+		if [ -n "$$TANDEM_TORCH_INDEX" ]; then UV_DEFAULT_INDEX="$$TANDEM_TORCH_INDEX" $(ZOO_INSTALL) --reinstall \
+			"$$(sed -n 's/^\(torchvision==[^ ]*\).*/\1/p' fixtures/zoo/requirements.txt)"; fi && \
+		cp fixtures/zoo/requirements.txt $(ZOO); }
+
 large: setup ## judge a Transformer of 12 layers of 768, 85 million parameters (5 minutes, up to 14 GiB of memory, 6 GiB of disk for a while)
 	bin/tandem run transformer-small $(LARGE) --timing=false --out runs/transformer-large
 
@@ -118,11 +132,14 @@ size: ## lines of each folder: code, tests, generated left out
 			END { for (f in all) { printf "%-36s %6d %6d\n", f, code[f], test[f]; c += code[f]; t += test[f] } \
 			printf "%-36s %6d %6d\n", "~ all", c, t }' | LC_ALL=C sort | sed '1i folder                                 code  tests'
 
-requirements: setup ## compile pytorch/requirements.txt and uv.txt from their .in files
+requirements: setup ## compile the requirements.txt of pytorch and fixtures/zoo, and uv.txt, from their .in files
 	cd pytorch && for name in requirements uv; do \
 		$(UV) pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate --quiet \
 			--custom-compile-command "make requirements" --upgrade $$name.in -o $$name.txt || exit 1; \
 	done
+	cd fixtures/zoo && $(UV) pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate --quiet \
+		--custom-compile-command "make requirements" --upgrade -c ../../pytorch/requirements.txt requirements.in -o requirements.txt \
+		$$(sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' ../../pytorch/requirements.txt)
 
 clean: ## remove what build made
 	rm -rf bin dist
