@@ -165,6 +165,8 @@ type Attention struct {
 	// A score takes the number Fill where the mask, of truth values, is false, or with Hides where it is true.
 	Fill  float64
 	Hides bool
+	// Empty lets a row of which the mask hides every score weigh all values with 0; else its weights are no numbers.
+	Empty bool
 	// Drop is the probability that dropout sets an element of the softmax to zero, Site the dropout's.
 	Drop float64
 	Site int
@@ -178,7 +180,7 @@ func (a Attention) Attributes() map[string]any {
 	return map[string]any{
 		"heads": toInt64s(a.Heads), "sizes": toInt64s([]int{a.Rows, a.Columns, a.Width, a.ValueWidth, a.Roots}),
 		"query": view(a.Query), "key": view(a.Key), "value": view(a.Value), "result": view(a.Result), "shape": toInt64s(a.Shape),
-		"scale": a.Scale, "fill": a.Fill, "hides": flag(a.Hides), "tandem_p": a.Drop, "tandem_site": int64(a.Site),
+		"scale": a.Scale, "fill": a.Fill, "hides": flag(a.Hides), "empty": flag(a.Empty), "tandem_p": a.Drop, "tandem_site": int64(a.Site),
 	}
 }
 
@@ -219,7 +221,7 @@ func ReadAttention(from onnx.Attributes) (a Attention, err error) {
 		*v = View{n[0], n[1], n[4:], n[2], n[3]}
 	}
 	a.Scale, a.Fill, a.Drop = number("scale"), number("fill"), number("tandem_p")
-	a.Hides, a.Site = whole("hides") != 0, whole("tandem_site")
+	a.Hides, a.Empty, a.Site = whole("hides") != 0, whole("empty") != 0, whole("tandem_site")
 	return a, err
 }
 
@@ -237,9 +239,11 @@ func matrixView[T kernel.Float](data []T, v View) kernel.Matrix[T] {
 	return kernel.Matrix[T]{Data: data, Stride: v.Column, Transposed: true}
 }
 
-func transposedView(v View) View {
-	v.Row, v.Column = v.Column, v.Row
-	return v
+// transposedMatrix is the same transposed.
+func transposedMatrix[T kernel.Float](data []T, v View) kernel.Matrix[T] {
+	m := matrixView(data, v)
+	m.Transposed = !m.Transposed
+	return m
 }
 
 func (a Attention) scores() []int { return append(slices.Clone(a.Heads), a.Rows, a.Columns) }

@@ -1,6 +1,8 @@
 package op
 
 import (
+	"math"
+
 	"tandem/native/ir"
 	"tandem/native/kernel"
 	"tandem/native/philox"
@@ -89,6 +91,24 @@ func (s *attention[T]) softmax(scores []T, head int) {
 		}
 	}
 	kernel.Softmax(scores, scores, s.Columns, 1, 0, s.Rows)
+	if !s.Empty || s.hidden == nil && s.added == nil {
+		return
+	}
+	for r := range s.Rows {
+		if s.empty(head, r) {
+			clear(scores[r*s.Columns : (r+1)*s.Columns])
+		}
+	}
+}
+
+// empty reports whether the mask hides all of a row.
+func (s *attention[T]) empty(head, row int) bool {
+	for c := range s.Columns {
+		if s.hidden != nil && !s.hidden(head, row, c) || s.added != nil && !math.IsInf(float64(s.added(head, row, c)), -1) {
+			return false
+		}
+	}
+	return true
 }
 
 // softmaxGradient replaces the gradient of a head's softmax by that of its scores before the mask. What the mask hides is zero afterwards,
@@ -245,7 +265,7 @@ func bindAttention[T kernel.Float](c *Context[T]) (func(), error) {
 	score := over(s.rowBands(), func(p band) func(worker, head int) {
 		return kernel.Gemm[T]{
 			M: p.hi - p.lo, N: p.to, K: s.Width, Alpha: T(s.Scale), C: softmax, StrideC: s.Columns,
-			A: matrixView(query, s.Query), B: matrixView(key, transposedView(s.Key)),
+			A: matrixView(query, s.Query), B: transposedMatrix(key, s.Key),
 		}.PrepareEach(c.Pool, products(behind(q, p.lo*s.Query.Row), k, behind(s.dense(), p.lo*s.Columns)))
 	})
 	mix := func(weights []T, p band) kernel.Gemm[T] {
@@ -349,7 +369,7 @@ func bindAttentionGradient[T kernel.Float](c *Context[T]) (func(), error) {
 			return dScores.product(c.Pool, offsets, func(space []T) kernel.Gemm[T] {
 				return kernel.Gemm[T]{
 					M: p.hi - p.lo, N: p.to, K: s.ValueWidth, Alpha: 1, C: space, StrideC: s.Columns,
-					A: upstream, B: matrixView(value, transposedView(s.Value)),
+					A: upstream, B: transposedMatrix(value, s.Value),
 				}
 			})
 		})
