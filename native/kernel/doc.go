@@ -64,7 +64,7 @@
 //     1.05 and 1.27: there PyTorch is at 78 % of the peak with one thread. With avx2 forced they run at 76 to 92 % of its peak, those with a side or depth of 10 at 38 to 73; a step
 //     takes 181 us with one thread and 114 with two, for 113 and 76.
 //   - A vector of Adam woven into the gradient's multiply-adds adds 14 to 18 cycles at a depth of 32 to 64, in 2 MiB pages and in the first level too: the
-//     arithmetic shares its two units, the root and the division one.
+//     arithmetic shares its two units, the root and the division one. 128 x 784 x 32 with Adam takes 57 us, 51 without the division, 47 without the root as well.
 //   - A transposed left factor is packed tile by tile, eight of its rows at a time for all tiles: 72 to 75 % for 70 of 1024 x 1024 x 1024. Packed as one matrix a tile
 //     touched twice the lines.
 //   - A transposed right factor's rows are fetched four turns ahead while they are packed, and its last columns are packed eight at a time as well: 32 x 128 x
