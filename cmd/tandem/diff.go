@@ -21,7 +21,7 @@ func (a *app) diffCommand() *cobra.Command {
 		Short: "Compare two runs: did anything get worse",
 		Long: `Compare an old run and a new one of the same experiment: the verdicts, and the speed-ups, whose change counts only where it is significant
 (p < 0.05, Mann-Whitney U test) and larger than the noise that both sessions measured. OLD and NEW are runs' folders or records, or folders with
-such folders: then their runs are matched by experiment, engines and threads, and of several the latest counts.
+such folders: then their runs are matched by experiment, size of data and batch, engines and threads, and of several the latest counts.
 
 Exit status 1 when something got worse: a verdict, a speed-up beyond the noise, or an experiment that NEW lacks. Otherwise 0, whatever the verdicts are.`,
 		Example: `  tandem diff runs/before runs/after

@@ -17,6 +17,9 @@ type Key struct {
 	Reference  string `json:"reference"`
 	Candidate  string `json:"candidate"`
 	Threads    int    `json:"threads"`
+	// Rows and Batch tell the sizes of one experiment apart.
+	Rows  int `json:"train_rows"`
+	Batch int `json:"batch,omitempty"`
 }
 
 func (k Key) String() string {
@@ -24,14 +27,18 @@ func (k Key) String() string {
 	if k.Threads == 1 {
 		unit = "thread"
 	}
-	return fmt.Sprintf("%s: %s against %s, %d %s", k.Experiment, k.Candidate, k.Reference, k.Threads, unit)
+	text := fmt.Sprintf("%s: %s against %s, %d %s, %d rows", k.Experiment, k.Candidate, k.Reference, k.Threads, unit, k.Rows)
+	if k.Batch > 0 {
+		text += fmt.Sprintf(", batch %d", k.Batch)
+	}
+	return text
 }
 
 // KeyOf is a run's key.
 func KeyOf(r *record.Run) Key {
-	k := Key{Experiment: "experiment"}
+	k := Key{Experiment: "experiment", Rows: r.Data.TrainRows}
 	if r.Experiment != nil {
-		k.Experiment = r.Experiment.Name
+		k.Experiment, k.Batch = r.Experiment.Name, r.Experiment.Train.Batch
 	}
 	for _, e := range r.Engines {
 		switch e.Role {
@@ -118,7 +125,7 @@ func Runs(before, after []*record.Run) []Result {
 		out = append(out, compare(k, a[k], b[k]))
 	}
 	slices.SortFunc(out, func(x, y Result) int {
-		return cmp.Or(cmp.Compare(x.Key.Experiment, y.Key.Experiment), cmp.Compare(x.Key.Threads, y.Key.Threads), cmp.Compare(x.Key.Reference, y.Key.Reference), cmp.Compare(x.Key.Candidate, y.Key.Candidate))
+		return cmp.Or(cmp.Compare(x.Key.Experiment, y.Key.Experiment), cmp.Compare(x.Key.Rows, y.Key.Rows), cmp.Compare(x.Key.Batch, y.Key.Batch), cmp.Compare(x.Key.Threads, y.Key.Threads), cmp.Compare(x.Key.Reference, y.Key.Reference), cmp.Compare(x.Key.Candidate, y.Key.Candidate))
 	})
 	return out
 }

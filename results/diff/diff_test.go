@@ -129,6 +129,12 @@ func TestRunsAreMatched(t *testing.T) {
 	if r := diff.Runs([]*record.Run{one}, []*record.Run{two}); len(r) != 2 {
 		t.Errorf("%d results of different threads", len(r))
 	}
+	// So are another size of the data and another batch.
+	rows, batch := recordtest.Faster(), recordtest.Faster()
+	rows.Data.TrainRows, batch.Experiment.Train.Batch = 60_000, 256
+	if r := diff.Runs([]*record.Run{one, rows, batch}, []*record.Run{one, rows, batch}); len(r) != 3 || diff.Worse(r) {
+		t.Errorf("%d results of three sizes", len(r))
+	}
 	if r := diff.Two(one, two); len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "different comparisons") {
 		t.Errorf("notes %q", r.Notes)
 	}

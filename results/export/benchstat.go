@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -34,17 +35,20 @@ func (e *NoSpeedError) Error() string {
 func Benchstat(w io.Writer, runs ...*record.Run) error {
 	var b strings.Builder
 	for _, r := range runs {
+		// A comment: what differs from run to run as a key would part the runs that benchstat is to compare.
+		from := "# tandem " + clean(r.Environment.Tandem) + ", started " + r.Started.UTC().Format("2006-01-02T15:04:05Z")
 		if r.Timing == nil || r.Parity.Verdict != record.Pass {
 			return &NoSpeedError{Experiment: experimentName(r), Verdict: r.Parity.Verdict, Absent: clean(r.TimingAbsent)}
 		}
+		fmt.Fprintln(&b, from)
 		for _, line := range [][2]string{
 			{"goos", r.Environment.OS},
 			{"goarch", r.Environment.Arch},
 			{"cpu", r.Environment.CPU},
 			{"pkg", "tandem/" + experimentName(r)},
-			{"tandem", r.Environment.Tandem},
 			{"parity", string(r.Parity.Verdict)},
-			{"started", r.Started.UTC().Format("2006-01-02T15:04:05Z")},
+			{"rows", strconv.Itoa(r.Data.TrainRows)},
+			{"batch", batch(r)},
 		} {
 			if v := clean(line[1]); v != "" {
 				fmt.Fprintf(&b, "%s: %s\n", line[0], v)
@@ -66,6 +70,14 @@ func Benchstat(w io.Writer, runs ...*record.Run) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// batch is that of the experiment, empty where the record has none.
+func batch(r *record.Run) string {
+	if r.Experiment == nil {
+		return ""
+	}
+	return strconv.Itoa(r.Experiment.Train.Batch)
 }
 
 // word makes a name one part of a benchmark's: without spaces, and with nothing that begins another part or ends it with a number.

@@ -246,7 +246,9 @@ func TestBenchstatItselfReadsIt(t *testing.T) {
 		t.Skip("builds benchstat")
 	}
 	dir := t.TempDir()
-	for name, r := range map[string]*record.Run{"old.txt": recordtest.Faster(), "new.txt": recordtest.Slower()} {
+	later := recordtest.Slower()
+	later.Started, later.Environment.Tandem = later.Started.AddDate(0, 0, 7), "0.2.0"
+	for name, r := range map[string]*record.Run{"old.txt": recordtest.Faster(), "new.txt": later} {
 		var buf bytes.Buffer
 		if err := export.Benchstat(&buf, r); err != nil {
 			t.Fatal(err)
