@@ -152,9 +152,15 @@ func TestResume(t *testing.T) {
 		what      string
 		want, got any
 	}{
-		{"parity", whole.Parity, resumed.Parity}, {"losses", whole.Loss, resumed.Loss}, {"accuracy", whole.Accuracy, resumed.Accuracy},
-		{"forward passes", whole.Forward, resumed.Forward}, {"further trainings", whole.Runs, resumed.Runs}, {"engines", whole.Engines, resumed.Engines},
-		{"experiment", whole.Experiment, resumed.Experiment}, {"model", whole.Model, resumed.Model}, {"data", whole.Data, resumed.Data},
+		{"parity", whole.Parity, resumed.Parity},
+		{"losses", whole.Loss, resumed.Loss},
+		{"accuracy", whole.Accuracy, resumed.Accuracy},
+		{"forward passes", whole.Forward, resumed.Forward},
+		{"further trainings", whole.Runs, resumed.Runs},
+		{"engines", whole.Engines, resumed.Engines},
+		{"experiment", whole.Experiment, resumed.Experiment},
+		{"model", whole.Model, resumed.Model},
+		{"data", whole.Data, resumed.Data},
 	} {
 		if diff := cmp.Diff(x.want, x.got); diff != "" {
 			t.Errorf("%s are not those of an undisturbed run (-want +got)\n%s", x.what, diff)

@@ -64,7 +64,12 @@ func TestColour(t *testing.T) {
 	}
 	const colour = "\x1b["
 	for _, args := range [][]string{
-		{"report", before}, {"report", after, "--quiet"}, {"diff", before, after}, {"history", before, after}, {"doctor"}, {"list"},
+		{"report", before},
+		{"report", after, "--quiet"},
+		{"diff", before, after},
+		{"history", before, after},
+		{"doctor"},
+		{"list"},
 		{"check", "mnist-mlp", "--threads=1"},
 	} {
 		// A bar is drawn by moving the cursor and erasing the line, which is no colour.
