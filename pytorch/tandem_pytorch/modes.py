@@ -28,6 +28,8 @@ class Mode:
     compiled: bool = False
     #: The optimizer's update is compiled.
     compiled_update: bool = False
+    #: The compiler times several ways of computing each product and takes the fastest: torch.compile's mode "max-autotune".
+    autotuned: bool = False
     #: Images and the weights of convolutions lie in memory with their channels last.
     channels_last: bool = False
 
@@ -40,6 +42,7 @@ MODES = {
     "fused": Mode("fused"),
     "compile": Mode("foreach", compiled=True, compiled_update=True),
     "compile-fused": Mode("fused", compiled=True),
+    "compile-fused-max-autotune": Mode("fused", compiled=True, autotuned=True),
     "compile-update": Mode("foreach", compiled_update=True),
     "channels-last": Mode("foreach", channels_last=True),
     "compile-channels-last": Mode("foreach", compiled=True, channels_last=True),
@@ -74,14 +77,14 @@ def images_last(value: torch.Tensor) -> torch.Tensor:
     return value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
 
 
-def compiled(function: Callable[P, R]) -> Callable[P, R]:
+def compiled(function: Callable[P, R], autotuned: bool = False) -> Callable[P, R]:
     """Compile for each shape of the inputs anew: batch sizes are few (whole and last batch), and fixed ones are faster.
 
     It is done in the first call. What torch cannot compile is reported as unsupported.
     """
     import torch._dynamo.exc as failures  # some seconds, which the other modes need not wait
 
-    fast = torch.compile(function, dynamic=False)
+    fast = torch.compile(function, dynamic=False, mode="max-autotune" if autotuned else None)
 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:

@@ -57,7 +57,7 @@ class Trainer:
                     'load with random "own", or in mode "eager" or "fused"'
                 )
             self._shared = False
-            self._forward = modes.compiled(self._plain_forward)
+            self._forward = modes.compiled(self._plain_forward, self.mode.autotuned)
         if self.mode.compiled_update:
             if self.schedule.kind != "constant" or self.schedule.warm_up > 0:
                 raise UnsupportedError(

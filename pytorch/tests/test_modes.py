@@ -93,11 +93,17 @@ class Modes(test_engine.InProcess):
                     else:
                         self.assertIs(modes.find(name), mode)
 
+    def test_products_are_autotuned_where_asked(self) -> None:
+        for autotuned, want in ((False, None), (True, "max-autotune")):
+            with mock.patch.object(torch, "compile") as compiler:
+                modes.compiled(torch.sin, autotuned)
+            self.assertEqual(compiler.call_args.kwargs["mode"], want)
+
     def test_what_cannot_be_compiled_is_unsupported(self) -> None:
         def broken(x: torch.Tensor) -> torch.Tensor:
             raise torch._dynamo.exc.BackendCompilerFailed(len, RuntimeError("no space left on device"), None)
 
-        with mock.patch.object(torch, "compile", lambda function, dynamic: function):
+        with mock.patch.object(torch, "compile", lambda function, **_: function):
             call = modes.compiled(broken)
         with self.assertRaisesRegex(UnsupportedError, "torch.compile failed: .*no space left"):
             call(torch.zeros(1))
