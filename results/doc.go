@@ -8,6 +8,7 @@
 //   - the timing statistics: interleaved blocks, paired ratios and their intervals;
 //   - compare: one comparison from start to end, which fills in the record;
 //   - falsealarms: what many comparisons without a mistake came to;
+//   - zoo: what comparisons of many real models came to;
 //   - report: the terminal summary, report.md and its charts, all rendered from the record alone.
 //
 // The order is the order of trust. The judge decides before anything is timed; the timing is stored beside the verdict;
@@ -16,7 +17,7 @@
 //
 // # What it may import
 //
-// The standard library, general libraries, the packages of onnx that hold tensors and their files, and fixtures/experiment. Nothing of native or pytorch: the judge
+// The standard library, general libraries, the packages of onnx that hold tensors and their files, fixtures/experiment, and zoo fixtures/zoo. Nothing of native or pytorch: the judge
 // sees states, traces and tensors but never an engine, so that it can judge two programs that it has never heard of.
 // Within the folder record imports only engine's types, and report imports only record and experiment.
 package results

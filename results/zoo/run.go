@@ -33,7 +33,7 @@ func Run(ctx context.Context, command, dir, source string, m zoo.Model, argument
 		return 0, err
 	}
 	out := filepath.Join(dir, m.Name)
-	for _, old := range []string{out, out + refusalSuffix, out + brokenSuffix} {
+	for _, old := range []string{out, out + ".unfinished", out + refusalSuffix, out + brokenSuffix} {
 		if err := os.RemoveAll(old); err != nil {
 			return 0, err
 		}

@@ -23,12 +23,13 @@ import (
 const (
 	Refused = "refused" // before training, with a reason that the user can act on
 	Broken  = "broken"  // an engine or tandem itself failed
+	Absent  = "not compared"
 )
 
 // Files of a model's folder.
 const (
 	ResultFile = "result.json"
-	// RefusalFile is beside the folder, which a refused run does not leave.
+	// Beside the folder, which a refused run does not leave.
 	refusalSuffix = ".refusal.txt"
 	brokenSuffix  = ".broken.txt"
 )
@@ -71,7 +72,7 @@ func (s *Summary) Count(end string) (n int) {
 }
 
 // Read sums up a folder that holds <model>/result.json, or <model>.refusal.txt or <model>.broken.txt with the command's message, of each of the
-// models; one of which there is none is an error.
+// models; one of which there is none is Absent.
 func Read(dir string, models []zoo.Model) (*Summary, error) {
 	s := &Summary{}
 	for _, m := range models {
@@ -87,12 +88,15 @@ func Read(dir string, models []zoo.Model) (*Summary, error) {
 			}
 		}
 		if !found {
-			r, err := record.Read(filepath.Join(dir, m.Name, ResultFile))
-			if err != nil {
-				return nil, fmt.Errorf("%s has no result: %w", m.Name, err)
-			}
-			if err := s.add(&e, r); err != nil {
-				return nil, err
+			switch r, err := record.Read(filepath.Join(dir, m.Name, ResultFile)); {
+			case errors.Is(err, fs.ErrNotExist):
+				e.End = Absent
+			case err != nil:
+				return nil, fmt.Errorf("%s: %w", m.Name, err)
+			default:
+				if err := s.add(&e, r); err != nil {
+					return nil, err
+				}
 			}
 		}
 		s.Entries = append(s.Entries, e)
@@ -115,7 +119,8 @@ func message(text string) string {
 	for i := range lines {
 		lines[i] = strings.TrimSpace(lines[i])
 	}
-	return strings.Join(lines, " ")
+	text, _, _ = strings.Cut(strings.Join(lines, " "), "; it supports Abs,") // a list of all operators is too much for a table
+	return text
 }
 
 func (s *Summary) add(e *Entry, r *record.Run) error {
@@ -183,8 +188,8 @@ func (s *Summary) Markdown() string {
 	var b strings.Builder
 	pass := s.Count(string(record.Pass))
 	fmt.Fprintf(&b, "# The zoo: %d of %d models pass\n\n", pass, len(s.Entries))
-	fmt.Fprintf(&b, "%d PASS, %d INCONCLUSIVE, %d FAIL; %d refused before training, %d broken. ",
-		pass, s.Count(string(record.Inconclusive)), s.Count(string(record.Fail)), s.Count(Refused), s.Count(Broken))
+	fmt.Fprintf(&b, "%d PASS, %d INCONCLUSIVE, %d FAIL; %d refused before training, %d broken, %d not compared. ",
+		pass, s.Count(string(record.Inconclusive)), s.Count(string(record.Fail)), s.Count(Refused), s.Count(Broken), s.Count(Absent))
 	fmt.Fprintf(&b, "%s against %s, tandem %s on %s, from %s to %s. Written by `make zoo`.\n\n",
 		s.Candidate, s.Reference, s.Tandem, s.Processor, s.First.UTC().Format("2006-01-02 15:04"), s.Last.UTC().Format("2006-01-02 15:04 UTC"))
 	b.WriteString("Random weights, random numbers, AdamW (SGD with momentum for torchvision's older networks), 8 steps of one batch of 4 samples, judged at the first and the last. rho is the largest error of outputs and gradients in units of the " +
@@ -192,7 +197,7 @@ func (s *Summary) Markdown() string {
 		"with its 95 % interval; none is claimed without a PASS.\n\n")
 	b.WriteString("| model | from | end | parameters | rho | float64 gap | speed-up | seconds |\n| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |\n")
 	for _, e := range s.Entries {
-		if e.End == Refused || e.End == Broken {
+		if e.End == Refused || e.End == Broken || e.End == Absent {
 			fmt.Fprintf(&b, "| %s | %s | %s | - | - | - | - | - |\n", e.Model, e.Library, e.End)
 			continue
 		}
