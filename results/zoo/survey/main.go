@@ -1,7 +1,7 @@
 // Command survey compares the zoo's models, all or those named, and writes the table of all as PATH.md and PATH.json. It ends with status 1 if a
 // model was trained wrongly.
 //
-//	go run ./results/zoo/survey [--timing] [--threads N] FOLDER PATH [MODEL...]
+//	go run ./results/zoo/survey [--timing] [--table] [--threads N] FOLDER PATH [MODEL...]
 //
 // FOLDER keeps the outcomes: with names, those of the other models are what they were. With PATH "-" no table is written.
 package main
@@ -23,15 +23,16 @@ import (
 
 func main() {
 	timing := flag.Bool("timing", false, "measure the speed as well")
+	table := flag.Bool("table", false, "compare nothing: write the table of what is there")
 	threads := flag.Int("threads", 1, "of each engine")
 	flag.Parse()
 	if flag.NArg() < 2 {
-		fmt.Fprintln(os.Stderr, "usage: survey [--timing] [--threads N] FOLDER PATH [MODEL...]")
+		fmt.Fprintln(os.Stderr, "usage: survey [--timing] [--table] [--threads N] FOLDER PATH [MODEL...]")
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	wrong, err := survey(ctx, *timing, *threads, flag.Arg(0), flag.Arg(1), flag.Args()[2:])
+	wrong, err := survey(ctx, *timing, *table, *threads, flag.Arg(0), flag.Arg(1), flag.Args()[2:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "survey:", err)
 		os.Exit(2)
@@ -41,7 +42,7 @@ func main() {
 	}
 }
 
-func survey(ctx context.Context, timing bool, threads int, dir, path string, names []string) (wrong int, err error) {
+func survey(ctx context.Context, timing, table bool, threads int, dir, path string, names []string) (wrong int, err error) {
 	all, err := models.Models()
 	if err != nil {
 		return 0, err
@@ -52,7 +53,7 @@ func survey(ctx context.Context, timing bool, threads int, dir, path string, nam
 		}
 	}
 	for _, m := range all {
-		if len(names) > 0 && !slices.Contains(names, m.Name) {
+		if table || len(names) > 0 && !slices.Contains(names, m.Name) {
 			continue
 		}
 		start := time.Now()
