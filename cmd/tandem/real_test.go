@@ -130,8 +130,9 @@ judged_steps = [0, 1, 5]
 	}
 }
 
-// TestRealUsersModel trains a model of a user's own on both sides: whole numbers and others as inputs, targets that are no classes, and an
-// optimizer whose state has a number beside its tensors.
+// TestRealUsersModel trains a model of a user's own on both sides: whole numbers and others as inputs, two outputs, targets that are no classes, an
+// optimizer whose state has a number beside its tensors, and gradients of three batches that are added up before they are clipped. Of 160 samples
+// the sixth step, the last of an epoch, has ten.
 func TestRealUsersModel(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -147,10 +148,11 @@ class Two(nn.Module):
         self.left = nn.Linear(12, 8)
         self.right = nn.Linear(6, 8)
         self.head = nn.Linear(16, 3)
+        self.dropout = nn.Dropout(0.2)
 
     def forward(self, tokens, features):
         left = torch.relu(self.left(self.embedding(tokens).flatten(1)))
-        return self.head(torch.cat([left, torch.tanh(self.right(features))], dim=1))
+        return self.head(self.dropout(torch.cat([left, torch.tanh(self.right(features))], dim=1))), left.mean(1)
 `,
 		"two.toml": `[model]
 source = "two.py:Two"
@@ -168,11 +170,13 @@ delta = 0.5
 [optimizer]
 kind = "nadam"
 learning_rate = 0.02
+clip_norm = 0.5
 [train]
-batch = 16
-epochs = 3
+batch = 10
+accumulate = 3
+epochs = 5
 [parity]
-judged_steps = [0, 5]
+judged_steps = [0, 4, 5]
 `,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666); err != nil {

@@ -34,6 +34,7 @@ type Native struct {
 	model   *onnx.Model
 	data    *data
 	epoch   int // steps of an epoch
+	train   experiment.Train
 	options train.Options
 	mutant  mutant
 	// mean and std are what the data's images were normalized by; nil where they were not. They exist to plant mistakes.
@@ -105,19 +106,17 @@ func (n *Native) load(p engine.LoadParams) (*engine.Loaded, error) {
 		return nil, err
 	}
 	n.mean, n.std = e.Data.Mean, e.Data.Std
-	n.epoch = e.StepsPerEpoch(n.data.train.rows)
+	n.epoch, n.train = e.StepsPerEpoch(n.data.train.rows), e.Train
 	if err := n.mutant.plant(n); err != nil {
 		return nil, err
 	}
 	if n.trainer, err = train.New[float32](n.model, n.options); err != nil {
 		return nil, err
 	}
-	n.model = n.trainer.Model()                          // with the trainer's own parameters: the initial ones need no memory any more
-	debug.FreeOSMemory()                                 // nor does what the file was read into, which may be as much as the whole state
-	for _, rows := range slices.Backward(n.data.sizes) { // the largest batch's memory serves the others
-		if _, err := n.trainer.TrainingBatch(rows); err != nil {
-			return nil, err
-		}
+	n.model = n.trainer.Model() // with the trainer's own parameters: the initial ones need no memory any more
+	debug.FreeOSMemory()        // nor does what the file was read into, which may be as much as the whole state
+	if err := n.compile(); err != nil {
+		return nil, err
 	}
 	loaded := &engine.Loaded{Data: n.data.digests, Threads: n.trainer.Threads(), Sites: n.trainer.DropoutSites()}
 	for _, t := range n.trainer.Parameters() {
@@ -224,32 +223,42 @@ func (n *Native) batchDigests() (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := n.trainer.TrainingBatch(len(of.rows))
-	if err != nil {
-		return nil, err
-	}
-	if err := fill(n.data, n.data.train, b, of); err != nil {
-		return nil, err
-	}
-	out := map[string]string{}
-	for i := range n.data.train.inputs {
-		in := &n.data.train.inputs[i]
-		if in.stored.DType == tensor.Int64 {
-			out[in.name], err = digest(b.IntInput(in.name))
-		} else {
-			out[in.name], err = digest(b.Input(in.name))
-		}
+	floats, ints := map[string][]float32{}, map[string][]int64{}
+	for _, part := range n.parts(of) {
+		b, err := n.partBatch(part, len(of.rows))
 		if err != nil {
 			return nil, err
 		}
+		if err := fill(n.data, n.data.train, b, part); err != nil {
+			return nil, err
+		}
+		for i := range n.data.train.inputs {
+			in := &n.data.train.inputs[i]
+			if in.stored.DType == tensor.Int64 {
+				ints[in.name] = append(ints[in.name], b.IntInput(in.name)...)
+			} else {
+				floats[in.name] = append(floats[in.name], b.Input(in.name)...)
+			}
+		}
+		switch numbers, classes := b.NumberTargets(), b.Targets(); {
+		case numbers != nil:
+			floats["target"] = append(floats["target"], numbers...)
+		case classes != nil:
+			ints["target"] = append(ints["target"], classes...)
+		}
 	}
-	switch numbers, classes := b.NumberTargets(), b.Targets(); {
-	case numbers != nil:
-		out["target"], err = digest(numbers)
-	case classes != nil:
-		out["target"], err = digest(classes)
+	out := map[string]string{}
+	for name, x := range floats {
+		if out[name], err = digest(x); err != nil {
+			return nil, err
+		}
 	}
-	return out, err
+	for name, x := range ints {
+		if out[name], err = digest(x); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 func digest[E float32 | int64](x []E) (string, error) {
@@ -264,6 +273,9 @@ func gradient[T float32 | float64](n *Native, t *train.Trainer[T], activations b
 	of, err := n.data.batch(n.mutant.step(n, t.Steps()))
 	if err != nil {
 		return nil, 0, err
+	}
+	if n.train.Parts(len(of.rows)) > 1 {
+		return accumulatedGradient(n, t, of, activations)
 	}
 	b, err := t.GradientBatch(len(of.rows), activations)
 	if err != nil {
@@ -371,6 +383,9 @@ func (n *Native) step() (loss float32, seconds float64, err error) {
 	of, err := n.data.batch(n.mutant.step(n, n.trainer.Steps()))
 	if err != nil {
 		return 0, 0, err
+	}
+	if n.train.Parts(len(of.rows)) > 1 {
+		return n.accumulatedStep(of)
 	}
 	b, err := n.trainer.TrainingBatch(len(of.rows))
 	if err != nil {

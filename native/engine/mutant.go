@@ -185,6 +185,8 @@ func drops(n *Native) bool {
 
 func averages(n *Native) bool     { return n.options.Loss.Reduction == "mean" }
 func decays(n *Native) bool       { return n.options.Optimizer.WeightDecay > 0 }
+func notSummed(n *Native) bool    { return n.options.Loss.Reduction != "sum" }
+func accumulates(n *Native) bool  { return n.train.Parts(slices.Max(n.data.sizes)) > 1 }
 func severalRows(n *Native) bool  { return slices.Max(n.data.sizes) > 1 }
 func shortBatches(n *Native) bool { return len(n.data.sizes) > 1 }
 func secondStep(n *Native) bool   { return n.data.batches() > 1 }

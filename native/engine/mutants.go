@@ -57,6 +57,9 @@ var mutants = []mutant{
 
 	// gradients
 	{name: "gradient-divided-by-batch-twice", stage: record.StageBackward, cause: "batch-factor", gradients: divideByBatch, applies: severalRows},
+	{name: "accumulation-not-averaged", stage: record.StageBackward, cause: "accumulation-factor", options: shares(func(_, _ int) float64 { return 1 }), applies: all(accumulates, notSummed)},
+	{name: "accumulation-averaged-twice", stage: record.StageBackward, cause: "accumulation-factor", options: shares(func(_, parts int) float64 { return 1 / float64(parts*parts) }), applies: all(accumulates, notSummed)},
+	{name: "zeroed-between-accumulated-batches", stage: record.StageBackward, options: shares(lastAlone), applies: accumulates},
 	{name: "residual-gradient-dropped", stage: record.StageBackward, cause: "branch-gradient", rewrite: dropResiduals, applies: hasResidual},
 	{name: "bias-gradient-missing", stage: record.StageBackward, cause: "gradient-missing", gradients: loseBiases, applies: hasBias},
 	{name: "embedding-gradient-overwritten", stage: record.StageBackward, cause: "rows-overwritten", gradients: overwriteEmbedding, applies: hasEmbedding},
@@ -96,6 +99,19 @@ var mutants = []mutant{
 // A tie in max-pooling given to the last element is not among them: equal elements come from equal patches of the image, such as its black
 // border, or from ReLU's zeros. Of equal patches every layer before the pool makes equal values and, BatchNorm's statistics being sums over all of
 // them, equal derivatives, so that a weight's gradient, a sum over the patches, is the same whichever of them gets it; and no gradient passes a zero of ReLU.
+
+// shares has the parts of a step count by others than their right share.
+func shares(share func(part, parts int) float64) func(*train.Options) {
+	return func(o *train.Options) { o.PartShare = share }
+}
+
+// lastAlone is what remains where the gradients are set to zero before every batch and not before every step.
+func lastAlone(part, parts int) float64 {
+	if part < parts-1 {
+		return 0
+	}
+	return 1 / float64(parts)
+}
 
 // atEpochs is the beginning of every epoch after the first: a new optimizer is made where the old one should go on.
 func atEpochs(n *Native, step int64) bool { return step > 0 && step%int64(n.epoch) == 0 }

@@ -22,6 +22,9 @@ func (n *Native) Profile(ctx context.Context, p engine.ProfileParams) (*engine.P
 }
 
 func (n *Native) profile(ctx context.Context, steps int) (*engine.Profile, error) {
+	if n.train.Accumulate > 1 {
+		return nil, engine.Errorf(engine.KindUnsupported, "the native engine profiles no steps whose gradients are added up over several batches; profile with train.accumulate = 1")
+	}
 	if _, err := n.Step(ctx, min(profileWarmUp, steps)); err != nil {
 		return nil, err
 	}

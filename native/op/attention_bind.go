@@ -5,7 +5,6 @@ import (
 
 	"tandem/native/ir"
 	"tandem/native/kernel"
-	"tandem/native/philox"
 )
 
 // attention is what forward and backward share: the operands and the mask.
@@ -301,7 +300,7 @@ func bindAttention[T kernel.Float](c *Context[T]) (func(), error) {
 		score(w, head)
 		lo, hi := head*size, (head+1)*size
 		s.softmax(softmax[lo:hi], head)
-		kernel.Keep(kept[lo:hi], philox.Stream{Seed: run.Seed, Step: uint64(run.Step), Site: uint32(s.Site)}, lo, s.Drop)
+		kernel.Keep(kept[lo:hi], run.Stream(uint32(s.Site)), lo, s.Drop)
 		kernel.Mask(space.each[w], softmax[lo:hi], kept[lo:hi], scale)
 		mixed(w, head)
 	}), nil

@@ -5,7 +5,6 @@ import (
 
 	"tandem/native/ir"
 	"tandem/native/kernel"
-	"tandem/native/philox"
 )
 
 // Bernoulli draws ones and zeros in the shape of its input, the probabilities of a one. Like Dropout's mask they come from package
@@ -44,7 +43,7 @@ func bindBernoulli[T kernel.Float](c *Context[T]) (func(), error) {
 	y := c.Out[0].Float
 	mask := make([]bool, len(y))
 	return elementwise(c.Pool, len(y), func(lo, hi int) {
-		s := philox.Stream{Seed: d.run.Seed, Step: uint64(d.run.Step), Site: d.site}
+		s := d.run.Stream(d.site)
 		kernel.Keep(mask[lo:hi], s, lo, d.p)
 		kernel.Convert(y[lo:hi], mask[lo:hi], one[T])
 	}), nil

@@ -9,6 +9,7 @@ import (
 
 	"tandem/native/ir"
 	"tandem/native/kernel"
+	"tandem/native/philox"
 	"tandem/onnx/tensor"
 )
 
@@ -80,6 +81,16 @@ type Run struct {
 	Seed         uint64
 	Step         int64 // steps taken before this one
 	LearningRate float64
+	// Of a step whose gradients are added up over several batches, Part is the number of the present one, from 0, and Share what its
+	// gradients are multiplied with. Sites is the number of nodes that draw masks.
+	Part  int
+	Share float64
+	Sites uint32
+}
+
+// Stream is the source of a node's mask: each part of a step numbers its sites behind the last one's.
+func (r *Run) Stream(site uint32) philox.Stream {
+	return philox.Stream{Seed: r.Seed, Step: uint64(r.Step), Site: site + uint32(r.Part)*r.Sites}
 }
 
 // Case is an example of a node: the inputs' shapes and the attributes.

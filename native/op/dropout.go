@@ -6,7 +6,6 @@ import (
 
 	"tandem/native/ir"
 	"tandem/native/kernel"
-	"tandem/native/philox"
 )
 
 // Dropout zeroes each element with probability ratio and scales the others by 1/(1-ratio). Its mask is drawn by
@@ -132,7 +131,7 @@ func newDropping[T kernel.Float](n *ir.Node, p, site string, run *Run) (d droppi
 
 // drop draws the mask of the elements from first on and applies it to them.
 func (d *dropping[T]) drop(y, x []T, mask []bool, first int) {
-	s := philox.Stream{Seed: d.run.Seed, Step: uint64(d.run.Step), Site: d.site}
+	s := d.run.Stream(d.site)
 	kernel.Keep(mask, s, first, d.p)
 	kernel.Mask(y, x, mask, d.scale)
 }

@@ -86,6 +86,11 @@ func Lookup(kind string) (Rule, bool) {
 // register makes the rule known under its kind, and as an operator of the graph.
 func register(r Rule) {
 	rules[r.Kind] = r
+	registerOperator(r)
+}
+
+// registerOperator makes the rule known as an operator of the graph alone.
+func registerOperator(r Rule) {
 	op.Register(op.Def{
 		Name: operator(r.Kind), MinInputs: 2, MaxInputs: -1, // parameter, gradient, slots, with "clipped" the gradient's scale
 		Infer: func(n *ir.Node) error {

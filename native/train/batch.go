@@ -12,7 +12,8 @@ import (
 type kind uint8
 
 const (
-	training kind = iota
+	training     kind = iota
+	accumulation      // training, but the gradients are added up and the update comes later
 	gradient
 	activations // gradient, and a second program keeps every value of the forward pass
 	evaluation
@@ -80,6 +81,8 @@ func (t *Trainer[T]) batch(k kind, rows int) (*Batch[T], error) {
 	switch k {
 	case training:
 		err = b.compileTraining()
+	case accumulation:
+		err = b.compileAccumulation()
 	case gradient, activations:
 		err = b.compileGradient()
 	case evaluation:

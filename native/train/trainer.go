@@ -18,6 +18,9 @@ type Loss = pass.LossConfig
 
 // Options are what a model file does not say.
 type Options struct {
+	// PartShare, when set, is what the gradients of one of several parts of a step are multiplied with, in the place of Share. It exists to
+	// plant known mistakes.
+	PartShare func(part, parts int) float64
 	Loss      Loss
 	Optimizer optim.Config
 	// Schedule changes the learning rate from step to step; its peak is the optimizer's rate. The zero value does not.
@@ -44,6 +47,9 @@ type Trainer[T kernel.Float] struct {
 	state    []*stateTensor[T]
 	byValue  map[stateKey]*stateTensor[T]
 	programs map[programKey]*Batch[T]
+	// sums are those of a step's gradients where they are added up, updates the program that takes the step with them.
+	sums    []*ir.Value
+	updates *pass.Program[T]
 	// arena is the memory of all programs' values.
 	arena pass.Arena[T]
 	// unfused leaves each node to its own kernel, for tests to compare with.
@@ -60,7 +66,7 @@ func New[T kernel.Float](m *onnx.Model, o Options) (*Trainer[T], error) {
 		model: m, options: o, pool: kernel.NewPool(o.Threads),
 		byValue: map[stateKey]*stateTensor[T]{}, programs: map[programKey]*Batch[T]{},
 	}
-	t.run.Seed = o.Seed
+	t.run.Seed, t.run.Sites = o.Seed, uint32(t.DropoutSites())
 	t.options.Schedule.Peak = o.Optimizer.LearningRate
 	if err := t.options.Schedule.Check(); err != nil {
 		t.pool.Close()
@@ -213,20 +219,23 @@ func (t *Trainer[T]) Step(b *Batch[T]) (T, error) {
 
 // begin sets the numbers that differ from step to step.
 func (t *Trainer[T]) begin() {
-	t.run.Step = t.step
+	t.run.Step, t.run.Part = t.step, 0
 	t.run.LearningRate = t.options.Schedule.Rate(t.step)
 }
 
 // Gradient computes the loss of the batch at the present state. Read the gradients from the batch, which must come
 // from GradientBatch. The state does not change.
-func (t *Trainer[T]) Gradient(b *Batch[T]) (T, error) {
+func (t *Trainer[T]) Gradient(b *Batch[T]) (T, error) { return t.PartGradient(b, 0) }
+
+// PartGradient is Gradient of a part of a step, numbered from 0: it has the masks of that part.
+func (t *Trainer[T]) PartGradient(b *Batch[T], part int) (T, error) {
 	if b.kind != gradient && b.kind != activations || b.owner != t {
 		return 0, errors.New("train: Gradient needs a batch made by this trainer's GradientBatch")
 	}
 	if err := b.checkTargets(); err != nil {
 		return 0, err
 	}
-	t.run.Step = t.step
+	t.run.Step, t.run.Part = t.step, part
 	for _, call := range b.program.Calls {
 		call()
 	}

@@ -31,6 +31,13 @@ class Batch:
         """The number of samples."""
         return int(self.target.shape[0])
 
+    def parts(self, size: int) -> list[Batch]:
+        """Return the samples in parts of so many, of which the last may have fewer."""
+        return [
+            Batch(tuple(value[at : at + size] for value in self.inputs), self.target[at : at + size])
+            for at in range(0, self.size, size)
+        ]
+
 
 class Data:
     """The data file in memory."""

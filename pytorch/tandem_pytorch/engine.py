@@ -177,8 +177,13 @@ class Engine:
         dtype = _dtype(params)
         path = field(params, "file", str)
         batch = loaded.trainer.present()
-        result = loaded.variants.evaluate(
-            field(params, "variant", str, ""), batch, dtype, field(params, "activations", bool, False)
+        parts = loaded.trainer.parts(batch)
+        result = loaded.variants.step(
+            field(params, "variant", str, ""),
+            parts,
+            loaded.trainer.share(len(parts)),
+            dtype,
+            field(params, "activations", bool, False),
         )
         tensors = {"loss": state.array(result.loss)}
         for prefix in ("gradients", "outputs", "activations"):

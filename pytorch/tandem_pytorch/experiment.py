@@ -134,6 +134,8 @@ class Experiment:
     schedule: Schedule
     #: The same bits are wanted run after run.
     deterministic: bool = False
+    #: A step adds up the gradients of so many batches.
+    accumulate: int = 1
 
 
 def read(path: str | os.PathLike[str]) -> Experiment:
@@ -205,6 +207,9 @@ class _Reader:
         batch = self.get("train.batch", int)
         if batch < 1:
             raise InputError(f"experiment {self.path}: train.batch is {batch}; it must be at least 1")
+        accumulate = self.get("train.accumulate", int) if "accumulate" in self.content["train"] else 1
+        if accumulate < 1:
+            raise InputError(f"experiment {self.path}: train.accumulate is {accumulate}; it must be at least 1")
         seed = self.get("seed", int)
         if not 0 <= seed < 1 << 64:
             raise InputError(f"experiment {self.path}: seed {seed} is not a 64-bit unsigned number")
@@ -215,6 +220,7 @@ class _Reader:
             inputs=self.inputs(),
             batch=batch,
             deterministic=deterministic,
+            accumulate=accumulate,
             model=Model(self.get("model.source", str), dict(args or {}), self.get("model.opset", int)),
             loss=self.loss(),
             optimizer=self.optimizer(),

@@ -108,13 +108,16 @@ def evaluate(
     loss: LossFunction | None = None,
     activations: bool = False,
     prepare: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    buffers: dict[str, torch.Tensor] | None = None,
 ) -> Evaluation:
     """Run forward and backward in training mode with the masks of ``source``'s present step.
 
     ``transform``, ``loss`` and ``prepare`` are for variants: they rearrange masks, replace the loss, and change the
-    memory layout of parameters and inputs.
+    memory layout of parameters and inputs. ``buffers`` stand in the place of the module's.
     """
     tensors = copies(model.module, dtype)
+    if buffers:
+        tensors.update((name, value.clone(memory_format=torch.preserve_format)) for name, value in buffers.items())
     inputs = batch.inputs
     if prepare is not None:
         tensors = {name: _leaf(prepare(value.detach()), value.requires_grad) for name, value in tensors.items()}
@@ -136,6 +139,34 @@ def evaluate(
         activations=seen,
         buffers={name: tensors[name] for name in floating_buffers(model.module)},
     )
+
+
+def joined(parts: list[Evaluation], share: float) -> Evaluation:
+    """Return what a step of several parts has: losses and gradients added up, each multiplied by ``share``.
+
+    Outputs and activations follow each other along the first dimension. Scalars make a row, and so do the elements of tensors that
+    are not alike in the other dimensions.
+    """
+    return Evaluation(
+        loss=_added([part.loss for part in parts], share),
+        gradients={name: _added([part.gradients[name] for part in parts], share) for name in parts[0].gradients},
+        outputs={name: _behind([part.outputs[name] for part in parts]) for name in parts[0].outputs},
+        activations={name: _behind([part.activations[name] for part in parts]) for name in parts[0].activations},
+        buffers=parts[-1].buffers,
+    )
+
+
+def _added(values: list[torch.Tensor], share: float) -> torch.Tensor:
+    total = values[0] * share
+    for value in values[1:]:
+        total = total + value * share
+    return total
+
+
+def _behind(values: list[torch.Tensor]) -> torch.Tensor:
+    if values[0].dim() == 0 or any(value.shape[1:] != values[0].shape[1:] for value in values):
+        values = [value.reshape(-1) for value in values]
+    return torch.cat(values)
 
 
 @contextmanager

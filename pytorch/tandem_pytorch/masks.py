@@ -35,17 +35,29 @@ class MaskSource:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self._step = 0
+        self._first = 0
+        #: The number of each part's first site.
+        self.parts = [0]
         self._prepared: dict[tuple[int, tuple[int, ...], float], torch.Tensor] = {}
 
-    def prepare(self, step: int, sites: list[Site]) -> None:
-        """Begin a step: forget the masks of the last one and draw those of the sites that are known."""
+    def prepare(self, step: int, *parts: list[Site]) -> None:
+        """Begin a step: forget the masks of the last one and draw those of the sites that are known, part by part."""
         self._step = step
         self._prepared = {}
-        for site in sites:
-            self.mask(site.index, site.shape, site.keep)
+        self.parts = [sum(len(sites) for sites in parts[:k]) for k in range(len(parts))]
+        for k, sites in enumerate(parts):
+            self.begin(k)
+            for site in sites:
+                self.mask(site.index, site.shape, site.keep)
+        self.begin(0)
+
+    def begin(self, part: int) -> None:
+        """Begin a part of the step: its sites are numbered behind those of the parts before it."""
+        self._first = self.parts[part]
 
     def mask(self, index: int, shape: tuple[int, ...], keep: float) -> torch.Tensor:
         """Return a site's float32 mask of ones and zeros at the present step."""
+        index += self._first
         known = self._prepared.get((index, shape, keep))
         if known is None:
             drawn = philox.keep_mask(shape, keep, self.seed, self._step, index)

@@ -22,7 +22,8 @@ class Trainer:
     """Trains a module batch by batch, each step timed by itself.
 
     The clock covers clearing the gradients, forward, loss, backward, clipping, the optimizer's update and reading the loss. The
-    batch is fetched and shared masks are drawn before it starts.
+    batch is fetched and shared masks are drawn before it starts. Where gradients are added up over several batches, the step's
+    parts, all of them are: each has its forward and backward pass, and its loss divided by their number.
     """
 
     def __init__(
@@ -42,6 +43,8 @@ class Trainer:
         self.masks = MaskSource(experiment.seed)
         self.settings = experiment.optimizer
         self.schedule = experiment.schedule
+        self._part = experiment.batch if experiment.accumulate > 1 else 0
+        self._averages = experiment.loss.reduction != "sum"
         self.optimizer = optimizers.build(self.settings, dict(module.named_parameters()), self.mode.implementation)
         self._module = module.train()
         self._parameters = list(module.parameters())
@@ -79,15 +82,23 @@ class Trainer:
     def present(self) -> Batch:
         """Return the present step's batch, with the shared masks of the step prepared."""
         batch = self._batch()
-        self.masks.prepare(self.step, self.sites(batch))
+        self.masks.prepare(self.step, *(self.sites(part) for part in self.parts(batch)))
         return batch
+
+    def parts(self, batch: Batch) -> list[Batch]:
+        """Return the parts of a step's batch, each with a forward and backward pass of its own; one, where nothing is added up."""
+        return batch.parts(self._part) if 0 < self._part < batch.size else [batch]
+
+    def share(self, parts: int) -> float:
+        """Return what the loss of each of so many parts is multiplied with."""
+        return 1.0 / parts if self._averages else 1.0
 
     def train(self) -> tuple[float, float]:
         """Take one step and return its loss and its wall time in seconds."""
         if self._shared:
             batch = self.present()
             # Without a draw there is nothing to replace, and the mode's own cost falls away.
-            if self._sites[batch.size]:
+            if any(self.sites(part) for part in self.parts(batch)):
                 result = self._timed(self._masked_forward, batch)
             else:
                 result = self._timed(self._forward, batch)
@@ -103,6 +114,8 @@ class Trainer:
         return batch
 
     def _timed(self, forward: Callable[..., torch.Tensor], batch: Batch) -> tuple[float, float]:
+        if len(parts := self.parts(batch)) > 1:
+            return self._timed_parts(forward, parts)
         inputs, target, optimizer, update = batch.inputs, batch.target, self.optimizer, self._update
         start = time.perf_counter_ns()
         optimizer.zero_grad(set_to_none=True)
@@ -118,6 +131,32 @@ class Trainer:
             apply=update,
         )
         value = loss.item()
+        end = time.perf_counter_ns()
+        return value, (end - start) / 1e9
+
+    def _timed_parts(self, forward: Callable[..., torch.Tensor], parts: list[Batch]) -> tuple[float, float]:
+        averages, count = self._averages, len(parts)
+        total = torch.zeros(())
+        start = time.perf_counter_ns()
+        self.optimizer.zero_grad(set_to_none=True)
+        for number, part in enumerate(parts):
+            if forward == self._masked_forward:
+                self.masks.begin(number)
+            loss = forward(part.inputs, part.target)
+            if averages:
+                loss = loss / count
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        optimizers.update(
+            self.optimizer,
+            self._parameters,
+            self.settings,
+            self.schedule,
+            self.step,
+            foreach=self.mode.implementation != "",
+            apply=self._update,
+        )
+        value = total.item()
         end = time.perf_counter_ns()
         return value, (end - start) / 1e9
 

@@ -20,7 +20,7 @@ from . import losses
 from .data import Batch
 from .errors import UnsupportedError
 from .experiment import Loss
-from .gradients import Evaluation, MaskTransform, Model, evaluate
+from .gradients import Evaluation, MaskTransform, Model, evaluate, joined
 from .masks import MaskSource, Site
 
 #: Largest norm-wise difference in float64 between a rearranged batch's gradient and the plain one. Rounding of
@@ -41,13 +41,29 @@ class Variants:
         self._loss = loss
         self._source = source
         self._refused: dict[str, str | None] = {}
+        self._buffers: dict[str, torch.Tensor] | None = None
+
+    def step(
+        self, variant: str, parts: list[Batch], share: float, dtype: torch.dtype, activations: bool = False
+    ) -> Evaluation:
+        """Return the gradient of a step of several parts; each has the running statistics that the one before it leaves."""
+        done: list[Evaluation] = []
+        try:
+            for number, part in enumerate(parts):
+                self._source.begin(number)
+                done.append(self.evaluate(variant, part, dtype, activations))
+                self._buffers = done[-1].buffers
+        finally:
+            self._source.begin(0)
+            self._buffers = None
+        return done[0] if len(done) == 1 else joined(done, share)
 
     def evaluate(
         self, variant: str, batch: Batch, dtype: torch.dtype = torch.float32, activations: bool = False
     ) -> Evaluation:
         """Return the gradient of a batch, computed as ``variant`` says; the empty name is the plain way."""
         if not variant:
-            return evaluate(self._model, batch, self._source, dtype, activations=activations)
+            return self._run(batch, dtype, activations)
         if variant not in _VARIANTS:
             raise UnsupportedError(f'variant "{variant}" is none of {", ".join(_VARIANTS)}')
         run = _VARIANTS[variant]
@@ -72,7 +88,7 @@ class Variants:
             )
 
     def _run(self, batch: Batch, dtype: torch.dtype, activations: bool, **extra: Any) -> Evaluation:
-        return evaluate(self._model, batch, self._source, dtype, activations=activations, **extra)
+        return evaluate(self._model, batch, self._source, dtype, activations=activations, buffers=self._buffers, **extra)
 
     # The variants themselves. Each takes the batch, the element type and whether activations are wanted.
 

@@ -487,6 +487,36 @@ class Step(InProcess):
         self.assertEqual(len(answer["seconds"]), fixtures.STEPS + 2)
         self.assertTrue(all(seconds > 0 for seconds in answer["seconds"]))
 
+    def test_adds_up_gradients_of_several_batches(self) -> None:
+        train = {"batch": 5, "accumulate": 4}
+        for reduction in ("mean", "sum"):
+            engine = self.load({"clip_norm": 0.05}, loss=reduction, train=train)
+            weights = {n: v.requires_grad_() for n, v in self.weights(engine).items()}
+            optimizer = torch.optim.Adam(weights.values(), lr=0.01)
+            for step in range(fixtures.STEPS):
+                x, target = plain_batch(step)
+                optimizer.zero_grad()
+                starts = range(0, len(target), 5)
+                total = 0.0
+                for part, at in enumerate(starts):
+                    rows = target[at : at + 5]
+                    masks = [
+                        philox.keep_mask((len(rows), mask.shape[1]), 0.8, 7, step, 2 * part + site)
+                        for site, mask in enumerate(plain_masks(len(target), step))
+                    ]
+                    loss = F.cross_entropy(plain_forward(weights, x[at : at + 5], masks), rows, reduction=reduction)
+                    if reduction == "mean":
+                        loss = loss / len(starts)
+                    loss.backward()
+                    total += loss.item()
+                gradient = self.grad(engine, "float32")
+                for name, value in weights.items():
+                    self.assert_close(gradient[f"gradients/{name}"], value.grad.double().numpy(), 1e-3, name)  # type: ignore[union-attr]
+                nn.utils.clip_grad_norm_(weights.values(), 0.05)
+                optimizer.step()
+                self.assertEqual(len(gradient["outputs/logits"]), len(target))
+                self.assertAlmostEqual(engine.step({"n": 1})["losses"][0], total, delta=1e-4 * abs(total))
+
     def test_is_deterministic(self) -> None:
         for params in ({}, {"mode": "fused"}, {"random": "own"}):
             with self.subTest(params=params):

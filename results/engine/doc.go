@@ -68,6 +68,17 @@
 // make the same batches of the same data is then seen at once. update reads its "gradients/" and writes a state
 // file whose step counter is one more.
 //
+// # Steps of several parts
+//
+// With train.accumulate = N above 1 in the experiment (absent is 1), step k's batch has up to N*train.batch samples, which are taken in parts of
+// train.batch, in their order; the last part may be shorter. For each part, one after the other: a forward and backward pass with the parameters as
+// they were before the step, with dropout sites numbered behind those of the part before it (part p's site s is p*S+s, S being the model's number of
+// sites), and with BatchNorm's running statistics as that part left them. With the reduction "mean" or "batchmean" the step's loss is the sum of
+// the parts' losses, each divided by the number of parts; so are its gradients. With "sum" nothing is divided. One update follows, of the gradients
+// of the whole step: what the next section says. grad writes the whole step's loss and gradients, its buffers after the last part, and outputs and
+// activations part after part along the first dimension; scalars make a row, and so do the elements of values that differ in other dimensions.
+// step's clock may stand between the parts, while the next one's samples are fetched. An engine without this refuses such an experiment.
+//
 // # The recipe of an update
 //
 // step and update follow the experiment's optimizer and schedule, both by PyTorch's formulas. In this order:

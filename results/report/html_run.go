@@ -585,7 +585,7 @@ func comparedParts(r *record.Run) []part {
 	}
 	if e := r.Experiment; e != nil {
 		t.add("", words("experiment"), optional(e.Description, "experiment.description"))
-		t.add("", words("training"), []shown{
+		training := []shown{
 			{Text: count(r.Model.Parameters), Path: "model.parameters"},
 			own(" parameters, "),
 			{Text: clean(e.Optimizer.Kind), Path: "experiment.optimizer.kind"},
@@ -593,14 +593,20 @@ func comparedParts(r *record.Run) []part {
 			{Text: number(e.Optimizer.LearningRate), Path: "experiment.optimizer.learning_rate"},
 			own(", batch "),
 			{Text: count(e.Train.Batch), Path: "experiment.train.batch"},
+		}
+		if e.Train.Accumulate > 1 {
+			training = append(training, own(", the gradients of "), shown{Text: count(e.Train.Accumulate), Path: "experiment.train.accumulate"}, own(" batches added up"))
+		}
+		training = append(training,
 			own(", epochs "),
-			{Text: count(e.Train.Epochs), Path: "experiment.train.epochs"},
+			shown{Text: count(e.Train.Epochs), Path: "experiment.train.epochs"},
 			own(", seed "),
-			{Text: fmt.Sprint(e.Seed), Path: "experiment.seed"},
+			shown{Text: fmt.Sprint(e.Seed), Path: "experiment.seed"},
 			own(", "),
-			{Text: count(r.Data.Steps), Path: "data.steps"},
+			shown{Text: count(r.Data.Steps), Path: "data.steps"},
 			own(" steps"),
-		})
+		)
+		t.add("", words("training"), training)
 	}
 	if env := &r.Environment; env.CPU != "" {
 		machine := []shown{

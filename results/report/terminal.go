@@ -597,8 +597,12 @@ func trainingSentence(r *record.Run) string {
 	e := r.Experiment
 	words := fmt.Sprintf("%s parameters", count(r.Model.Parameters))
 	if e != nil {
-		words += fmt.Sprintf(", %s, learning rate %s, batch %d, %s, seed %d", e.Optimizer.Kind, number(e.Optimizer.LearningRate),
-			e.Train.Batch, plural(e.Train.Epochs, "epoch"), e.Seed)
+		batch := fmt.Sprint(e.Train.Batch)
+		if e.Train.Accumulate > 1 {
+			batch = fmt.Sprintf("%d x %d accumulated", e.Train.Accumulate, e.Train.Batch)
+		}
+		words += fmt.Sprintf(", %s, learning rate %s, batch %s, %s, seed %d", e.Optimizer.Kind, number(e.Optimizer.LearningRate),
+			batch, plural(e.Train.Epochs, "epoch"), e.Seed)
 	}
 	return clean(words + ", " + plural(r.Data.Steps, "step"))
 }

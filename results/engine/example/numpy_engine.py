@@ -122,6 +122,8 @@ class Engine:
         self.optimizer, self.loss_kind, self.seed = experiment["optimizer"], experiment["loss"], experiment["seed"]
         if self.optimizer["kind"] != "adam" or self.optimizer.get("weight_decay") or self.loss_kind["kind"] != "cross_entropy":
             raise Refusal("unsupported", "this engine has Adam without weight decay, and cross-entropy")
+        if experiment["train"].get("accumulate", 1) > 1:
+            raise Refusal("unsupported", "this engine has no train.accumulate")
         self.mutant, self.random = params.get("mutant", ""), params["random"]
         if self.mutant not in ["", *MUTANTS]:
             raise Refusal("input", f"no mutant {self.mutant!r}; there are {', '.join(MUTANTS)}")

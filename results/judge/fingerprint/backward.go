@@ -29,6 +29,9 @@ func findGradientMissing(l *Look) *Finding {
 
 func findBatchFactor(l *Look) *Finding {
 	rows := float64(l.rows())
+	if l.Experiment != nil && l.Experiment.Train.Parts(l.rows()) > 1 {
+		rows = float64(l.Experiment.Train.Batch)
+	}
 	if !l.usable() || rows < 2 {
 		return nil
 	}
@@ -48,6 +51,30 @@ func findBatchFactor(l *Look) *Finding {
 		{rows / nominal, fmt.Sprintf("B/nominal batch: a short batch is divided by the full one's size (B = %g)", rows)},
 	} {
 		if f.factor != 1 && math.Abs(c-f.factor) <= 4*l.Suspect.Tolerance*f.factor {
+			return &Finding{fmt.Sprintf("%s is the reference's times %s%s", l.Suspect.Name, f.text, l.others(c)), residual}
+		}
+	}
+	return nil
+}
+
+// findAccumulationFactor looks for gradients of several batches that are added up but not averaged, or averaged twice.
+func findAccumulationFactor(l *Look) *Finding {
+	if !l.usable() || l.Experiment == nil || l.Experiment.Loss.Reduction == "sum" {
+		return nil
+	}
+	parts := float64(l.Experiment.Train.Parts(l.rows()))
+	c, residual, ok := l.Suspect.factor()
+	if !ok || parts < 2 {
+		return nil
+	}
+	for _, f := range []struct {
+		factor float64
+		text   string
+	}{
+		{parts, fmt.Sprintf("N: the gradients of the step's N = %g batches are added up and not divided by N", parts)},
+		{1 / parts, fmt.Sprintf("1/N: the gradients of the step's N = %g batches are divided by N twice", parts)},
+	} {
+		if math.Abs(c-f.factor) <= 4*l.Suspect.Tolerance*f.factor {
 			return &Finding{fmt.Sprintf("%s is the reference's times %s%s", l.Suspect.Name, f.text, l.others(c)), residual}
 		}
 	}

@@ -119,7 +119,7 @@ func (l *Look) targets() int {
 func (l *Look) nominal() int {
 	n := l.rows()
 	if l.Experiment != nil {
-		n = max(n, l.Experiment.Train.Batch)
+		n = max(n, l.Experiment.Train.StepRows())
 	}
 	for i := range l.Ref.Steps {
 		n = max(n, l.Ref.Steps[i].Rows)

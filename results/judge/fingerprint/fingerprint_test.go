@@ -430,6 +430,10 @@ func TestFingerprints(t *testing.T) {
 			s.Pairs = append(s.Pairs, Pair{Name: "gradients/b"})
 		}},
 		{BatchFactor, record.StageBackward, func(s scene) { s.becomes("gradients/w", times(1.0/rows)) }},
+		{AccumulationFactor, record.StageBackward, func(s scene) {
+			s.Experiment.Train = experiment.Train{Batch: rows / 2, Accumulate: 2}
+			s.becomes("gradients/w", times(float64(s.Experiment.Train.Parts(rows))))
+		}},
 		{GradientAccumulated, record.StageBackward, func(s scene) {
 			before := s.Ref.Steps[0].Float64["gradients/w"].Values.Float64s()
 			s.becomes("gradients/w", func(i int, v float64) float64 { return v + before[i] })

@@ -63,6 +63,7 @@ const (
 	BranchGradient      = "branch-gradient"
 	GradientAccumulated = "gradient-accumulated"
 	BatchFactor         = "batch-factor"
+	AccumulationFactor  = "accumulation-factor"
 	DecayInGradient     = "weight-decay-in-gradient"
 	Clipped             = "gradient-clipped"
 	RowsOverwritten     = "rows-overwritten"

@@ -60,6 +60,7 @@ var Table = []Fingerprint{
 
 	{GradientMissing, backward, record.Exact, "a gradient of zeros", findGradientMissing, false},
 	{Clipped, backward, record.Likely, "one factor on all gradients and a round norm", findClipped, false},
+	{AccumulationFactor, backward, record.Exact, "gradients times the number of a step's parts, or divided by it", findAccumulationFactor, false},
 	{BatchFactor, backward, record.Exact, "gradients times B or 1/B", findBatchFactor, false},
 	{GradientAccumulated, append(backward, optimizer...), record.Exact, "the sum of two steps' gradients", findAccumulated, false},
 	{DecayInGradient, backward, record.Exact, "a multiple of the weights in the difference", findDecayInGradient, false},
