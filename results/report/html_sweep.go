@@ -110,9 +110,15 @@ func sweepView(s *record.Sweep) *view {
 	return v
 }
 
-// sweepParts draw step times and speed-ups of the points that passed along one axis.
-func sweepParts(s *record.Sweep) []part {
-	along := horizontalAxis(s)
+// sweepParts draw step times and speed-ups of the points that passed along each key that was varied over numbers.
+func sweepParts(s *record.Sweep) (out []part) {
+	for _, along := range horizontalAxes(s) {
+		out = append(out, sweepAlong(s, along)...)
+	}
+	return out
+}
+
+func sweepAlong(s *record.Sweep, along int) []part {
 	name := clean(s.Axes[along].Name)
 	positions, logarithmic := axisPositions(s.Axes[along].Values)
 	place := map[string]float64{}
@@ -137,18 +143,20 @@ func sweepParts(s *record.Sweep) []part {
 	if !(high > 0) {
 		return nil
 	}
+	drawn, note := drawnGroups(s, along)
+	note = clean(note)
 	times := &figure{
-		Title: "Step time", XName: name, YName: "log scale", Describe: "Step time of both engines over " + name, X: x, Y: axis{low / 1.3, high * 1.3, true},
+		Title: "Step time against " + name + note, XName: name, YName: "log scale", Describe: "Step time of both engines over " + name, X: x, Y: axis{low / 1.3, high * 1.3, true},
 	}
-	ratios := &figure{Title: "Speed-up", XName: name, YName: "times as fast, log scale", Describe: "Speed-up over " + name, X: x, Y: axis{slow / 1.15, fast * 1.15, true}}
+	ratios := &figure{Title: "Speed-up against " + name + note, XName: name, YName: "times as fast, log scale", Describe: "Speed-up over " + name, X: x, Y: axis{slow / 1.15, fast * 1.15, true}}
 	if logarithmic {
 		times.XName += ", log scale"
 		ratios.XName = times.XName
 	}
-	for k, g := range groups(s, along) {
+	for k, g := range drawn {
 		dash := fmt.Sprintf("dash%d", k%4)
 		suffix := ""
-		if g.name != "" {
+		if g.name != "" && len(drawn) > 1 {
 			suffix = ", " + g.name
 		}
 		for _, c := range []struct {

@@ -13,10 +13,41 @@ import (
 	"tandem/results/record"
 )
 
-// sweepChart draws both engines' step times over one axis, a line for each combination of the others, and below it the
-// speed-ups, of the points that passed. Both scales are logarithmic. It is nil when none passed.
+// sweepChart draws, for each key that was varied over numbers, both engines' step times over it, a line for each combination of the others, and below
+// them the speed-ups, of the points that passed. All scales are logarithmic. It is nil when none passed.
 func sweepChart(s *record.Sweep) []byte {
-	along := horizontalAxis(s)
+	u, low, high, ok := sweepRange(s)
+	if !ok {
+		return nil
+	}
+	var charts []*chart
+	var heights []vg.Length
+	for _, along := range horizontalAxes(s) {
+		times, ratios := sweepPanels(s, along, u)
+		times.Y.Min, times.Y.Max = low/u.size/1.3, high/u.size*1.3
+		charts, heights = append(charts, times, ratios), append(heights, chartHeight, 250)
+	}
+	return stacked(charts, heights)
+}
+
+// sweepRange is the range of the step times in seconds, and their unit; not ok when no point passed.
+func sweepRange(s *record.Sweep) (u timeUnit, low, high float64, ok bool) {
+	for i := range s.Points {
+		if s.Points[i].Verdict != record.Pass {
+			continue
+		}
+		for _, e := range []record.EngineTiming{s.Points[i].Timing.Reference, s.Points[i].Timing.Candidate} {
+			if q := e.StepSeconds; low == 0 || q.Low < low {
+				low = q.Low
+			}
+			high = max(high, e.StepSeconds.High)
+		}
+	}
+	return unitFor(low), low, high, high > 0
+}
+
+// sweepPanels draws step times and speed-ups over one axis.
+func sweepPanels(s *record.Sweep, along int, u timeUnit) (top, bottom *chart) {
 	axis := s.Axes[along]
 	positions, logarithmic := axisPositions(axis.Values)
 	name := axis.Name
@@ -24,30 +55,14 @@ func sweepChart(s *record.Sweep) []byte {
 		name += " (log scale)"
 	}
 	reference, candidate := sweepEngine(s, record.Reference), sweepEngine(s, record.Candidate)
-	var lowest, highest float64
-	for i := range s.Points {
-		if s.Points[i].Verdict != record.Pass {
-			continue
-		}
-		for _, e := range []record.EngineTiming{s.Points[i].Timing.Reference, s.Points[i].Timing.Candidate} {
-			if q := e.StepSeconds; lowest == 0 || q.Low < lowest {
-				lowest = q.Low
-			}
-			highest = max(highest, e.StepSeconds.High)
-		}
-	}
-	if !(highest > 0) {
-		return nil
-	}
-	u := unitFor(lowest)
-	top := newChart("Step time: forward, backward and optimizer of one batch", name, "step, "+u.name+" (log scale)")
-	bottom := newChart("Speed-up of "+candidate+" over "+reference+" at its best", name, "speed-up (log scale)")
-	top.Y.Min, top.Y.Max = lowest/u.size/1.3, highest/u.size*1.3
+	drawn, note := drawnGroups(s, along)
+	top = newChart("Step time against "+axis.Name+note, name, "step, "+u.name+" (log scale)")
+	bottom = newChart("Speed-up of "+candidate+" over "+reference+" at its best against "+axis.Name+note, name, "speed-up (log scale)")
 	bottom.Y.Min, bottom.Y.Max = 0.9, 1.1
-	for k, group := range groups(s, along) {
+	for k, group := range drawn {
 		dashes := lineDashes[k%len(lineDashes)]
 		suffix := ""
-		if group.name != "" {
+		if group.name != "" && len(drawn) > 1 {
 			suffix = ", " + group.name
 		}
 		var times [2][]spread
@@ -68,7 +83,11 @@ func sweepChart(s *record.Sweep) []byte {
 		}
 		top.spreads(reference+suffix, times[0], draw.LineStyle{Color: blue, Width: 1.4, Dashes: dashes})
 		top.spreads(candidate+suffix, times[1], draw.LineStyle{Color: vermilion, Width: 1.4, Dashes: dashes})
-		bottom.spreads(or(group.name, candidate), ratios, draw.LineStyle{Color: vermilion, Width: 1.4, Dashes: dashes})
+		ratioName := candidate
+		if suffix != "" {
+			ratioName = group.name
+		}
+		bottom.spreads(ratioName, ratios, draw.LineStyle{Color: vermilion, Width: 1.4, Dashes: dashes})
 	}
 	var ticks []plot.Tick
 	for i, v := range axis.Values {
@@ -85,7 +104,17 @@ func sweepChart(s *record.Sweep) []byte {
 		c.Y.Scale, c.Y.Tick.Marker = plot.LogScale{}, oneTwoFive{}
 	}
 	bottom.Add(&horizontalMark{y: 1, style: draw.LineStyle{Color: darkGrey, Width: 1, Dashes: []vg.Length{4, 3}}})
-	return stacked([]*chart{top, bottom}, []vg.Length{chartHeight, 250})
+	return top, bottom
+}
+
+// drawnGroups are the lines of a panel: all that can be told apart, else the one at the last value of every other key, which the panel's title then says.
+func drawnGroups(s *record.Sweep, along int) (drawn []group, note string) {
+	all := groups(s, along)
+	if len(all) <= len(lineDashes) {
+		return all, ""
+	}
+	last := all[len(all)-1]
+	return []group{last}, ", at " + last.name
 }
 
 var lineDashes = [][]vg.Length{nil, {6, 3}, {2, 2}, {8, 3, 2, 3}}
@@ -97,14 +126,17 @@ func or(a, b string) string {
 	return a
 }
 
-// horizontalAxis is the index of the axis to draw along: the first numeric one that has several values, else the first.
-func horizontalAxis(s *record.Sweep) int {
+// horizontalAxes are the indices of the axes to draw along: the numeric ones that have several values, else the first.
+func horizontalAxes(s *record.Sweep) (out []int) {
 	for i, a := range s.Axes {
 		if _, numeric := axisPositions(a.Values); numeric && len(a.Values) > 1 {
-			return i
+			out = append(out, i)
 		}
 	}
-	return 0
+	if out == nil {
+		return []int{0}
+	}
+	return out
 }
 
 // axisPositions are the values as positive numbers, or their indices where they are none.
