@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -76,9 +77,17 @@ type kept struct {
 	Finished  []string       `json:"finished"`
 	Mutants   map[string]any `json:"mutants"`
 	Trainings []any          `json:"trainings"`
-	Timing    struct {
+	// Locked says that the process that is to be stopped has taken the run for itself.
+	Locked bool `json:"-"`
+	Timing struct {
 		Rounds struct{ Medians [][]float64 } `json:"rounds"`
 	} `json:"timing"`
+}
+
+func (k kept) by(m *machine, process int) kept {
+	holder, _ := os.ReadFile(filepath.Join(filepath.Dir(m.state()), "lock"))
+	k.Locked = string(holder) == strconv.Itoa(process)
+	return k
 }
 
 // state is the path of the unfinished run's state.
@@ -105,7 +114,7 @@ func (m *machine) stop(signal syscall.Signal, enough func(kept) bool, args ...st
 	go func() { _ = cmd.Wait(); close(ended) }()
 	for {
 		var k kept
-		if text, err := os.ReadFile(m.state()); err == nil && json.Unmarshal(text, &k) == nil && enough(k) {
+		if text, err := os.ReadFile(m.state()); err == nil && json.Unmarshal(text, &k) == nil && enough(k.by(m, cmd.Process.Pid)) {
 			if err := cmd.Process.Signal(signal); err != nil {
 				m.t.Fatalf("it had ended: %v\n%s", err, said.String())
 			}
@@ -279,7 +288,10 @@ func TestResumeRefuses(t *testing.T) {
 		}
 	}
 	// Nothing of that has changed it, and while one session goes on with it no other can.
-	said := m.stop(syscall.SIGINT, func(kept) bool {
+	said := m.stop(syscall.SIGINT, func(k kept) bool {
+		if !k.Locked { // to ask before is to be in its way
+			return false
+		}
 		status, said := m.call("run", "--resume", "run")
 		return status == statusUsage && strings.Contains(said, "another tandem is at work on this run")
 	}, "bench", "--resume", "run")

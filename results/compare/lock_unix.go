@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"syscall"
 )
 
@@ -16,8 +17,12 @@ func (u *Unfinished) lock() error {
 		return err
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		who, _ := os.ReadFile(f.Name())
 		f.Close()
-		return fmt.Errorf("%s: another tandem is at work on this run", u.dir)
+		return fmt.Errorf("%s: another tandem is at work on this run (process %s)", u.dir, who)
+	}
+	if err := f.Truncate(0); err == nil { // who holds it is for a reader; the lock is what counts
+		_, _ = f.WriteString(strconv.Itoa(os.Getpid()))
 	}
 	// A file system without locks has none to offer; then nobody is kept out.
 	u.unlock = func() { f.Close() }
