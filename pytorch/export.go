@@ -48,16 +48,27 @@ func (e *ExportError) UserFault() bool { return e.Kind == "input" || e.Kind == "
 // weights to output, an ONNX file. The data file (safetensors) shows it the inputs' shapes. Progress, if not nil, is
 // told each line of the exporter's. On an error, an [*ExportError] unless ctx ended, output is as it was before.
 func (e *Environment) Export(ctx context.Context, experimentJSON, data, output string, progress func(string)) (*ExportResult, error) {
-	cmd := e.Command(ctx, ExportModule, "--experiment", experimentJSON, "--data", data, "--output", output)
-	var stdout bytes.Buffer
-	stderr := &lineWriter{line: progress}
-	cmd.Stdout, cmd.Stderr = &stdout, stderr
-	err := runGroup(cmd)
-	tail := stderr.end()
+	stdout, tail, err := e.answer(ctx, progress, ExportModule, "--experiment", experimentJSON, "--data", data, "--output", output)
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("export from PyTorch was interrupted: %w", context.Cause(ctx))
 	}
-	return readExport(stdout.Bytes(), err, tail)
+	return readExport(stdout, err, tail)
+}
+
+// answer runs a module to its end and returns what it wrote on standard output, and the last lines on standard error.
+func (e *Environment) answer(ctx context.Context, progress func(string), module string, args ...string) (stdout []byte, tail []string, err error) {
+	cmd := e.Command(ctx, module, args...)
+	var out bytes.Buffer
+	stderr := &lineWriter{line: progress}
+	cmd.Stdout, cmd.Stderr = &out, stderr
+	err = runGroup(cmd)
+	return out.Bytes(), stderr.end(), err
+}
+
+// lastLine returns the last line: a user's code may print before the answer.
+func lastLine(stdout []byte) []byte {
+	line := bytes.TrimSpace(stdout)
+	return line[bytes.LastIndexByte(line, '\n')+1:]
 }
 
 // readExport makes sense of the exporter's one line and of how its process ended.
@@ -66,10 +77,7 @@ func readExport(stdout []byte, ended error, tail []string) (*ExportResult, error
 		ExportResult
 		Error *struct{ Kind, Message, Detail string }
 	}
-	line := bytes.TrimSpace(stdout)
-	if i := bytes.LastIndexByte(line, '\n'); i >= 0 {
-		line = line[i+1:] // a user's model may print while it is built
-	}
+	line := lastLine(stdout)
 	err := json.Unmarshal(line, &answer)
 	switch {
 	case err == nil && answer.Error != nil:
@@ -87,9 +95,10 @@ func readExport(stdout []byte, ended error, tail []string) (*ExportResult, error
 }
 
 // AsUserFault reports whether err is, or wraps, something that the user can mend: a Python side that is not set up, or
-// a model or experiment that cannot be exported.
+// a model or experiment that cannot be exported, or data that cannot be trained on.
 func AsUserFault(err error) bool {
 	var s *SetupError
 	var x *ExportError
-	return errors.As(err, &s) || errors.As(err, &x) && x.UserFault()
+	var d *SamplesError
+	return errors.As(err, &s) || errors.As(err, &x) && x.UserFault() || errors.As(err, &d) && d.UserFault()
 }

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 
+	"tandem/fixtures/experiment"
 	native "tandem/native/engine"
 	"tandem/onnx"
 	"tandem/onnx/safetensors"
@@ -64,6 +66,61 @@ func fakeExporter() {
 	}); err != nil {
 		panic(err)
 	}
+}
+
+// fakeSamples stands for "python -m tandem_pytorch.samples": it notes the call in calls.txt and writes 160 samples with targets that can be
+// learned, or fails as the environment variable FAKE_SAMPLES says.
+func fakeSamples() {
+	flags := flag.NewFlagSet("fake-samples", flag.ExitOnError)
+	settings := flags.String("experiment", "", "")
+	output := flags.String("output", "", "")
+	_ = flags.Parse(os.Args[1:])
+	calls, err := os.OpenFile("calls.txt", os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
+	if err != nil {
+		panic(err)
+	}
+	text, err := os.ReadFile(*settings)
+	if err != nil {
+		panic(err)
+	}
+	e, err := experiment.ParseJSON(text, *settings)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Fprintln(calls, e.Data.Source, e.Data.Args)
+	switch os.Getenv("FAKE_SAMPLES") {
+	case "input":
+		fmt.Println(`{"error": {"kind": "input", "message": "data source \"my_data.py:build\" returned int"}}`)
+		os.Exit(2)
+	case "crash":
+		fmt.Fprintln(os.Stderr, "MemoryError")
+		os.Exit(5)
+	}
+	random := rand.New(rand.NewPCG(3, 4))
+	const rows, width = 160, 20
+	x, classes := make([]float32, rows*width), make([]int64, rows)
+	for i := range rows {
+		classes[i] = int64(i % 10)
+		for k := range width {
+			x[i*width+k] = float32(random.NormFloat64() * 0.1)
+		}
+		x[i*width+i%10]++
+	}
+	if os.Getenv("FAKE_SAMPLES") == "NaN" {
+		x[7*width] = float32(math.NaN())
+	}
+	inputs, err := tensor.Of(x, rows, width)
+	if err != nil {
+		panic(err)
+	}
+	targets, err := tensor.Of(classes, rows)
+	if err != nil {
+		panic(err)
+	}
+	if err := safetensors.WriteFile(*output, map[string]*tensor.Tensor{"input": inputs, "target": targets}, nil); err != nil {
+		panic(err)
+	}
+	fmt.Println(`{"tensors": ["input", "target"]}`)
 }
 
 // fakeModel is a perceptron of one hidden layer with dropout; fault names something that the native trainer lacks.

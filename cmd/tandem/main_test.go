@@ -18,7 +18,7 @@ import (
 // TestMain makes this test binary into the programs that the scripts call: tandem itself, and the stand-ins for what
 // stands behind it.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"tandem": main, "fake-exporter": fakeExporter, "fake-engine": fakeEngine})
+	testscript.Main(m, map[string]func(){"tandem": main, "fake-exporter": fakeExporter, "fake-samples": fakeSamples, "fake-engine": fakeEngine})
 }
 
 // TestScripts runs testdata/script/*.txtar. Every script has a machine of its own: no data, no PyTorch, a Python that is

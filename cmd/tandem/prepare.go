@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 
 	"tandem/fixtures/dataset"
+	"tandem/fixtures/experiment"
 	"tandem/onnx"
 	"tandem/onnx/tensor"
 	"tandem/pytorch"
@@ -16,12 +18,23 @@ import (
 // modelFile is the exported model's name in a run's folder.
 const modelFile = "model.onnx"
 
+// samplesFile is the working file with what a data source's callable returned.
+const samplesFile = "samples.safetensors"
+
 // prepareData loads the experiment's data and writes it, with the batch order, for the engines.
 func prepareData(ctx context.Context, o *compare.Options, p *progress) error {
 	p.phase("loading the data", 0, 0)
-	d, err := dataset.Load(ctx, o.Experiment, dataset.Options{Progress: func(file string, done, total int64) {
-		p.phase("downloading "+file, int(done), int(max(total, 0)))
-	}})
+	d, err := dataset.Load(ctx, o.Experiment, dataset.Options{
+		Progress: func(file string, done, total int64) {
+			p.phase("downloading "+file, int(done), int(max(total, 0)))
+		},
+		Call: func(ctx context.Context, e *experiment.Experiment) (string, error) { return callSource(ctx, o, e, p) },
+	})
+	_ = os.Remove(o.Folder.WorkFile(samplesFile)) // where there is one, it was read
+	var samples *pytorch.SamplesError
+	if errors.As(err, &samples) {
+		return err // it knows whose fault it is
+	}
 	if err != nil {
 		return inputError{err}
 	}
@@ -72,6 +85,25 @@ func prepareData(ctx context.Context, o *compare.Options, p *progress) error {
 		o.Data.TestNumbers = t.Float64s()
 	}
 	return nil
+}
+
+// callSource has the Python side call the data source of an experiment, and returns the file with what it gave.
+func callSource(ctx context.Context, o *compare.Options, e *experiment.Experiment, p *progress) (string, error) {
+	env, err := pytorch.Locate()
+	if err != nil {
+		return "", err
+	}
+	p.phase("calling "+e.Data.Source, 0, 0)
+	text, err := e.JSON()
+	if err != nil {
+		return "", err
+	}
+	settings := o.Folder.WorkFile("samples.json")
+	if err := os.WriteFile(settings, text, 0o666); err != nil {
+		return "", err
+	}
+	file := o.Folder.WorkFile(samplesFile)
+	return file, env.Samples(ctx, settings, file, p.line)
 }
 
 // exportModel has PyTorch write the model with its initial weights.

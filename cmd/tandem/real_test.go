@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -193,6 +194,98 @@ judged_steps = [0, 4, 5]
 	}
 	if l := r.TestLoss; r.Parity.Verdict != record.Pass || r.Accuracy != nil || l == nil || l.Rows != 20 || !(l.Candidate < l.Initial) {
 		t.Errorf("verdict %s, test loss %+v", r.Parity.Verdict, l)
+	}
+}
+
+// TestRealCallableData trains on what a user's callable returns: a torch Dataset for the training, arrays by name for the test.
+func TestRealCallableData(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"rings.py": `import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+
+
+class Rings(Dataset):
+    def __init__(self, rows, noise):
+        self.points, self.ring = points(rows, noise)
+
+    def __len__(self):
+        return len(self.ring)
+
+    def __getitem__(self, i):
+        return torch.from_numpy(self.points[i]), int(self.ring[i])
+
+
+def points(rows, noise):
+    angle, ring = np.random.rand(rows) * 2 * np.pi, np.random.randint(0, 3, rows)
+    radius = 1 + ring + noise * np.random.randn(rows)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1), ring
+
+
+def data(rows, noise):
+    print("drawing", rows)
+    x, y = points(40, noise)
+    return {"train": Rings(rows, noise), "test": {"point": x, "target": torch.from_numpy(y)}}
+
+
+def wrong():
+    return np.full((9, 2), np.nan), np.zeros(9, int)
+
+
+def model():
+    return nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 3))
+`,
+		"rings.toml": `[model]
+source = "rings.py:model"
+[data]
+source = "rings.py:data"
+args = { rows = 150, noise = 0.1 }
+inputs = ["point"]
+[loss]
+kind = "cross_entropy"
+[optimizer]
+kind = "adam"
+learning_rate = 0.03
+[train]
+batch = 20
+epochs = 6
+[parity]
+judged_steps = [0, 7]
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(dir, "rings.toml")
+	var digests []map[string]string
+	for range 2 {
+		status, stdout, stderr, out := realTandem(t, "run", file, "--timing=false", "--threads=1", "--quiet", "--out", "run")
+		if status != statusOK {
+			t.Fatalf("status %d\n%s%s", status, stdout, stderr)
+		}
+		r, err := record.Read(filepath.Join(out, "run", compare.ResultFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := r.Data
+		if r.Parity.Verdict != record.Pass || d.Source != "rings.py:data" || d.TrainRows != 150 || d.TestRows != 40 || len(d.SHA256) != 6 {
+			t.Errorf("verdict %s on %+v", r.Parity.Verdict, d)
+		}
+		if r.Accuracy == nil || !(r.Accuracy.Candidate > r.Accuracy.Initial) {
+			t.Errorf("accuracy %+v", r.Accuracy)
+		}
+		digests = append(digests, d.SHA256)
+	}
+	if !maps.Equal(digests[0], digests[1]) {
+		t.Errorf("the seed does not decide the data: %v", digests)
+	}
+	status, _, stderr, _ := realTandem(t, "run", file, "--set", "data.source="+filepath.Join(dir, "rings.py")+":wrong", "--set", "data.args={}", "--timing=false")
+	if status != statusUsage || !strings.Contains(stderr, `NaN in "point", first in sample 0`) {
+		t.Errorf("status %d for NaN: %s", status, stderr)
 	}
 }
 

@@ -148,6 +148,8 @@ source = %q   # the callable returns a torch.nn.Module; the file's path starts f
 # Random numbers, with targets that depend on them, for a first try. For data of your own:
 #   source = "arrays"             # file = "data.npz" or .safetensors, with arrays named as the inputs and "target",
 #                                 # or "train/NAME" and "test/NAME"; or the input's .npy file, with target_file = "targets.npy"
+#   source = "my_data.py:build"   # a callable that returns {"train": samples, "test": samples}; samples are a map-style torch Dataset,
+#                                 # or NumPy arrays or torch tensors as (inputs, targets) or by name, {"x": ..., "target": ...}
 #   source = "csv"                # file = "data.csv", target_columns = ["price"]
 #   source = "image-folder"       # dir = "images" with a folder for each class, size = [32, 32]
 source = "random"

@@ -7,6 +7,9 @@ whether both did the same. This package holds what must run inside Python for th
     writes a model as ONNX in training mode, with every parameter under PyTorch's own name, and checks its own result.
     A default ``torch.onnx.export`` is silently wrong for training; ``translations`` and ``fold`` say where.
 
+``python -m tandem_pytorch.samples``
+    calls a data source of the user's, once, and writes what it returned for both engines.
+
 ``python -m tandem_pytorch.engine``
     answers tandem's engine protocol (version 1) on standard input and output: one JSON object a line, tensors in
     safetensors files. The Go package ``results/engine`` is its specification.
@@ -25,6 +28,7 @@ variants           other right ways to compute the same gradient, which measure 
 trainer            the timed step
 translations, fold, manifest, selfcheck, export
                    the training-mode export and its proof
+samples            what a user's data source returns, as arrays by name
 memory, protocol, engine
                    the process
 =================  ====================================================================================================

@@ -51,6 +51,17 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where the samples come from: ``name`` and ``args`` as a model's source and args where it is a callable."""
+
+    name: str
+    args: dict[str, Any]
+    #: Samples of each split; 0 means all that there are.
+    train: int
+    test: int
+
+
+@dataclass(frozen=True)
 class Loss:
     """``kind`` is one of LOSSES, which says what each kind uses; what is not used, or absent, has the value here."""
 
@@ -128,6 +139,7 @@ class Experiment:
     #: The model's inputs in the order of forward's arguments.
     inputs: tuple[str, ...]
     batch: int
+    data: Source
     model: Model
     loss: Loss
     optimizer: Optimizer
@@ -219,12 +231,19 @@ class _Reader:
             seed=seed,
             inputs=self.inputs(),
             batch=batch,
+            data=self.source(),
             deterministic=deterministic,
             accumulate=accumulate,
             model=Model(self.get("model.source", str), dict(args or {}), self.get("model.opset", int)),
             loss=self.loss(),
             optimizer=self.optimizer(),
             schedule=self.schedule(),
+        )
+
+    def source(self) -> Source:
+        args = self.get("data.args", dict) if "args" in self.get("data", dict) else {}
+        return Source(
+            self.get("data.source", str), dict(args), self.get("data.train", int), self.get("data.test", int)
         )
 
     def inputs(self) -> tuple[str, ...]:

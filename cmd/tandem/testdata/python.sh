@@ -17,6 +17,10 @@ case "$1 $2" in
 	shift 2
 	exec fake-exporter "$@"
 	;;
+"-m tandem_pytorch.samples")
+	shift 2
+	exec fake-samples "$@"
+	;;
 "-m tandem_pytorch.engine")
 	exec fake-engine $FAKE_PYTORCH
 	;;

@@ -1,4 +1,4 @@
-"""From an experiment's ``model.source`` to an nn.Module."""
+"""From an experiment's ``model.source`` to an nn.Module, and from ``data.source`` to what its callable returns."""
 
 from __future__ import annotations
 
@@ -23,15 +23,7 @@ def build(model: Model, seed: int) -> nn.Module:
 
     Every failure is an InputError: the source is the user's, and so is the traceback in the error's detail.
     """
-    builder = find(model.source)
-    torch.manual_seed(seed)
-    try:
-        module = builder(**model.args)
-    except Exception as error:
-        raise InputError(
-            f'model source "{model.source}" failed with {_call(model.args)}: {type(error).__name__}: {error}',
-            _user_trace(error),
-        ) from error
+    module = call("model", model.source, model.args, seed)
     if not isinstance(module, nn.Module):
         raise InputError(
             f'model source "{model.source}" returned {type(module).__name__}; it must return a torch.nn.Module'
@@ -42,6 +34,21 @@ def build(model: Model, seed: int) -> nn.Module:
     return module
 
 
+def call(kind: str, source: str, args: dict[str, Any], seed: int) -> Any:
+    """Call what a source of a kind, "model" or "data", names right after ``torch.manual_seed(seed)``."""
+    try:
+        callable_ = find(source)
+    except InputError as error:
+        raise InputError(f"{kind} {error.message}", error.detail) from error
+    torch.manual_seed(seed)
+    try:
+        return callable_(**args)
+    except Exception as error:
+        raise InputError(
+            f'{kind} source "{source}" failed with {_call(args)}: {type(error).__name__}: {error}', user_trace(error)
+        ) from error
+
+
 def _fix_epsilons(module: nn.Module) -> None:
     """Give an RMSNorm without eps the one that it has in float32, which is in the graph: a float64 one differs."""
     for layer in module.modules():
@@ -50,31 +57,31 @@ def _fix_epsilons(module: nn.Module) -> None:
 
 
 def find(source: str) -> Callable[..., Any]:
-    """Return the callable that a source names.
+    """Return the callable that a source names; errors begin with "source".
 
     "file.py:callable" loads a file, with its folder on the module path. "module:callable" imports a module: one of
     ``tandem_pytorch.models`` where there is one of that name, else one of the user's path.
     """
     place, colon, name = source.rpartition(":")
     if not colon or not place or not name:
-        raise InputError(f'model source "{source}" must be "module:callable" or "file.py:callable"')
+        raise InputError(f'source "{source}" must be "module:callable" or "file.py:callable"')
     module = _load_file(place, source) if place.endswith(".py") else _import(place, source)
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):
             callables = sorted(n for n, v in vars(module).items() if callable(v) and not n.startswith("_"))
             raise InputError(
-                f'model source "{source}": {place} has no "{name}"; it has {", ".join(callables) or "none"}'
+                f'source "{source}": {place} has no "{name}"; it has {", ".join(callables) or "none"}'
             )
         found = getattr(found, part)
     if not callable(found):
-        raise InputError(f'model source "{source}": "{name}" is {type(found).__name__}, which cannot be called')
+        raise InputError(f'source "{source}": "{name}" is {type(found).__name__}, which cannot be called')
     return found  # type: ignore[no-any-return]
 
 
 def _load_file(path: str, source: str) -> ModuleType:
     if not os.path.isfile(path):
-        raise InputError(f'model source "{source}": no such file {path}')
+        raise InputError(f'source "{source}": no such file {path}')
     folder = os.path.dirname(os.path.abspath(path))
     if folder not in sys.path:
         sys.path.insert(0, folder)  # a model file may import its neighbours
@@ -82,7 +89,7 @@ def _load_file(path: str, source: str) -> ModuleType:
     # Under a name of its own, so that a file called torch.py or json.py hides nothing.
     spec = importlib.util.spec_from_file_location(f"tandem_user_model_{name}", path)
     if spec is None or spec.loader is None:
-        raise InputError(f'model source "{source}": {path} cannot be loaded as Python')
+        raise InputError(f'source "{source}": {path} cannot be loaded as Python')
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
@@ -90,7 +97,7 @@ def _load_file(path: str, source: str) -> ModuleType:
     except Exception as error:
         del sys.modules[spec.name]
         raise InputError(
-            f'model source "{source}": {path} failed: {type(error).__name__}: {error}', _user_trace(error)
+            f'source "{source}": {path} failed: {type(error).__name__}: {error}', user_trace(error)
         ) from error
     return module
 
@@ -104,13 +111,13 @@ def _import(place: str, source: str) -> ModuleType:
             # Only the module itself or a package above it: a module that exists but lacks an import of its own fails.
             if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
                 continue
-            raise InputError(f'model source "{source}": {place} failed: {error}', _user_trace(error)) from error
+            raise InputError(f'source "{source}": {place} failed: {error}', user_trace(error)) from error
         except Exception as error:
             raise InputError(
-                f'model source "{source}": {place} failed: {type(error).__name__}: {error}', _user_trace(error)
+                f'source "{source}": {place} failed: {type(error).__name__}: {error}', user_trace(error)
             ) from error
     raise InputError(
-        f'model source "{source}": no module "{place}", neither among tandem\'s models nor on the module path; '
+        f'source "{source}": no module "{place}", neither among tandem\'s models nor on the module path; '
         'for a file write "file.py:callable"'
     )
 
@@ -119,5 +126,6 @@ def _call(args: dict[str, Any]) -> str:
     return "arguments " + ", ".join(f"{name}={value!r}" for name, value in args.items()) if args else "no arguments"
 
 
-def _user_trace(error: BaseException) -> str:
+def user_trace(error: BaseException) -> str:
+    """Return an exception of the user's code as Python shows it, for an error's detail."""
     return "".join(traceback.format_exception(error))
