@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"tandem/fixtures/experiment"
 	native "tandem/native/engine"
 	"tandem/native/train"
 	"tandem/onnx"
@@ -62,7 +63,7 @@ func (f *engineFlags) refuse(o *compare.Options) error {
 	if err != nil {
 		return err
 	}
-	m, err := onnx.Decode(data, "the model exported from "+o.Experiment.Model.Source)
+	m, err := onnx.Decode(data, modelTitle(o.Experiment))
 	if err != nil {
 		return inputError{err}
 	}
@@ -72,6 +73,14 @@ func (f *engineFlags) refuse(o *compare.Options) error {
 	}
 	t.Close()
 	return nil
+}
+
+// modelTitle names the model in messages.
+func modelTitle(e *experiment.Experiment) string {
+	if e.Model.IsFile() {
+		return e.ModelFile()
+	}
+	return "the model exported from " + e.Model.Source
 }
 
 // side returns what a comparison starts for an engine's name. The environment is needed for PyTorch alone.

@@ -39,7 +39,12 @@ and compares it with the module, its gradients among the rest, before the file i
 The callable returns a torch.nn.Module. torch.onnx's own export is silently wrong for training.`,
 		Example: `  tandem export my_model.py:build --input image=3x32x32 -o model.onnx
   tandem export my_model.py:build --input tokens=16:int:30522 --input mask=16 --set model.args.width=64`,
-		Args: userModelArgument("export"),
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 1 && isONNXFile(args[0]) {
+				return usageError{errors.New("export: " + args[0] + " is an ONNX file already; name a model as FILE.py:CALLABLE")}
+			}
+			return userModelArgument("export")(c, args)
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			parsed, err := parseInputs(inputs)
 			if err != nil {

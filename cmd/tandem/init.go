@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -16,20 +15,21 @@ func (a *app) initCommand() *cobra.Command {
 	var sets []string
 	var out string
 	c := &cobra.Command{
-		Use:   "init FILE.py:CALLABLE",
-		Short: "Write an experiment for a PyTorch model of yours",
+		Use:   "init FILE.py:CALLABLE|FILE.onnx",
+		Short: "Write an experiment for a PyTorch model of yours, or for an ONNX file",
 		Long: `Write a commented TOML file that compares the native trainer with PyTorch on a model of yours: the model is exported once to see
 what it returns, the data are random numbers until you name your own, and the loss follows from the shape of the model's first output.`,
 		Example: `  tandem init my_model.py:build --input image=3x32x32
-  tandem init my_model.py:build --input tokens=16:int:30522 --input mask=16 --loss cross_entropy -o my.toml`,
+  tandem init my_model.py:build --input tokens=16:int:30522 --input mask=16 --loss cross_entropy -o my.toml
+  tandem init model.onnx`,
 		Args: userModelArgument("init"),
 		RunE: func(c *cobra.Command, args []string) error {
 			settings, err := parseSettings(sets)
 			if err != nil {
 				return err
 			}
-			if out == "" {
-				out = strings.TrimSuffix(modelSource.FindStringSubmatch(args[0])[1], ".py") + ".toml"
+			if _, stem := modelPlace(args[0]); out == "" {
+				out = stem + ".toml"
 			}
 			if _, err := os.Lstat(out); !errors.Is(err, fs.ErrNotExist) {
 				return inputError{fmt.Errorf("%s is there already; remove it, or name another file with --out", out)}
@@ -58,7 +58,7 @@ what it returns, the data are random numbers until you name your own, and the lo
 	}
 	flags := c.Flags()
 	f.add(flags)
-	flags.StringVarP(&out, "out", "o", "", "the TOML file (default beside the Python file, under its name)")
+	flags.StringVarP(&out, "out", "o", "", "the TOML file (default beside the model's file, under its name)")
 	flags.StringArrayVar(&sets, "set", nil, "change a `KEY=VALUE` of the experiment that the model is exported with, such as model.args.width=64")
 	return c
 }

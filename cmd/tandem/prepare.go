@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"tandem/fixtures/dataset"
 	"tandem/fixtures/experiment"
+	"tandem/native/pass"
 	"tandem/onnx"
 	"tandem/onnx/tensor"
 	"tandem/pytorch"
@@ -106,10 +109,18 @@ func callSource(ctx context.Context, o *compare.Options, e *experiment.Experimen
 	return file, env.Samples(ctx, settings, file, p.line)
 }
 
-// exportModel has PyTorch write the model with its initial weights.
+// exportModel has PyTorch write the model with its initial weights, or examine the one that is given as an ONNX file.
 func exportModel(ctx context.Context, o *compare.Options, env *pytorch.Environment, p *progress) error {
-	p.phase("exporting the model from PyTorch", 0, 0)
-	text, err := o.Experiment.JSON()
+	if o.Experiment.Model.IsFile() {
+		p.phase("examining the model's file", 0, 0)
+	} else {
+		p.phase("exporting the model from PyTorch", 0, 0)
+	}
+	given, err := givenModel(o)
+	if err != nil {
+		return err
+	}
+	text, err := given.JSON()
 	if err != nil {
 		return err
 	}
@@ -130,6 +141,49 @@ func exportModel(ctx context.Context, o *compare.Options, env *pytorch.Environme
 	return nil
 }
 
+// givenModel returns the experiment as the exporter gets it. Where the model is an ONNX file, that is a copy of the file with a manifest and an
+// open batch: the one graph that both sides train.
+func givenModel(o *compare.Options) (*experiment.Experiment, error) {
+	if !o.Experiment.Model.IsFile() {
+		return o.Experiment, nil
+	}
+	m, err := trainableFile(o.Experiment.ModelFile())
+	if err != nil {
+		return nil, err
+	}
+	e := *o.Experiment
+	if e.Model.Source, err = filepath.Abs(o.Folder.WorkFile("given.onnx")); err != nil {
+		return nil, err
+	}
+	return &e, m.Save(e.Model.Source)
+}
+
+// trainableFile reads an ONNX file from any exporter, with an open batch and a manifest.
+func trainableFile(path string) (*onnx.Model, error) {
+	given, err := onnx.Load(path)
+	if err != nil {
+		return nil, inputError{err}
+	}
+	m, err := given.WithOpenBatch("batch")
+	if err != nil {
+		return nil, inputError{err}
+	}
+	if m.Manifest != nil {
+		return m, nil
+	}
+	manifest, err := pass.Describe(m)
+	if err != nil {
+		if _, alone := pass.Import(given, map[string]int{"batch": 2}); alone == nil {
+			err = fmt.Errorf("the graph fixes its batch size; export it with a dynamic batch (dynamic_shapes of torch.onnx.export, dynamic_axes of the older one): %w", err)
+		}
+		return nil, inputError{err}
+	}
+	if m, err = m.WithManifest(manifest); err != nil {
+		return nil, inputError{err}
+	}
+	return m, nil
+}
+
 // describeModel says of a model what the record holds before it was trained.
 func describeModel(m *onnx.Model, digest string) record.Model {
 	r := record.Model{File: modelFile, SHA256: digest, Opset: int(m.Opset[""])}
@@ -139,7 +193,11 @@ func describeModel(m *onnx.Model, digest string) record.Model {
 		}
 	}
 	if e := m.Manifest; e != nil {
+		r.DropoutSites = len(e.Dropout) // of a file from elsewhere not each such node draws
 		r.Exporter = fmt.Sprintf("%s %s with torch %s, onnxscript %s", e.Exporter.Name, e.Exporter.Tandem, e.Exporter.Torch, e.Exporter.ONNXScript)
+		if e.Exporter.Tandem == "" { // described by pass.Describe
+			r.Exporter = orUnknown(strings.TrimSpace(m.Producer+" "+m.ProducerVersion)) + ", given as a file"
+		}
 		r.ExporterChecks = e.Checks
 	}
 	return r

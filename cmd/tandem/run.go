@@ -51,7 +51,7 @@ func (a *app) runCommand() *cobra.Command {
 		Short:             "Export, import, train on both sides, judge, time, report",
 		Long: `Compare PyTorch and the native trainer on an experiment: a built-in one ("tandem list" names them) or a TOML file of
 your own. The model is exported from PyTorch as ONNX and imported into the native trainer with identical weights; both
-train on the same batches. The verdict, the speed and a report go into a folder of their own.
+train on the same batches. A model that is an ONNX file, from any exporter, is read by both as it is. The verdict, the speed and a report go into a folder of their own.
 
 What is finished of a run is kept while it goes on: the reference's trace, the candidate's, each planted mistake, each further training, each
 round of timing. A run that is interrupted or killed goes on from there with --resume, unless tandem, the experiment, the model, the data or the
@@ -62,6 +62,7 @@ machine are not what they were.`,
   tandem run my-experiment.toml --out runs/mine --save
   tandem run mnist-mlp --runs 9
   tandem run my_model.py:build --input image=3x32x32
+  tandem run model.onnx --loss cross_entropy
   tandem run mnist-mlp --candidate "python3 my_engine.py --fast"
   tandem run mnist-mlp --reference native --candidate pytorch
   tandem run --resume runs/mine.unfinished`,
@@ -121,7 +122,7 @@ func (a *app) experiment(ctx context.Context, name string, f *userFlags, setting
 		return a.userExperiment(ctx, name, f, settings)
 	}
 	if len(f.inputs) > 0 || f.loss != "" {
-		return nil, usageError{errors.New("--input and --loss are for a model named as FILE.py:CALLABLE")}
+		return nil, usageError{errors.New("--input and --loss are for a model named as FILE.py:CALLABLE or FILE.onnx")}
 	}
 	e, err := experiment.Load(name, settings...)
 	if err != nil {

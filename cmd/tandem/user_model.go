@@ -15,13 +15,16 @@ import (
 	"github.com/spf13/pflag"
 
 	"tandem/fixtures/experiment"
+	"tandem/native/ir"
+	"tandem/native/pass"
 	"tandem/onnx"
 	"tandem/pytorch"
 	"tandem/results/compare"
 )
 
-// A model of the user's own, named as "file.py:callable" in the place of an experiment. What it needs to become one are the shapes of its
-// inputs; the data are random numbers, and the targets and the loss follow from the shape of its first output.
+// A model of the user's own, named as "file.py:callable" or "model.onnx" in the place of an experiment. What it needs to become one are the
+// shapes of its inputs, which an ONNX file says itself; the data are random numbers, and the targets and the loss follow from the shape of its
+// first output.
 
 // inputHelp explains the flag --input.
 const inputHelp = "an input by `NAME=SHAPE`, without the batch, in the order of forward's arguments: image=3x32x32, tokens=16:int:30522 (whole numbers below 30522), age= (one number)"
@@ -35,11 +38,23 @@ type modelInput struct {
 
 var (
 	inputFlag   = regexp.MustCompile(`^(?:([A-Za-z_][A-Za-z0-9_.]*)=)?([0-9x]*)(?::int:([0-9]+))?$`)
-	modelSource = regexp.MustCompile(`^(.+\.py):[^:/]+$`)
+	modelSource = regexp.MustCompile(`^(.+\.py):[^:/]+$|^(.+\.onnx)$`)
 )
 
 // isUserModel tells a model's source from an experiment's name.
 func isUserModel(name string) bool { return modelSource.MatchString(name) }
+
+// isONNXFile tells a model that is an ONNX file from one that a callable returns.
+func isONNXFile(source string) bool { return strings.HasSuffix(source, ".onnx") }
+
+// modelPlace returns the path of the file that a model's source names, and its stem.
+func modelPlace(source string) (place, stem string) {
+	if isONNXFile(source) {
+		return source, strings.TrimSuffix(source, ".onnx")
+	}
+	place = modelSource.FindStringSubmatch(source)[1]
+	return place, strings.TrimSuffix(place, ".py")
+}
 
 // parseInputs reads the --input flags.
 func parseInputs(flags []string) ([]modelInput, error) {
@@ -116,6 +131,8 @@ func targetOf(output onnx.ValueInfo, loss string) (target, error) {
 
 // experimentText writes an experiment for a model as a commented TOML file.
 func experimentText(source string, args map[string]any, inputs []modelInput, t target) (string, error) {
+	comment := "the callable returns a torch.nn.Module; the file's path starts from this file's folder"
+	trained := "the model in PyTorch"
 	arguments := "# [model.args]                    # the callable's keyword arguments\n# width = 128\n"
 	if len(args) > 0 {
 		table, err := toml.Marshal(args)
@@ -123,6 +140,10 @@ func experimentText(source string, args map[string]any, inputs []modelInput, t t
 			return "", err
 		}
 		arguments = "[model.args]                      # the callable's keyword arguments\n" + string(table)
+	}
+	if isONNXFile(source) {
+		comment = "an ONNX file, which PyTorch and the native trainer both read; its path starts from this file's folder"
+		trained, arguments = "the graph in PyTorch", ""
 	}
 	var names, shapes, categories []string
 	for _, in := range inputs {
@@ -137,11 +158,11 @@ func experimentText(source string, args map[string]any, inputs []modelInput, t t
 #
 #     tandem run THIS_FILE
 #
-# trains the model in PyTorch and natively from the same weights on the same batches, and says whether the native training is right.
+# trains %s and natively from the same weights on the same batches, and says whether the native training is right.
 # fixtures/experiment/builtin/mnist-mlp.toml of tandem explains every key.
 
 [model]
-source = %q   # the callable returns a torch.nn.Module; the file's path starts from this file's folder
+source = %q   # %s
 
 %s
 [data]
@@ -155,7 +176,7 @@ source = %q   # the callable returns a torch.nn.Module; the file's path starts f
 source = "random"
 inputs = [%s]   # the model's inputs in the order of forward's arguments
 shapes = { %s }   # of random inputs, without the batch
-`, source, arguments, strings.Join(names, ", "), strings.Join(shapes, ", "))
+`, trained, source, comment, arguments, strings.Join(names, ", "), strings.Join(shapes, ", "))
 	if len(categories) > 0 {
 		fmt.Fprintf(&b, "categories = { %s }   # inputs of whole numbers, from 0 to below this\n", strings.Join(categories, ", "))
 	}
@@ -208,8 +229,8 @@ func (f *userFlags) add(flags *pflag.FlagSet) {
 
 // parseUserExperiment reads the text of an experiment with a model of the user's; dir is the folder that paths start from.
 func parseUserExperiment(text, source, dir string, settings []experiment.Setting) (*experiment.Experiment, error) {
-	place := modelSource.FindStringSubmatch(source)[1]
-	e, err := experiment.Parse([]byte(text), strings.TrimSuffix(filepath.Base(place), ".py")+".toml", settings...)
+	_, stem := modelPlace(source)
+	e, err := experiment.Parse([]byte(text), filepath.Base(stem)+".toml", settings...)
 	if err != nil {
 		return nil, inputError{err}
 	}
@@ -267,21 +288,90 @@ func (a *app) exported(ctx context.Context, source string, inputs []modelInput, 
 	return m, o.Model.SHA256, err
 }
 
-// proposed returns an experiment for a model of the user's, as text; the path of its source is written as seen from a folder.
-func (a *app) proposed(ctx context.Context, source, from string, f *userFlags, settings []experiment.Setting) (string, error) {
-	inputs, err := parseInputs(f.inputs)
+// callableInputs returns the inputs that the flags say a callable's module has, and its first output.
+func (a *app) callableInputs(ctx context.Context, source string, flags []string, settings []experiment.Setting) ([]modelInput, onnx.ValueInfo, error) {
+	inputs, err := parseInputs(flags)
 	if err != nil {
-		return "", err
+		return nil, onnx.ValueInfo{}, err
 	}
 	m, _, err := a.exported(ctx, source, inputs, settings, nil)
 	if err != nil {
-		return "", err
+		return nil, onnx.ValueInfo{}, err
 	}
-	t, err := targetOf(m.Graph.Outputs[0], f.loss)
+	return inputs, m.Graph.Outputs[0], nil
+}
+
+// fileInputs returns the inputs of an ONNX file and its first output. A flag is needed for an input of whole numbers, of which the file does not
+// say how many different ones there are; flags for others must say what the file says.
+func fileInputs(file string, flags []string) ([]modelInput, onnx.ValueInfo, error) {
+	fail := func(format string, args ...any) ([]modelInput, onnx.ValueInfo, error) {
+		return nil, onnx.ValueInfo{}, inputError{fmt.Errorf(file+": "+format, args...)}
+	}
+	var told []modelInput
+	if len(flags) > 0 {
+		var err error
+		if told, err = parseInputs(flags); err != nil {
+			return nil, onnx.ValueInfo{}, err
+		}
+	}
+	m, err := trainableFile(file)
+	if err != nil {
+		return nil, onnx.ValueInfo{}, err
+	}
+	g, err := pass.Import(m, map[string]int{"batch": 2})
+	if err != nil {
+		return nil, onnx.ValueInfo{}, inputError{err}
+	}
+	var inputs []modelInput
+	for _, v := range g.Inputs {
+		if len(v.Shape) == 0 {
+			return fail("the input %s is a scalar; its first dimension must be the batch", v.Name)
+		}
+		in := modelInput{name: v.Name, shape: v.Shape[1:]}
+		i := slices.IndexFunc(told, func(t modelInput) bool { return t.name == v.Name })
+		if i >= 0 && !slices.Equal(told[i].shape, in.shape) {
+			return fail("the input %s has the shape %v without the batch, and --input says %v", v.Name, in.shape, told[i].shape)
+		}
+		if v.Type == ir.Int64 {
+			if i < 0 || told[i].categories == 0 {
+				return nil, onnx.ValueInfo{}, usageError{fmt.Errorf("the input %s of %s has whole numbers: say how many different ones, for example --input %s=%s:int:1000",
+					v.Name, file, v.Name, strings.Trim(strings.ReplaceAll(fmt.Sprint(in.shape), " ", "x"), "[]"))}
+			}
+			in.categories = told[i].categories
+		}
+		inputs = append(inputs, in)
+	}
+	for _, t := range told {
+		if !slices.ContainsFunc(inputs, func(in modelInput) bool { return in.name == t.name }) {
+			return fail("--input names %s, which is no input of the file", t.name)
+		}
+	}
+	output := m.Graph.Outputs[0]
+	output.HasShape, output.Shape = true, nil
+	for _, n := range g.Outputs[0].Shape {
+		output.Shape = append(output.Shape, onnx.Dim{Value: int64(n)})
+	}
+	return inputs, output, nil
+}
+
+// proposed returns an experiment for a model of the user's, as text; the path of its source is written as seen from a folder.
+func (a *app) proposed(ctx context.Context, source, from string, f *userFlags, settings []experiment.Setting) (string, error) {
+	var inputs []modelInput
+	var output onnx.ValueInfo
+	var err error
+	if isONNXFile(source) {
+		inputs, output, err = fileInputs(source, f.inputs)
+	} else {
+		inputs, output, err = a.callableInputs(ctx, source, f.inputs, settings)
+	}
 	if err != nil {
 		return "", err
 	}
-	place := modelSource.FindStringSubmatch(source)[1]
+	t, err := targetOf(output, f.loss)
+	if err != nil {
+		return "", err
+	}
+	place, _ := modelPlace(source)
 	file, err := filepath.Abs(place)
 	if err == nil {
 		from, err = filepath.Abs(from)

@@ -15,7 +15,7 @@ import (
 // is not used. Integers that the file computes from constants and shapes become constants (see fold).
 //
 // Which initializers are parameters the model's manifest says. A model without one (another exporter's) has none of
-// this: then every floating-point initializer that is read where an operator wants data counts as a trained parameter.
+// this: Describe says what is taken for what then.
 func Import(m *onnx.Model, dims map[string]int) (*ir.Graph, error) {
 	im := &importer{model: m, graph: ir.NewGraph(m.Graph.Name), values: map[string]*ir.Value{}}
 	if err := im.initializers(); err != nil {
@@ -64,7 +64,7 @@ func (im *importer) initializers() error {
 			roles[b] = ir.Buffer
 		}
 	} else {
-		roles = guessParameters(im.model.Graph)
+		roles = guessRoles(im.model.Graph)
 	}
 	for _, init := range im.model.Graph.Initializers {
 		role, ok := roles[init.Name]
@@ -91,32 +91,6 @@ func (im *importer) initializers() error {
 		}
 	}
 	return nil
-}
-
-// guessParameters finds the trained initializers of a model that does not say: those of floating-point type, but for what an
-// operator takes as a setting, and the running statistics of a BatchNormalization.
-func guessParameters(g *onnx.Graph) map[string]ir.Role {
-	roles := map[string]ir.Role{}
-	for _, init := range g.Initializers {
-		if init.Tensor.DType().IsFloat() {
-			roles[init.Name] = ir.Parameter
-		}
-	}
-	for _, n := range g.Nodes {
-		if d := op.Lookup(n.OpType); d != nil && n.Domain == "" {
-			for _, i := range d.Settings {
-				delete(roles, n.Input(i))
-			}
-		}
-		if n.OpType == "BatchNormalization" {
-			for _, i := range []int{3, 4} {
-				if _, ok := roles[n.Input(i)]; ok {
-					roles[n.Input(i)] = ir.Buffer
-				}
-			}
-		}
-	}
-	return roles
 }
 
 func irType(d tensor.DType) (ir.Type, error) {

@@ -416,9 +416,9 @@ func TestLossOverPositions(t *testing.T) {
 // TestDifferentiateRefusesWhatHasNoGradient names the operator and why.
 func TestDifferentiateRefusesWhatHasNoGradient(t *testing.T) {
 	m := build(t, onnx.NewBuilder("m", 20).Input("x", tensor.Float32, -1, 2).
-		Initializer("w", of(t, []float32{1, 2}, 2)).Initializer("low", of(t, []float32{0})).
+		Initializer("w", of(t, []float32{1, 2}, 2)).Initializer("low", of(t, []float32{0}, 1)).
 		Node("Mul", []string{"x", "w"}, []string{"h"}, nil).
-		Node("Neg", []string{"low"}, []string{"bound"}, nil).
+		Node("ReduceSum", []string{"low"}, []string{"bound"}, map[string]any{"keepdims": int64(0)}).
 		Node("Clip", []string{"x", "bound"}, []string{"c"}, nil).
 		Node("Add", []string{"h", "c"}, []string{"y"}, nil).
 		Output("y", tensor.Float32, -1, 2))

@@ -108,8 +108,11 @@ func (t *Trainer[T]) Threads() int { return t.pool.Threads() }
 // Steps returns the number of steps taken.
 func (t *Trainer[T]) Steps() int64 { return t.step }
 
-// DropoutSites returns the number of nodes that draw a mask.
+// DropoutSites returns the number of nodes that draw a mask: those that the manifest names, as far as there is one.
 func (t *Trainer[T]) DropoutSites() int {
+	if m := t.model.Manifest; m != nil {
+		return len(m.Dropout)
+	}
 	n := 0
 	for _, node := range t.model.Graph.Nodes {
 		if node.OpType == "Dropout" || node.OpType == "Bernoulli" {

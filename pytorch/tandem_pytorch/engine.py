@@ -23,7 +23,19 @@ import onnx
 import torch
 from torch import nn
 
-from . import __version__, gradients, losses, memory, model_file, optimizers, parameters, protocol, state, variants
+from . import (
+    __version__,
+    gradients,
+    losses,
+    memory,
+    model_file,
+    onnx_module,
+    optimizers,
+    parameters,
+    protocol,
+    state,
+    variants,
+)
 from . import experiment as experiments
 from .data import SPLITS, Data, digest
 from .errors import InputError, UnsupportedError
@@ -119,8 +131,9 @@ class Engine:
         torch.use_deterministic_algorithms(experiment.deterministic)
         # It would also fill what has not been written yet: that finds mistakes, changes no result and costs time.
         torch.utils.deterministic.fill_uninitialized_memory = False
-        module = source.build(experiment.model, experiment.seed).train()
-        file = model_file.read(field(params, "model", str))
+        from_file = onnx_module.is_file(experiment.model.source)
+        file = model_file.read(field(params, "model", str), with_graph=from_file)
+        module = onnx_module.build(file) if from_file else source.build(experiment.model, experiment.seed).train()
         named = parameters.load(module, file)
         data = Data(field(params, "data", str), file.inputs, experiment.loss)
         loss = losses.function(experiment.loss)

@@ -2,7 +2,7 @@
 
 The module is exported in training mode without torch.onnx's optimizer, with tandem's translations and folding, the
 loss outside, the batch dimension free, every parameter and buffer under PyTorch's own name, and a manifest. The result
-is examined before it is written (module selfcheck).
+is examined before it is written (module selfcheck). A model that comes as an ONNX file is examined alone (module onnx_import).
 
 Standard output gets one JSON line: {"model", "sha256", "parameters", "checks"}, or {"error": {...}} with exit status 2
 where the user is at fault and 3 otherwise. Progress goes to standard error.
@@ -30,7 +30,7 @@ import torch
 from torch import nn
 
 from . import experiment as experiments
-from . import manifest, model_file, protocol, scalars, selfcheck, translations
+from . import manifest, model_file, onnx_import, onnx_module, protocol, scalars, selfcheck, translations
 from .data import Data
 from .errors import INPUT, UNSUPPORTED, InputError, UnsupportedError, describe
 from .experiment import Experiment
@@ -256,13 +256,22 @@ def run(experiment_path: str, data_path: str, output: str, start: float) -> dict
     """Export what an experiment names and write the file; return the command's result."""
     experiment = experiments.read(experiment_path)
     data = Data(data_path, list(experiment.inputs), experiment.loss)
+    if onnx_module.is_file(experiment.model.source):
+        _say(f"examining {experiment.model.source}", start)
+        proto, described, count = onnx_import.examined(experiment.model.source, example(experiment, data))
+        return _written(proto, described, count, output, start)
     _say(f"building {experiment.model.source}", start)
     module = source.build(experiment.model, experiment.seed)
     inputs = example(experiment, data)
     _say(f"exporting in training mode, opset {experiment.model.opset}", start)
     proto = export(module, inputs, experiment.model.opset)
-    content = proto.SerializeToString(deterministic=True)
     described = json.loads(next(p.value for p in proto.metadata_props if p.key == model_file.MANIFEST))
+    return _written(proto, described, sum(parameter.numel() for parameter in module.parameters()), output, start)
+
+
+def _written(proto: onnx.ModelProto, described: dict[str, Any], count: int, output: str, start: float) -> dict[str, Any]:
+    """Write the file and return the command's result."""
+    content = proto.SerializeToString(deterministic=True)
     for check in described["checks"]:
         _say(f"checked: {check}", start)
 
@@ -274,7 +283,7 @@ def run(experiment_path: str, data_path: str, output: str, start: float) -> dict
     return {
         "model": os.path.abspath(output),
         "sha256": hashlib.sha256(content).hexdigest(),
-        "parameters": sum(parameter.numel() for parameter in module.parameters()),
+        "parameters": count,
         "checks": described["checks"],
     }
 

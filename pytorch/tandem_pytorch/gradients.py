@@ -19,6 +19,7 @@ from .data import Batch
 from .errors import UnsupportedError
 from .losses import LossFunction, named_outputs
 from .masks import MaskSource, SharedMasks, Site
+from .onnx_module import OnnxModule
 from .parameters import floating_buffers
 
 #: Element types that gradients are computed in.
@@ -176,6 +177,10 @@ def _recording(model: Model, seen: dict[str, torch.Tensor]) -> Iterator[None]:
         raise UnsupportedError(
             "the ONNX file's manifest names no activations; export the model with tandem, which records them"
         )
+    if isinstance(model.module, OnnxModule):
+        with model.module.recording(list(model.activations), seen):
+            yield
+        return
     handles = []
 
     def hook(value_name: str) -> Callable[..., None]:

@@ -1,6 +1,6 @@
 """An ONNX file as the engine needs it: its initializers by name, inputs, outputs, dropout sites and manifest.
 
-The graph itself is not run here; PyTorch runs the module that the experiment names.
+The graph itself is not run here; PyTorch runs the module that the experiment names, or makes one of the graph (onnx_module).
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ class ModelFile:
     outputs: list[str]
     dropout_sites: int
     manifest: dict[str, Any] = field(default_factory=dict)
+    #: The whole file, where it was asked for.
+    proto: onnx.ModelProto = field(default_factory=onnx.ModelProto, repr=False)
 
     @property
     def constants(self) -> set[str]:
@@ -39,8 +41,8 @@ class ModelFile:
         return set(self.manifest.get("constants", []))
 
 
-def read(path: str | os.PathLike[str]) -> ModelFile:
-    """Read an ONNX file."""
+def read(path: str | os.PathLike[str], with_graph: bool = False) -> ModelFile:
+    """Read an ONNX file. Its graph is kept only where it is asked for: with the weights it takes memory."""
     try:
         model = onnx.load(os.fspath(path))
     except FileNotFoundError as error:
@@ -51,13 +53,17 @@ def read(path: str | os.PathLike[str]) -> ModelFile:
     if not graph.node:
         raise InputError(f"{path} is not an ONNX model: it has no nodes")
     initializers = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    manifest = _manifest(model, path)
+    drawing = sum(node.op_type in DROPOUT_OPERATORS and node.domain in ("", "ai.onnx") for node in graph.node)
     return ModelFile(
         path=str(path),
         initializers=initializers,
         inputs=[value.name for value in graph.input if value.name not in initializers],
         outputs=[value.name for value in graph.output],
-        dropout_sites=sum(node.op_type in DROPOUT_OPERATORS and node.domain in ("", "ai.onnx") for node in graph.node),
-        manifest=_manifest(model, path),
+        # Of a file from elsewhere not each such node draws; the manifest has those that do.
+        dropout_sites=len(manifest["dropout"]) if "dropout" in manifest else drawing,
+        manifest=manifest,
+        **({"proto": model} if with_graph else {}),
     )
 
 
