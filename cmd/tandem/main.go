@@ -19,7 +19,7 @@
 //	tandem completion bash      completion for a shell
 //	tandem help run             a command with its flags and examples
 //
-// An experiment is a built-in name, a model of yours as "file.py:callable" with its inputs' shapes (--input), or a TOML file: fixtures/experiment/builtin/mnist-mlp.toml explains every key, and --set changes one
+// An experiment is a built-in name, a model of yours as "file.py:callable" with its inputs' shapes (--input) or as "model.onnx", or a TOML file: fixtures/experiment/builtin/mnist-mlp.toml explains every key, and --set changes one
 // for one run. A run is a folder, runs/EXPERIMENT-TIME unless --out names one: package results/compare says what is in it.
 // It is written beside its place and moved there when it is whole. A run that does not come to its end leaves a folder RUN.unfinished with
 // the parts that are finished, if any is, and says how to go on with the rest:
