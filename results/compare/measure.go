@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"tandem/fixtures/experiment"
 	"tandem/results/engine"
 	"tandem/results/environment"
 	"tandem/results/record"
@@ -48,6 +49,9 @@ func (o *Options) measure(ctx context.Context, r *record.Run) (err error) {
 	r.Timing = &result.Timing
 	r.Timing.LeftOut = f.leftOut
 	r.Warnings = append(r.Warnings, result.Warnings...)
+	if w := interpreted(o.Experiment, r); w != "" {
+		r.Warnings = append(r.Warnings, w)
+	}
 	if n := len(kept.Sessions); n > 0 {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("The times are of several sessions, since the run was interrupted: %d of the %d rounds were timed before the last one.", kept.Sessions[n-1], t.Blocks))
 	}
@@ -57,6 +61,19 @@ func (o *Options) measure(ctx context.Context, r *record.Run) (err error) {
 	}
 	timing.Claim(r.Timing, r.Parity.Verdict, o.Candidate.Mutant)
 	return f.memory(ctx, r)
+}
+
+// interpreted warns of a PyTorch that does not run the model as someone wrote it for PyTorch: nothing is known of how fast that would be.
+func interpreted(e *experiment.Experiment, r *record.Run) string {
+	if !e.Model.IsFile() {
+		return ""
+	}
+	for _, engine := range r.Engines {
+		if engine.Role == record.Reference && engine.Name == "pytorch" {
+			return "PyTorch runs the graph of " + e.Model.Source + " node by node, which may be slower than the same model written in PyTorch: the speed-up is over this graph, not over that model."
+		}
+	}
+	return ""
 }
 
 // field is all contenders of a measurement.
