@@ -29,12 +29,17 @@ type ExportError struct {
 }
 
 func (e *ExportError) Error() string {
-	s := "export from PyTorch: " + e.Message
-	if e.Detail != "" {
-		s += "\n    " + strings.ReplaceAll(strings.TrimSpace(e.Detail), "\n", "\n    ")
+	return "export from PyTorch: " + e.Message + below(e.Kind, e.Detail, e.Output)
+}
+
+// below is what stands under an error's message: the detail, and the last lines on standard error where the fault is tandem's own.
+func below(kind, detail string, output []string) string {
+	s := ""
+	if detail != "" {
+		s += "\n    " + strings.ReplaceAll(strings.TrimSpace(detail), "\n", "\n    ")
 	}
-	if e.Kind == "internal" {
-		for _, line := range e.Output {
+	if kind == "internal" {
+		for _, line := range output {
 			s += "\n    " + line
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 )
 
 // SamplesModule is the Python module that calls a user's data source.
@@ -19,16 +18,7 @@ type SamplesError struct {
 }
 
 func (e *SamplesError) Error() string {
-	s := e.Message
-	if e.Detail != "" {
-		s += "\n    " + strings.ReplaceAll(strings.TrimSpace(e.Detail), "\n", "\n    ")
-	}
-	if e.Kind == "internal" {
-		for _, line := range e.Output {
-			s += "\n    " + line
-		}
-	}
-	return s
+	return e.Message + below(e.Kind, e.Detail, e.Output)
 }
 
 // UserFault says that the callable or the experiment is at fault: exit status 2 rather than 3.
