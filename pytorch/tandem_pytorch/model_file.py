@@ -54,14 +54,18 @@ def read(path: str | os.PathLike[str], with_graph: bool = False) -> ModelFile:
         raise InputError(f"{path} is not an ONNX model: it has no nodes")
     initializers = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     manifest = _manifest(model, path)
-    drawing = sum(node.op_type in DROPOUT_OPERATORS and node.domain in ("", "ai.onnx") for node in graph.node)
+    drawing = [
+        node.name for node in graph.node if node.op_type in DROPOUT_OPERATORS and node.domain in ("", "ai.onnx")
+    ]
+    if "dropout" in manifest:  # of a file from elsewhere not each such node draws; the manifest has those that do
+        named = {entry["node"] for entry in manifest["dropout"]}
+        drawing = [name for name in drawing if name in named]
     return ModelFile(
         path=str(path),
         initializers=initializers,
         inputs=[value.name for value in graph.input if value.name not in initializers],
         outputs=[value.name for value in graph.output],
-        # Of a file from elsewhere not each such node draws; the manifest has those that do.
-        dropout_sites=len(manifest["dropout"]) if "dropout" in manifest else drawing,
+        dropout_sites=len(drawing),
         manifest=manifest,
         **({"proto": model} if with_graph else {}),
     )
