@@ -59,13 +59,8 @@ func (t *Trainer[T]) PartShare(part, parts int) float64 {
 
 // Update takes the step whose gradients were added up.
 func (t *Trainer[T]) Update() error {
-	if len(t.sums) == 0 {
-		return errors.New("train: Update without Accumulate")
-	}
 	if t.updates == nil {
-		if err := t.compileUpdates(); err != nil {
-			return err
-		}
+		return errors.New("train: Update without Accumulate")
 	}
 	t.begin()
 	for _, call := range t.updates.Calls {

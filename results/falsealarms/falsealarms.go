@@ -5,11 +5,9 @@
 package falsealarms
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -196,16 +194,4 @@ func (s *Summary) Markdown() string {
 }
 
 // Write writes path.md and path.json.
-func (s *Summary) Write(path string) error {
-	text, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return err
-	}
-	if err := os.WriteFile(path+".json", append(text, '\n'), 0o666); err != nil {
-		return err
-	}
-	return os.WriteFile(path+".md", []byte(s.Markdown()), 0o666)
-}
+func (s *Summary) Write(path string) error { return record.WriteSummary(path, s, s.Markdown()) }

@@ -122,10 +122,7 @@ func (d *diagnosis) pairs(r *trace.ReferenceStep, c *trace.CandidateStep) []fing
 	case record.StageBackward:
 		return d.paired(r.Float64, c.Float32, c.Float64, nil, "gradients/", "gradients/", judged.Gradients)
 	case record.StageBuffers:
-		exact := r.After
-		if has(r.Float64, "buffers/") {
-			exact = r.Float64
-		}
+		exact, _ := exactBuffers(r)
 		return d.paired(exact, c.After, c.Float64, nil, "buffers/", "buffers/", judged.Buffers)
 	case record.StageLoss:
 		return d.losses(r, c, judged)

@@ -80,13 +80,11 @@ func (j *judgement) forced() []record.JudgedStep {
 		}
 
 		of := family{what: "buffer", prefix: "buffers/", trim: true, step: r.Step, sample: j.ref.Sample, single: c.After}
-		if has(r.Float64, of.prefix) {
-			of.exact, of.noise, of.stored = r.Float64, r.Noise, true
+		if of.exact, of.bare = exactBuffers(r); !of.bare {
+			of.noise, of.stored = r.Noise, true
 			if has(c.Float64, of.prefix) {
 				of.double = c.Float64
 			}
-		} else { // a recording from before gradients came with buffers: the reference's own float32 ones are the measure
-			of.exact, of.bare = r.After, true
 		}
 		result.Buffers = j.compare(buffers, of)
 
@@ -119,6 +117,15 @@ func (j *judgement) forced() []record.JudgedStep {
 	buffers.judgeRho(after, j.limits, rule{what: "Buffers", continuous: true})
 	buffers.judgeGap(after, j.limits, "Buffers", nil)
 	return out
+}
+
+// exactBuffers returns what buffers are measured by: the reference's float64 ones, or, in a recording from before gradients came with buffers, its
+// own float32 ones, which are bare of a measured noise.
+func exactBuffers(r *trace.ReferenceStep) (exact trace.Set, bare bool) {
+	if has(r.Float64, "buffers/") {
+		return r.Float64, false
+	}
+	return r.After, true
 }
 
 // has reports whether a name of the set begins with prefix.

@@ -112,13 +112,18 @@ func sweepView(s *record.Sweep) *view {
 
 // sweepParts draw step times and speed-ups of the points that passed along each key that was varied over numbers.
 func sweepParts(s *record.Sweep) (out []part) {
+	u, low, high, ok := sweepRange(s)
+	if !ok {
+		return nil
+	}
 	for _, along := range horizontalAxes(s) {
-		out = append(out, sweepAlong(s, along)...)
+		out = append(out, sweepAlong(s, along, u, low, high)...)
 	}
 	return out
 }
 
-func sweepAlong(s *record.Sweep, along int) []part {
+// sweepAlong draws along one axis; all times are from low to high seconds, in the unit u.
+func sweepAlong(s *record.Sweep, along int, u timeUnit, low, high float64) []part {
 	name := clean(s.Axes[along].Name)
 	positions, logarithmic := axisPositions(s.Axes[along].Values)
 	place := map[string]float64{}
@@ -131,17 +136,11 @@ func sweepAlong(s *record.Sweep, along int) []part {
 	if logarithmic {
 		x = axis{least / 1.15, most * 1.15, true}
 	}
-	low, high, slow, fast := math.Inf(1), 0.0, 0.9, 1.1
+	slow, fast := 0.9, 1.1
 	for i := range s.Points {
 		if p := &s.Points[i]; p.Verdict == record.Pass {
-			for _, q := range []record.Quantile{p.Timing.Reference.StepSeconds, p.Timing.Candidate.StepSeconds} {
-				low, high = min(low, q.Low), max(high, q.High)
-			}
 			slow, fast = min(slow, p.Timing.Measured.Low), max(fast, p.Timing.Measured.High)
 		}
-	}
-	if !(high > 0) {
-		return nil
 	}
 	drawn, note := drawnGroups(s, along)
 	note = clean(note)
@@ -203,7 +202,6 @@ func sweepAlong(s *record.Sweep, along int) []part {
 			f.XTicks = append(f.XTicks, axisTick{At: percentAt(x.at(positions[i])), Label: clean(v)})
 		}
 	}
-	u := unitFor(low)
 	times.YTicks, times.YName = figureTicks(axis{times.Y.Low / u.size, times.Y.High / u.size, true}, true), u.name+", log scale"
 	return []part{{Figure: times}, {Figure: ratios}}
 }

@@ -2,7 +2,6 @@ package fingerprint
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -39,8 +38,13 @@ func findBranchGradient(l *Look) *Finding {
 			if len(before) == 0 || len(after) == 0 || !off[before[len(before)-1]] || slices.ContainsFunc(after, func(p string) bool { return off[p] }) {
 				continue
 			}
-			elsewhere := slices.ContainsFunc(slices.Collect(maps.Keys(off)), func(p string) bool { return off[p] && !slices.Contains(before, p) })
-			if elsewhere {
+			offBefore := 0
+			for _, p := range before {
+				if off[p] {
+					offBefore++
+				}
+			}
+			if offBefore < l.off() { // elsewhere as well
 				continue
 			}
 			var by []string
@@ -56,7 +60,7 @@ func findBranchGradient(l *Look) *Finding {
 
 // around returns the parameters, of those known, through which a value was made, and those through which it goes on, each in the order of the nodes
 // that read them first.
-func around[T any](nodes []*onnx.Node, value string, known map[string]T) (before, after []string) {
+func around(nodes []*onnx.Node, value string, known map[string]bool) (before, after []string) {
 	made, follows := map[string]bool{value: true}, map[string]bool{value: true}
 	for _, n := range slices.Backward(nodes) {
 		if slices.ContainsFunc(n.Outputs, func(v string) bool { return made[v] }) {
