@@ -62,7 +62,7 @@ def export(module: nn.Module, inputs: dict[str, torch.Tensor], opset: int) -> on
     sites, names = _probe(module, inputs)
     model, numbers = _trace(module, inputs, names, opset)
     protected = {*manifest.first_names(module), *floating_buffers(module)}
-    fold(model, protected)
+    fold(model, protected, numbers)
     _untie(model.graph, manifest.first_names(module))
     _drop_idle_dropout(model.graph)
     _number_dropout(model.graph)

@@ -54,18 +54,30 @@ def exact(graph: ir.Graph, doubles: Iterable[float], skip: set[str]) -> list[dic
     Those whose double is not known, or which two of ``doubles`` would round to, are left out: there the shortest decimal
     stands. ``skip`` names initializers that are no constants.
     """
-    behind: dict[np.float32, set[float]] = {}
-    for number in doubles:
-        if math.isfinite(number):
-            with np.errstate(over="ignore", under="ignore"):
-                behind.setdefault(np.float32(number), set()).add(number)
+    behind = by_single(doubles)
     entries = []
     for name, value in graph.initializers.items():
         content = value.const_value
         if name in skip or content is None or content.dtype != ir.DataType.FLOAT or content.size != 1:
             continue
         single = np.float32(content.numpy().reshape(-1)[0])
-        known = behind.get(single, set())
-        if len(known) == 1 and float(str(single)) not in known:
-            entries.append({"value": name, "number": next(iter(known))})
+        number = widen(single, behind)
+        if number != float(str(single)) and math.isfinite(number):
+            entries.append({"value": name, "number": number})
     return entries
+
+
+def by_single(doubles: Iterable[float]) -> dict[np.float32, set[float]]:
+    """Return the finite numbers among ``doubles`` by the float32 that each is rounded to."""
+    behind: dict[np.float32, set[float]] = {}
+    for number in doubles:
+        if math.isfinite(number):
+            with np.errstate(over="ignore", under="ignore"):
+                behind.setdefault(np.float32(number), set()).add(number)
+    return behind
+
+
+def widen(single: np.float32, behind: dict[np.float32, set[float]]) -> float:
+    """Return the double that a float32 stands for: the only one known, or else the one of its shortest decimal."""
+    known = behind.get(single, set())
+    return next(iter(known)) if len(known) == 1 else float(str(single))

@@ -191,6 +191,41 @@ class Result(unittest.TestCase):
         self.assertEqual([entry["requires_grad"] for entry in manifest["parameters"]], [False, True, True, True])
 
 
+class Tables(nn.Module):
+    """Numbers from constants alone: exact ones, those that float32 rounds, and whole ones that come from rounded ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(7, 7)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        exact = torch.arange(7.0) * 0.5
+        rounded = torch.linspace(-1, 1, 7) * 0.3
+        buckets = torch.log(torch.arange(1.0, 8.0) * 1.7).to(torch.int64)
+        return self.fc(x)[:, buckets] + exact + rounded
+
+
+class Folding(unittest.TestCase):
+    def test_what_float32_rounds_stays_arithmetic(self) -> None:
+        """A folded table would be float32 to a candidate that computes in float64."""
+        x = torch.randn(3, 7)
+        module = Tables()
+        proto = export.export(module, {"x": x}, 20)
+        model = onnx.load_from_string(proto.SerializeToString())
+        operators = [node.op_type for node in model.graph.node]
+        self.assertIn("Sub", operators)  # of linspace, whose step is 1 / 3
+        self.assertNotIn("Log", operators)  # PyTorch rounds to a bucket in float32 in every case
+        self.assertNotIn("Cast", operators)
+        tables = [numpy_helper.to_array(value) for value in model.graph.initializer if not value.name.startswith("fc")]
+        self.assertTrue(any(np.array_equal(table, np.arange(7) * 0.5) for table in tables))
+        for table in tables:
+            if table.dtype == np.float32 and table.size > 1:
+                np.testing.assert_array_equal(table, np.round(table * 2) / 2)
+        session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+        (found,) = session.run(None, {"x": x.numpy()})
+        np.testing.assert_allclose(found, module(x).detach().numpy(), atol=1e-6)
+
+
 class Refusals(unittest.TestCase):
     def test_what_cannot_be_exported(self) -> None:
         class Unused(nn.Module):

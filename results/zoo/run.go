@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 
 	"tandem/fixtures/zoo"
 )
@@ -60,4 +61,36 @@ func Run(ctx context.Context, command, dir, source string, m zoo.Model, argument
 		suffix = refusalSuffix
 	}
 	return status, os.WriteFile(out+suffix, messages.Bytes(), 0o666)
+}
+
+// Each calls compare for the models, in their order and at most so many at a time; a large one is alone, for the sake of memory. The first error ends
+// it, after those that run have ended.
+func Each(ctx context.Context, list []zoo.Model, atATime int, compare func(context.Context, zoo.Model) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var running sync.WaitGroup
+	defer running.Wait()
+	places := make(chan struct{}, atATime)
+	for _, m := range list {
+		share := 1
+		if m.Large {
+			share = atATime
+		}
+		for range share {
+			places <- struct{}{}
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		running.Go(func() {
+			if err := compare(ctx, m); err != nil {
+				cancel(err)
+			}
+			for range share {
+				<-places
+			}
+		})
+	}
+	running.Wait()
+	return context.Cause(ctx)
 }

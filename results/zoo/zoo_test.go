@@ -1,9 +1,12 @@
 package zoo
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	models "tandem/fixtures/zoo"
@@ -80,5 +83,46 @@ func TestReadRefuses(t *testing.T) {
 	}
 	if _, err := Read(t.TempDir(), list); err == nil {
 		t.Error("an empty folder has a table")
+	}
+}
+
+func TestEach(t *testing.T) {
+	list := []models.Model{{Name: "a"}, {Name: "b"}, {Name: "large", Large: true}, {Name: "c"}, {Name: "d"}, {Name: "e"}}
+	var mutex sync.Mutex
+	running, most, seen := map[string]bool{}, 0, 0
+	enter := func(m models.Model) {
+		mutex.Lock()
+		defer mutex.Unlock()
+		running[m.Name] = true
+		most, seen = max(most, len(running)), seen+1
+		if running["large"] && len(running) > 1 {
+			t.Errorf("the large one is not alone: %v", running)
+		}
+	}
+	leave := func(m models.Model) {
+		mutex.Lock()
+		defer mutex.Unlock()
+		delete(running, m.Name)
+	}
+	meeting := make(chan struct{})
+	err := Each(t.Context(), list, 2, func(_ context.Context, m models.Model) error {
+		enter(m)
+		switch m.Name { // the first two wait for each other: they run side by side, or this never ends
+		case "a":
+			<-meeting
+		case "b":
+			meeting <- struct{}{}
+		}
+		leave(m)
+		return nil
+	})
+	if err != nil || most != 2 || seen != len(list) {
+		t.Errorf("error %v, at most %d at a time, %d in all", err, most, seen)
+	}
+
+	failure := errors.New("no")
+	seen = 0
+	if err := Each(t.Context(), list, 1, func(_ context.Context, m models.Model) error { seen++; return failure }); !errors.Is(err, failure) || seen != 1 {
+		t.Errorf("error %v after %d, want the first one's", err, seen)
 	}
 }
