@@ -85,7 +85,7 @@ false-alarms: setup ## judge the MLP with SEEDS (30) other seeds, two at a time:
 ZOO = $(CURDIR)/.tandem/zoo
 ZOO_INSTALL = $(UV) pip install --python $(PYTHON) --target $(ZOO) --no-deps --only-binary :all: --quiet
 # "make zoo ZOOFLAGS=--timing" measures the speed as well; with MODELS="resnet18 t5" only these are compared anew.
-zoo: zoo-setup ## judge real models of torchvision, transformers, timm and by hand; write results/published/zoo (20 minutes, 160 MB)
+zoo: zoo-setup ## judge real models of torchvision, transformers, timm and by hand; write results/published/zoo (30 minutes on 2 cores, 13 GiB of memory, 160 MB)
 	$(GO) run ./results/zoo/survey $(ZOOFLAGS) runs/zoo results/published/zoo/zoo $(MODELS)
 
 zoo-setup: setup # the packages that models of the zoo come from, once
