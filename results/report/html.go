@@ -124,12 +124,15 @@ type keyFigure struct {
 // section has a title and parts.
 type section struct {
 	ID, Title string
+	// OnRequest marks one that has nothing to show on paper unless its details were opened.
+	OnRequest bool
 	Parts     []part
 }
 
 // part is one of its fields.
 type part struct {
 	Para    []shown
+	Screen  bool // what the paragraph says is of no use on paper
 	List    [][]shown
 	Table   *table
 	Figure  *figure
@@ -179,7 +182,8 @@ type tableCell struct {
 	Parts []shown
 	Right bool
 	Link  string
-	Class string
+	// Label is the column's title, for a row that a narrow screen shows as a list; without one the cell is not in it.
+	Label string
 }
 
 // Columns are the titles as cells.
@@ -235,8 +239,8 @@ func entryView(e Entry, number, count int) (*view, error) {
 	if all, err := everything(encoded, e.Run != nil && e.Run.Parity.Verdict == record.Pass); err != nil {
 		return nil, err
 	} else if len(all.Rows) > 0 {
-		v.Sections = append(v.Sections, &section{ID: v.ID + "-record", Title: "The whole record", Parts: []part{
-			{Para: words("Every field but the long lists, which are drawn and listed above. A path names a field of the record; the record is in this page too, and the button saves it.")},
+		v.Sections = append(v.Sections, &section{ID: v.ID + "-record", Title: "The whole record", OnRequest: true, Parts: []part{
+			{Para: words("Every field but the long lists, which are drawn and listed above. A path names a field of the record; the record is in this page too, and the button at the top saves it.")},
 			{Details: &details{Summary: []shown{own("all fields")}, Parts: []part{{Table: all}}}},
 		}})
 	}

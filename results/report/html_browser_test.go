@@ -76,6 +76,59 @@ addEventListener("load", function () {
 });
 </script>`
 
+// printed is put into a copy of the page whose rules for paper hold on the screen, and reports what a reader of the paper cannot use: headings
+// of nothing, and what says to click.
+const printed = `<pre id="said"></pre><script>
+addEventListener("load", function () {
+  function seen(e) { return e.getClientRects().length > 0; }
+  var said = { Shown: 0, Empty: [], Useless: [] };
+  document.querySelectorAll("section").forEach(function (s) {
+    if (!seen(s)) return;
+    said.Shown++;
+    if (!Array.from(s.querySelectorAll("table, svg, li, p:not(.screen), pre")).some(seen)) said.Empty.push(s.id);
+    var last = Array.from(s.children).filter(seen).pop();
+    if (last.matches("h2") || last.matches("p") && last.childElementCount === 1 && last.firstElementChild.matches(".strong")) said.Empty.push(s.id + ": " + last.textContent);
+  });
+  document.querySelectorAll("p, button, nav, summary").forEach(function (e) { if (seen(e) && /click|button|save /i.test(e.textContent)) said.Useless.push(e.textContent); });
+  said.Opened = Array.from(document.querySelectorAll("section.on-request")).map(function (s) { s.querySelector("details").open = true; return seen(s); });
+  document.getElementById("said").textContent = JSON.stringify(said);
+});
+</script>`
+
+// TestHTMLOnPaper looks at the page as it is printed: no heading stands over nothing, nothing asks for a click, and what was opened is there.
+func TestHTMLOnPaper(t *testing.T) {
+	chromium := browser(t)
+	page := html(t, report.Entry{Run: recordtest.Faster()}, report.Entry{Run: recordtest.Failed()}, report.Entry{Sweep: recordtest.Sweep()})
+	page = regexp.MustCompile(`<meta http-equiv="Content-Security-Policy"[^>]*>`).ReplaceAllLiteralString(page, "")
+	paper := strings.Replace(page, "@media print {", "@media all {", 1)
+	if paper == page {
+		t.Fatal("the page has no rules for paper")
+	}
+	file := filepath.Join(t.TempDir(), "paper.html")
+	if err := os.WriteFile(file, []byte(strings.Replace(paper, "</body>", printed+"</body>", 1)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	dom, _ := open(t, chromium, file)
+	m := regexp.MustCompile(`<pre id="said">([^<]*)</pre>`).FindStringSubmatch(dom)
+	if m == nil {
+		t.Fatalf("the page said nothing: %s", dom)
+	}
+	var said struct {
+		Shown          int
+		Empty, Useless []string
+		Opened         []bool
+	}
+	if err := json.Unmarshal([]byte(strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(m[1])), &said); err != nil {
+		t.Fatalf("%v: %s", err, m[1])
+	}
+	if said.Shown < 10 || len(said.Empty) > 0 || len(said.Useless) > 0 {
+		t.Errorf("%d sections; headings of nothing: %q; of no use on paper: %q", said.Shown, said.Empty, said.Useless)
+	}
+	if len(said.Opened) != 3 || slices.Contains(said.Opened, false) {
+		t.Errorf("records that were opened are on paper: %v, want three", said.Opened)
+	}
+}
+
 // TestHTMLInABrowser opens the page as it is, where its policy must let its own script run and nothing complain, and copies of it in
 // frames as wide as a phone, a tablet and a desk's screen, where nothing may be wider than the frame.
 func TestHTMLInABrowser(t *testing.T) {

@@ -488,8 +488,8 @@ func tensorParts(r *record.Run) []part {
 	out := []part{
 		{Para: words("At a judged step the candidate is given the reference's whole state, so that no step is blamed for an earlier one's rounding. rho is a tensor's error in units of the largest error among legitimate variants of the reference itself: up to one it is no worse than those. Columns are steps. Update: parameters and the optimizer's moments after one update with the reference's gradients; own step: after the engine's own, gradients and all.")},
 		{Heat: maps},
-		{Para: words("A click on a cell, or Enter, opens the numbers of its tensor at that step.")},
-		{Para: []shown{{Text: "Every number behind the map", Class: "strong"}}},
+		{Para: words("A click on a cell, or Enter, opens the numbers of its tensor at that step."), Screen: true},
+		{Para: []shown{{Text: "Every number behind the map", Class: "strong"}}, Screen: true},
 	}
 	out = append(out, stepDetails(r)...)
 	if errs := r.Parity.FinalWeights; len(errs) > 0 {

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"tandem/results/record"
@@ -229,9 +230,9 @@ func speedupRange(s *record.Sweep) []shown {
 	return []shown{{Text: ratio(of(least)), Path: path(least), Class: "strong"}, own(" to "), {Text: ratio(of(most)), Path: path(most), Class: "strong"}}
 }
 
-// summaryView is a table of all records of a page.
+// summaryView is a table of all records of a page. What all of them compare stands above it once.
 func summaryView(entries []Entry) *table {
-	t := &table{Head: []string{"experiment", "verdict", "compared", ">rows", ">threads", ">steps", ">rho", ">float64 gap", ">reference", ">candidate", ">speed-up", ">resolution"}}
+	t := &table{Class: "overview", Head: []string{"experiment", "verdict", "compared", ">rows", ">threads", ">steps", ">rho", ">float64 gap", ">reference", ">candidate", ">speed-up", ">resolution"}}
 	for i, e := range entries {
 		id := fmt.Sprintf("run-%d", i)
 		r := tableRow{Record: fmt.Sprintf("record-%d", i)}
@@ -240,7 +241,7 @@ func summaryView(entries []Entry) *table {
 			v := sweepView(e.Sweep)
 			r.Cells = append(r.Cells, tableCell{Parts: words(v.Name + ", sweep"), Link: "#" + id})
 			add(false, shown{Text: v.Verdict, Class: "chip " + v.Class})
-			add(false, own(sweepEngine(e.Sweep, record.Candidate)+", "+sweepEngine(e.Sweep, record.Reference)))
+			add(false, own(sweepEngine(e.Sweep, record.Candidate)+" with "+sweepEngine(e.Sweep, record.Reference)))
 			add(true, shown{Text: count(e.Sweep.Data.TrainRows), Path: "data.train_rows"})
 			for range 6 {
 				add(true, own("-"))
@@ -260,7 +261,7 @@ func summaryView(entries []Entry) *table {
 		}
 		r.Cells = append(r.Cells, tableCell{Parts: []shown{{Text: name, Path: pathIf(run.Experiment != nil, "experiment.name", "")}}, Link: "#" + id})
 		add(false, shown{Text: string(run.Parity.Verdict), Path: "parity.verdict", Class: "chip " + verdictClass(run.Parity.Verdict)})
-		add(false, own(side(run, record.Candidate)+", "+side(run, record.Reference)))
+		add(false, own(side(run, record.Candidate)+" with "+side(run, record.Reference)))
 		add(true, shown{Text: count(run.Data.TrainRows), Path: "data.train_rows"})
 		if len(run.Engines) > 1 {
 			add(true, shown{Text: count(run.Engines[1].Threads), Path: "engines[1].threads"})
@@ -294,6 +295,21 @@ func summaryView(entries []Entry) *table {
 			add(true, own("["), shown{Text: ratio(tm.Resolution.Low), Path: "timing.resolution.low"}, own(", "), shown{Text: ratio(tm.Resolution.High), Path: "timing.resolution.high"}, own("]"))
 		}
 		t.Rows = append(t.Rows, r)
+	}
+	const compared = 2 // the column
+	if alike := func(r tableRow) bool { return r.Cells[compared].Parts[0] == t.Rows[0].Cells[compared].Parts[0] }; !slices.ContainsFunc(t.Rows, func(r tableRow) bool { return !alike(r) }) {
+		t.Caption = words("Compared: " + t.Rows[0].Cells[compared].Parts[0].Text)
+		t.Head = slices.Delete(t.Head, compared, compared+1)
+		for i := range t.Rows {
+			t.Rows[i].Cells = slices.Delete(t.Rows[i].Cells, compared, compared+1)
+		}
+	}
+	for i := range t.Rows {
+		for k := range t.Rows[i].Cells {
+			if c := &t.Rows[i].Cells[k]; c.Parts[0].Text != "-" {
+				c.Label = strings.TrimPrefix(t.Head[k], ">")
+			}
+		}
 	}
 	return t
 }

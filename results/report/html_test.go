@@ -663,7 +663,7 @@ func small(r *record.Run) *record.Run {
 
 var assets = regexp.MustCompile(`(?s)(<style>).*?(</style>)|(<script[^>]*>).*?(</script>)|sha256-(?:[A-Za-z0-9+/=]|&#43;)*`)
 
-var wholeRecord = regexp.MustCompile(`(?s)<section id="run-0-record">.*?</section>`)
+var wholeRecord = regexp.MustCompile(`(?s)<section id="run-0-record"[^>]*>.*?</section>`)
 
 func TestHTMLGolden(t *testing.T) {
 	for name, r := range map[string]*record.Run{"faster": recordtest.Faster(), "failed": recordtest.Failed()} {
