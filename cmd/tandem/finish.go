@@ -41,7 +41,7 @@ func (a *app) finish(r *record.Run, folder *compare.Folder, keep bool) error {
 		if _, err := fmt.Fprintln(a.human()); err != nil {
 			return err
 		}
-		if err := report.ProfileMarkdown(a.human(), r.Profile); err != nil {
+		if err := report.ProfileMarkdown(a.human(), r); err != nil {
 			return err
 		}
 	}

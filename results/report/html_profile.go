@@ -38,7 +38,7 @@ func profileParts(r *record.Run) []part {
 	for i, b := range p.Bandwidths {
 		bands.add(fmt.Sprintf("profile.bandwidths[%d]", i), []shown{{Text: count(int(b.SetBytes)), Path: ".set_bytes"}, own(" B")}, []shown{{Text: threeDigits(b.BytesPerSecond), Path: ".bytes_per_second"}})
 	}
-	return append(out, part{Para: rest}, part{Details: &details{Summary: words("all layers as a table"), Parts: []part{{Table: layerTable(p)}}}}, part{Details: &details{Summary: words("all calls of a step as a table, and the measured bandwidths"), Parts: []part{{Table: callTable(p)}, {Table: bands}}}})
+	return append(out, part{Para: rest}, part{Details: &details{Summary: words("all layers as a table"), Parts: []part{{Para: words(layerErrorsAre)}, {Table: layerTable(r)}}}}, part{Details: &details{Summary: words("all calls of a step as a table, and the measured bandwidths"), Parts: []part{{Table: callTable(p)}, {Table: bands}}}})
 }
 
 // under are shown fields of what stands at path.
@@ -142,8 +142,9 @@ func operatorStrips(p *record.Profile) *strips {
 	return s
 }
 
-func layerTable(p *record.Profile) *table {
-	t := &table{Head: []string{"layer", "operator", "algorithm", ">forward", ">backward", ">update", ">operations", ">bytes", ">limit"}}
+func layerTable(r *record.Run) *table {
+	p, errors := r.Profile, layerErrors(r)
+	t := &table{Head: []string{"layer", "operator", "algorithm", ">forward", ">backward", ">update", ">operations", ">bytes", ">limit", ">rho"}}
 	time := func(s float64, path string) []shown {
 		if s == 0 {
 			return words("")
@@ -162,8 +163,12 @@ func layerTable(p *record.Profile) *table {
 		if clean(l.Module) != "" {
 			name = append([]shown{{Text: clean(l.Module), Path: ".module", Class: "code"}, own(" ")}, name...)
 		}
+		worst := words("")
+		if e := errors[i]; e != nil {
+			worst = []shown{{Text: rho(e.Rho), Path: e.path + ".rho", Class: rhoText(e.Rho, limits(r))}}
+		}
 		t.add(fmt.Sprintf("profile.layers[%d]", i), name, []shown{{Text: clean(l.Operator), Path: ".operator"}}, algorithms, time(l.ForwardSeconds, ".forward_seconds"), time(l.BackwardSeconds, ".backward_seconds"),
-			time(l.UpdateSeconds, ".update_seconds"), []shown{{Text: threeDigits(l.Operations), Path: ".operations"}}, []shown{{Text: threeDigits(l.Bytes), Path: ".bytes"}}, []shown{{Text: seconds(l.LimitSeconds), Path: ".limit_seconds"}})
+			time(l.UpdateSeconds, ".update_seconds"), []shown{{Text: threeDigits(l.Operations), Path: ".operations"}}, []shown{{Text: threeDigits(l.Bytes), Path: ".bytes"}}, []shown{{Text: seconds(l.LimitSeconds), Path: ".limit_seconds"}}, worst)
 	}
 	return t
 }

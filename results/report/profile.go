@@ -11,8 +11,8 @@ import (
 )
 
 // ProfileMarkdown writes a record's profile as the report has it.
-func ProfileMarkdown(w io.Writer, p *record.Profile) error {
-	d := &document{r: &record.Run{Profile: p}}
+func ProfileMarkdown(w io.Writer, r *record.Run) error {
+	d := &document{r: r}
 	d.profile()
 	_, err := io.WriteString(w, strings.TrimSuffix(d.b.String(), "\n"))
 	return err
@@ -47,7 +47,8 @@ func bandwidths(p *record.Profile) string {
 func (d *document) profileLayers(p *record.Profile) {
 	var rows [][]string
 	var all record.ProfileLayer
-	for _, l := range p.Layers {
+	errors := layerErrors(d.r)
+	for i, l := range p.Layers {
 		name := l.Layer
 		if l.Module != "" {
 			name = l.Module
@@ -55,7 +56,11 @@ func (d *document) profileLayers(p *record.Profile) {
 				name += " (" + l.Layer + ")"
 			}
 		}
-		rows = append(rows, layerRow(escape(name), escape(l.Operator), escape(strings.Join(l.Algorithms, ", ")), l))
+		worst := ""
+		if e := errors[i]; e != nil {
+			worst = rho(e.Rho)
+		}
+		rows = append(rows, append(layerRow(escape(name), escape(l.Operator), escape(strings.Join(l.Algorithms, ", ")), l), worst))
 		all.ForwardSeconds += l.ForwardSeconds
 		all.BackwardSeconds += l.BackwardSeconds
 		all.UpdateSeconds += l.UpdateSeconds
@@ -63,10 +68,59 @@ func (d *document) profileLayers(p *record.Profile) {
 		all.Bytes += l.Bytes
 		all.LimitSeconds += l.LimitSeconds
 	}
-	rows = append(rows, layerRow("all calls", "", "", all))
-	d.table([]string{"layer", "operator", "algorithm", ">forward", ">backward", ">update", ">Gflop", ">moved", ">limit", ">of limit"}, rows)
+	rows = append(rows, append(layerRow("all calls", "", "", all), ""))
+	d.table([]string{"layer", "operator", "algorithm", ">forward", ">backward", ">update", ">Gflop", ">moved", ">limit", ">of limit", ">rho"}, rows)
 	d.para("The update of a parameter stands with the first layer that reads it; where one call computes a gradient and the update, it is there. Operations are " +
-		"those of products, by the operator's definition: an algorithm that needs fewer can be faster than the limit. What is moved is each element once.")
+		"those of products, by the operator's definition: an algorithm that needs fewer can be faster than the limit. What is moved is each element once. " + layerErrorsAre)
+}
+
+// layerErrorsAre says what [layerErrors] finds.
+const layerErrorsAre = "rho is the largest one, over the judged steps, of the layer's output and of its module's gradients, updates and buffers."
+
+// layerErrors finds for each layer of a profile the tensor with the largest rho among its own: the gradients, updates and buffers that PyTorch
+// names below its module and below none that is nearer, and the output that the exporter names after its node. It is nil for a layer that has
+// none of them.
+func layerErrors(r *record.Run) []*located {
+	layers := r.Profile.Layers
+	byModule, byNode := map[string][]int{}, map[string]int{}
+	for i, l := range layers {
+		if l.Module != "" {
+			byModule[l.Module] = append(byModule[l.Module], i)
+		}
+		byNode[l.Layer] = i
+	}
+	// owners are the layers of the nearest module above a parameter or buffer.
+	owners := func(name string) []int {
+		for cut := strings.LastIndexByte(name, '.'); cut > 0; cut = strings.LastIndexByte(name[:cut], '.') {
+			if of := byModule[name[:cut]]; of != nil {
+				return of
+			}
+		}
+		return nil
+	}
+	out := make([]*located, len(layers))
+	for k := range r.Parity.Steps {
+		for _, kind := range tensorKinds {
+			if kind.field == "whole_step" {
+				continue // not judged
+			}
+			for i, e := range kind.of(&r.Parity.Steps[k]) {
+				name := e.Name[strings.LastIndexByte(e.Name, '/')+1:]
+				var of []int
+				if kind.field != "outputs" {
+					of = owners(name)
+				} else if layer, ok := byNode["node_"+name]; ok {
+					of = []int{layer}
+				}
+				for _, layer := range of {
+					if out[layer] == nil || worse(e.Rho, out[layer].Rho) {
+						out[layer] = &located{e, fmt.Sprintf("parity.steps[%d].%s[%d]", k, kind.field, i), r.Parity.Steps[k].Step}
+					}
+				}
+			}
+		}
+	}
+	return out
 }
 
 func layerRow(name, operator, algorithm string, l record.ProfileLayer) []string {
