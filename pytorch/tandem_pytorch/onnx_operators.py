@@ -21,78 +21,13 @@ import torch.nn.functional as F
 from onnx import TensorProto
 
 from .errors import UnsupportedError
-
-Value = torch.Tensor | None
-#: Computes a node from its inputs.
-Call = Callable[..., Any]
+from .onnx_attention import attention
+from .onnx_node import Call, Node, Value, refuse
+from .onnx_recurrent import gru, lstm, rnn
+from .onnx_resize import resize
 
 _INTEGERS = {TensorProto.INT64, TensorProto.INT32, TensorProto.INT16, TensorProto.INT8, TensorProto.UINT8}
 _FLOATS = {TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16}
-
-
-@dataclass
-class Node:
-    """A node while its call is prepared."""
-
-    operator: str
-    attributes: dict[str, Any]
-    opset: int
-    #: The inputs at this shape, None for an omitted one: for shapes and types; values only where ``known`` says so.
-    inputs: list[Value]
-    #: Whether an input is the same for every batch of this shape.
-    known: list[bool]
-    #: Which outputs are used.
-    used: list[bool]
-    #: The module is in training mode.
-    training: bool
-    #: The type of all floating-point numbers.
-    dtype: torch.dtype
-    #: Of Dropout and Bernoulli: the probability to drop, where a mask is drawn.
-    drops: float | None = None
-    #: Of Gather: the row without gradient.
-    padding: int | None = None
-    #: Of BatchNormalization: PyTorch's momentum, where the running variance is PyTorch's unbiased one.
-    momentum: float | None = None
-
-    def attribute(self, name: str, default: Any = None) -> Any:
-        """Return an attribute, or the default."""
-        return self.attributes.get(name, default)
-
-    def has(self, index: int) -> bool:
-        """Say whether an input is there."""
-        return index < len(self.inputs) and self.inputs[index] is not None
-
-    def value(self, index: int) -> torch.Tensor:
-        """Return an input that is there."""
-        found = self.inputs[index] if index < len(self.inputs) else None
-        if found is None:
-            raise UnsupportedError(f"input {index} is missing")
-        return found
-
-    def constant(self, index: int) -> torch.Tensor:
-        """Return an input that has to be known when the graph is built."""
-        value = self.value(index)
-        if not self.known[index]:
-            raise UnsupportedError(f"input {index} depends on the values of the batch; it must be a constant")
-        return value
-
-    def integers(self, index: int, attribute: str = "") -> list[int] | None:
-        """Return a constant input of whole numbers, or an older operator set's attribute; None if there is neither."""
-        if self.has(index):
-            return [int(v) for v in self.constant(index).reshape(-1).tolist()]
-        found = self.attributes.get(attribute)
-        return None if found is None else [int(v) for v in found]
-
-    def only_first_output(self) -> None:
-        """Refuse a node of which another output than the first is used."""
-        if any(self.used[1:]):
-            raise UnsupportedError("outputs after the first are not supported")
-
-
-def refuse(condition: bool, what: str) -> None:
-    """Refuse a node where the condition holds."""
-    if condition:
-        raise UnsupportedError(what)
 
 
 def _plain(function: Call) -> Callable[[Node], Call]:
@@ -223,6 +158,26 @@ def _prelu(x: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
 def _softplus(x: torch.Tensor) -> torch.Tensor:
     # PyTorch's softplus is the identity from 20 on, which ONNX's is not.
     return torch.logaddexp(x, torch.zeros((), dtype=x.dtype))
+
+
+def _shrink(node: Node) -> Call:
+    bound, bias = node.attribute("lambd", 0.5), node.attribute("bias", 0.0)
+    return lambda x: torch.where(x < -bound, x + bias, torch.where(x > bound, x - bias, torch.zeros_like(x)))
+
+
+def _thresholded_relu(node: Node) -> Call:
+    alpha = node.attribute("alpha", 1.0)
+    return lambda x: torch.where(x > alpha, x, torch.zeros_like(x))
+
+
+def _hardmax(node: Node) -> Call:
+    axis = _axis(node, -1)
+
+    def call(x: torch.Tensor) -> torch.Tensor:
+        largest = x == x.amax(axis, keepdim=True)
+        return (largest & (largest.cumsum(axis) == 1)).to(x.dtype)  # the first of equal ones
+
+    return call
 
 
 def _softmax(node: Node) -> Call:
@@ -415,6 +370,26 @@ def _rms_normalization(node: Node) -> Call:
     return lambda x, scale: F.rms_norm(x, shape, None, epsilon) * scale
 
 
+def _lp_normalization(node: Node) -> Call:
+    axis, order = _axis(node, -1), node.attribute("p", 2)
+
+    def call(x: torch.Tensor) -> torch.Tensor:
+        norm = torch.linalg.vector_norm(x, order, axis, True)
+        return x / torch.where(norm == 0, torch.ones_like(norm), norm)
+
+    return call
+
+
+def _softmax_cross_entropy_loss(node: Node) -> Call:
+    reduction, ignored = node.attribute("reduction", "mean"), node.attribute("ignore_index", -100)
+
+    def call(scores: torch.Tensor, labels: torch.Tensor, weights: Value = None) -> Any:
+        loss = F.cross_entropy(scores, labels, weights, ignore_index=ignored, reduction=reduction)
+        return (loss, F.log_softmax(scores, 1)) if any(node.used[1:]) else loss
+
+    return call
+
+
 def _instance_normalization(node: Node) -> Call:
     epsilon = node.attribute("epsilon", 1e-5)
     return lambda x, scale, shift: F.instance_norm(x, None, None, scale, shift, True, 0.0, epsilon)
@@ -580,6 +555,101 @@ def _range(node: Node) -> Call:
     return lambda *_: torch.arange(start, end, step, dtype=kind)
 
 
+def _depth_to_space(node: Node) -> Call:
+    count, channels, height, width = node.value(0).shape
+    size = int(node.attribute("blocksize"))
+    rest = channels // size**2
+    if node.attribute("mode", "DCR") == "DCR":
+        shape, order = (count, size, size, rest, height, width), (0, 3, 4, 1, 5, 2)
+    else:
+        shape, order = (count, rest, size, size, height, width), (0, 1, 4, 2, 5, 3)
+    return lambda x: x.reshape(shape).permute(order).reshape(count, rest, height * size, width * size)
+
+
+def _space_to_depth(node: Node) -> Call:
+    count, channels, height, width = node.value(0).shape
+    size = int(node.attribute("blocksize"))
+    high, wide = height // size, width // size
+    shape = (count, channels, high, size, wide, size)
+    order = (0, 3, 5, 1, 2, 4) if node.attribute("mode", "DCR") == "DCR" else (0, 1, 3, 5, 2, 4)
+    return lambda x: x.reshape(shape).permute(order).reshape(count, channels * size**2, high, wide)
+
+
+def _eye_like(node: Node) -> Call:
+    rows, columns = node.value(0).shape
+    code = node.attribute("dtype")
+    to = node.value(0).dtype if code is None else _type(int(code), node.dtype)
+    ones = torch.ones(rows, columns).triu(node.attribute("k", 0)).tril(node.attribute("k", 0)).to(to)
+    return lambda _: ones
+
+
+def _grid_sample(node: Node) -> Call:
+    modes = {"bilinear": "bilinear", "linear": "bilinear", "nearest": "nearest", "bicubic": "bicubic", "cubic": "bicubic"}
+    mode = modes[node.attribute("mode", "linear")]
+    refuse(mode == "bicubic" and node.value(0).dim() != 4, "mode cubic of volumes is not supported")
+    padding, corners = node.attribute("padding_mode", "zeros"), bool(node.attribute("align_corners", 0))
+    return lambda x, grid: F.grid_sample(x, grid, mode, padding, corners)
+
+
+def _nonzero(node: Node) -> Call:
+    node.constant(0)  # else the shape of what follows would depend on the batch
+    return lambda x: torch.stack(torch.nonzero(x, as_tuple=True))
+
+
+def _one_hot(node: Node) -> Call:
+    depth = int(node.constant(1).reshape(-1)[0].item())
+    rank = node.value(0).dim() + 1
+    axis = int(node.attribute("axis", -1)) % rank
+    classes = torch.arange(depth).reshape([-1 if i == axis else 1 for i in range(rank)])
+
+    def call(indices: torch.Tensor, _: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+        indices = indices.to(torch.int64)
+        return torch.where(torch.where(indices < 0, indices + depth, indices).unsqueeze(axis) == classes, values[1], values[0])
+
+    return call
+
+
+#: ONNX's reductions of what is scattered to one place, as torch.scatter_reduce calls them.
+_REDUCTIONS = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}
+
+
+def _scatter_elements(node: Node) -> Call:
+    axis, reduction = _axis(node, 0), node.attribute("reduction", "none")
+    size = node.value(0).shape[axis]
+    if reduction == "none":
+        return lambda x, indices, updates: x.scatter(axis, indices % size, updates)
+    kind = _REDUCTIONS[reduction]
+    return lambda x, indices, updates: x.scatter_reduce(axis, indices % size, updates, kind)
+
+
+def _scatter_nd(node: Node) -> Call:
+    reduction, depth = node.attribute("reduction", "none"), node.value(1).shape[-1]
+    if reduction in ("none", "add"):
+        return lambda x, indices, updates: x.index_put(indices.unbind(-1), updates, accumulate=reduction == "add")
+    kind, shape = _REDUCTIONS[reduction], node.value(0).shape
+    places = math.prod(shape[:depth])
+
+    def call(x: torch.Tensor, indices: torch.Tensor, updates: torch.Tensor) -> torch.Tensor:
+        place = torch.zeros(indices.shape[:-1], dtype=torch.int64)
+        for index, size in zip(indices.unbind(-1), shape[:depth], strict=True):
+            place = place * size + index % size
+        rows = updates.reshape(place.numel(), -1)
+        return x.reshape(places, -1).scatter_reduce(0, place.reshape(-1, 1).expand_as(rows), rows, kind).reshape(shape)
+
+    return call
+
+
+def _top_k(node: Node) -> Call:
+    axis, largest = _axis(node, -1), bool(node.attribute("largest", 1))
+    count = int(node.constant(1).reshape(-1)[0].item())
+
+    def call(x: torch.Tensor, _: torch.Tensor) -> Any:
+        values, indices = torch.sort(x, dim=axis, descending=largest, stable=True)  # of equal ones the first
+        return values.narrow(axis, 0, count), indices.narrow(axis, 0, count)
+
+    return call
+
+
 def _trilu(node: Node) -> Call:
     diagonal = (node.integers(1) or [0])[0]
     function: Call = torch.triu if node.attribute("upper", 1) else torch.tril
@@ -688,6 +758,7 @@ TABLE: dict[str, Callable[[Node], Call]] = {
     "Asinh": _plain(torch.asinh),
     "Atan": _plain(torch.atan),
     "Atanh": _plain(torch.atanh),
+    "Attention": attention,
     "AveragePool": _average_pool,
     "BatchNormalization": _batch_normalization,
     "Bernoulli": _bernoulli,
@@ -703,6 +774,7 @@ TABLE: dict[str, Callable[[Node], Call]] = {
     "Cos": _plain(torch.cos),
     "Cosh": _plain(torch.cosh),
     "CumSum": _cum_sum,
+    "DepthToSpace": _depth_to_space,
     "Div": _div,
     "Dropout": _dropout,
     "Einsum": _einsum,
@@ -711,8 +783,10 @@ TABLE: dict[str, Callable[[Node], Call]] = {
     "Erf": _plain(torch.erf),
     "Exp": _plain(torch.exp),
     "Expand": _expand,
+    "EyeLike": _eye_like,
     "Flatten": _flatten,
     "Floor": _plain(torch.floor),
+    "GRU": gru,
     "Gather": _gather,
     "GatherElements": _gather_elements,
     "GatherND": _gather_nd,
@@ -722,19 +796,23 @@ TABLE: dict[str, Callable[[Node], Call]] = {
     "GlobalMaxPool": _global_pool(torch.amax),
     "Greater": _plain(torch.gt),
     "GreaterOrEqual": _plain(torch.ge),
+    "GridSample": _grid_sample,
     "GroupNormalization": _group_normalization,
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": _plain(F.hardswish),
+    "Hardmax": _hardmax,
     "Identity": _plain(_identity),
     "InstanceNormalization": _instance_normalization,
     "IsInf": lambda node: (lambda x: torch.isinf(x)) if not node.attributes else _unsupported("its attributes"),
     "IsNaN": _plain(torch.isnan),
+    "LSTM": lstm,
     "LayerNormalization": _layer_normalization,
     "LeakyRelu": _leaky_relu,
     "Less": _plain(torch.lt),
     "LessOrEqual": _plain(torch.le),
     "Log": _plain(torch.log),
     "LogSoftmax": _log_softmax,
+    "LpNormalization": _lp_normalization,
     "MatMul": _plain(torch.matmul),
     "Max": _folded(torch.maximum),
     "MaxPool": _max_pool,
@@ -744,12 +822,15 @@ TABLE: dict[str, Callable[[Node], Call]] = {
     "Mod": _mod,
     "Mul": _plain(torch.mul),
     "Neg": _plain(torch.neg),
+    "NonZero": _nonzero,
     "Not": _plain(torch.logical_not),
+    "OneHot": _one_hot,
     "Or": _plain(torch.logical_or),
     "PRelu": _plain(_prelu),
     "Pad": _pad,
     "Pow": _pow,
     "RMSNormalization": _rms_normalization,
+    "RNN": rnn,
     "Range": _range,
     "Reciprocal": _plain(torch.reciprocal),
     "ReduceL1": _reduction(lambda x, axes, keep: x.abs().sum(axes, keepdim=keep)),
@@ -764,9 +845,13 @@ TABLE: dict[str, Callable[[Node], Call]] = {
     "ReduceSumSquare": _reduction(lambda x, axes, keep: x.square().sum(axes, keepdim=keep)),
     "Relu": _plain(F.relu),
     "Reshape": _reshape,
+    "Resize": resize,
     "Round": _plain(torch.round),
+    "ScatterElements": _scatter_elements,
+    "ScatterND": _scatter_nd,
     "Selu": _selu,
     "Shape": _shape,
+    "Shrink": _shrink,
     "Sigmoid": _plain(torch.sigmoid),
     "Sign": _plain(torch.sign),
     "Sin": _plain(torch.sin),
@@ -774,8 +859,10 @@ TABLE: dict[str, Callable[[Node], Call]] = {
     "Size": _plain(_size),
     "Slice": _slice,
     "Softmax": _softmax,
+    "SoftmaxCrossEntropyLoss": _softmax_cross_entropy_loss,
     "Softplus": _plain(_softplus),
     "Softsign": _plain(F.softsign),
+    "SpaceToDepth": _space_to_depth,
     "Split": _split,
     "Sqrt": _plain(torch.sqrt),
     "Squeeze": _squeeze,
@@ -784,7 +871,9 @@ TABLE: dict[str, Callable[[Node], Call]] = {
     "Swish": _swish,
     "Tan": _plain(torch.tan),
     "Tanh": _plain(torch.tanh),
+    "ThresholdedRelu": _thresholded_relu,
     "Tile": _tile,
+    "TopK": _top_k,
     "Transpose": _transpose,
     "Trilu": _trilu,
     "Unsqueeze": _unsqueeze,

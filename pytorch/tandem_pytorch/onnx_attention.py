@@ -1,0 +1,78 @@
+"""ONNX's Attention (operator set 23 and newer) in PyTorch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from .onnx_node import Call, Node, Value, refuse
+
+
+def attention(node: Node) -> Call:
+    """Prepare an Attention: scores, softcap, mask, softmax, values, as the operator's function body has them."""
+    refuse(node.has(6), "nonpad_kv_seqlen is not supported")
+    for side in ("left_window_size", "right_window_size"):
+        refuse(node.attribute(side, -1) != -1, f"{side} is not supported")
+    rank = node.value(0).dim()
+    heads = node.attribute("q_num_heads") if rank == 3 else node.value(0).shape[1]
+    shared = node.attribute("kv_num_heads") if rank == 3 else node.value(1).shape[1]
+    refuse(not heads or not shared or heads % shared != 0, f"{heads} heads of queries for {shared} of keys")
+    width = node.value(0).shape[-1] // heads if rank == 3 else node.value(0).shape[-1]
+    scale = node.attribute("scale", 1.0 / math.sqrt(width))
+    softcap, causal = node.attribute("softcap", 0.0), bool(node.attribute("is_causal", 0))
+    mode = node.attribute("qk_matmul_output_mode", 0)
+
+    def split(x: torch.Tensor, count: int) -> torch.Tensor:
+        return x.unflatten(-1, (count, -1)).transpose(1, 2) if rank == 3 else x
+
+    def call(
+        query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: Value = None, past_key: Value = None, past_value: Value = None
+    ) -> Any:
+        query, key, value = split(query, heads), split(key, shared), split(value, shared)
+        before = 0
+        if past_key is not None and past_value is not None:
+            before = past_key.shape[2]
+            key, value = torch.cat([past_key, key], 2), torch.cat([past_value, value], 2)
+        present = key, value
+        if heads != shared:
+            key, value = (x.repeat_interleave(heads // shared, 1) for x in (key, value))
+        length, keys = query.shape[2], key.shape[2]
+        bias = _bias(mask, keys, query.dtype)
+        if causal:
+            allowed = torch.ones(length, keys, dtype=torch.bool).tril(before)
+            lower = torch.zeros(length, keys, dtype=query.dtype).masked_fill(~allowed, -math.inf)
+            bias = lower if bias is None else bias + lower
+        scores = (query @ key.transpose(-1, -2)) * scale
+        shown = scores
+        if softcap:
+            scores = torch.tanh(scores / softcap) * softcap
+            shown = scores if mode == 1 else shown
+        if bias is not None:
+            scores = scores + bias
+            shown = scores if mode == 2 else shown
+            blocked = (bias == -math.inf).all(-1, keepdim=True)  # a row that sees nothing is zero, not NaN
+            weights = F.softmax(scores.masked_fill(blocked, 0.0), -1).masked_fill(blocked, 0.0)
+        else:
+            shown = scores if mode == 2 else shown
+            weights = F.softmax(scores, -1)
+        result = weights @ value
+        if rank == 3:
+            result = result.transpose(1, 2).flatten(2)
+        if not any(node.used[1:]):
+            return result
+        return result, *present, weights if mode == 3 else shown
+
+    return call
+
+
+def _bias(mask: Value, keys: int, dtype: torch.dtype) -> Value:
+    """Return a mask as what is added to the scores; the keys that a short one leaves out are not seen."""
+    if mask is None:
+        return None
+    if mask.dtype == torch.bool:
+        mask = torch.zeros(mask.shape, dtype=dtype).masked_fill(~mask, -math.inf)
+    missing = keys - mask.shape[-1]
+    return F.pad(mask, (0, missing), value=-math.inf) if missing > 0 else mask
