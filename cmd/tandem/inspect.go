@@ -40,7 +40,7 @@ each of them, and the memory that a training step will take. What is not support
 module and the line of Python that it comes from. Nothing is trained.
 
 An experiment's model is exported from PyTorch first, into a folder that is thrown away. For a file the optimizer is
-taken to be Adam and the loss the cross-entropy, unless an experiment is inspected.
+taken to be Adam and the loss the one that "tandem run" would take for its output, unless an experiment is inspected.
 
 Exit status 0 when the model can be trained natively, 2 when not.`,
 		Example: `  tandem inspect runs/mnist-mlp/model.onnx
@@ -103,7 +103,7 @@ func (a *app) inspected(ctx context.Context, name string, f inspectFlags) (*expe
 		if err != nil {
 			return nil, nil, inputError{err}
 		}
-		return fileExperiment(), m, nil
+		return fileExperiment(m, f.user.loss), m, nil
 	}
 	settings, err := f.settings()
 	if err != nil {
@@ -160,10 +160,15 @@ func isModelFile(name string) bool {
 	return err == nil && !info.IsDir()
 }
 
-// fileExperiment is what a file is inspected for, since it says nothing about its training.
-func fileExperiment() *experiment.Experiment {
+// fileExperiment is what a file is inspected for, since it says nothing about its training: the loss is the one that "tandem run" would take.
+func fileExperiment(m *onnx.Model, loss string) *experiment.Experiment {
+	if len(m.Graph.Outputs) > 0 {
+		if t, err := targetOf(m.Graph.Outputs[0], loss); err == nil {
+			loss = t.loss
+		}
+	}
 	return &experiment.Experiment{
-		Loss:      experiment.Loss{Kind: "cross_entropy", Reduction: "mean"},
+		Loss:      experiment.Loss{Kind: loss, Reduction: "mean"},
 		Optimizer: experiment.Optimizer{Kind: "adam", LearningRate: 1e-3, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8},
 		Train:     experiment.Train{Batch: 32},
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tandem/native/op"
+	"tandem/native/pass"
 	"tandem/native/train"
 	"tandem/onnx"
 	"tandem/onnx/tensor"
@@ -117,45 +118,26 @@ func (s *inspection) parameters(m *onnx.Model) {
 		s.Parameters = append(s.Parameters, parameterInfo{Name: name, Shape: t.Shape(), Elements: t.Len(), Frozen: frozen, Aliases: aliases})
 		s.Elements += t.Len()
 	}
-	if m.Manifest == nil {
+	d := m.Manifest
+	if d == nil {
 		s.Guessed = true
-		s.Notes = append(s.Notes, "The file has no manifest, so tandem's exporter did not write it: which initializers are trained is guessed, and whether it was "+
-			"exported for training (dropout still there, BatchNorm not folded into its neighbours) is not known. To be sure, run an experiment whose model is the PyTorch module.")
-		statistics := map[string]bool{}
-		for _, n := range m.Graph.Nodes {
-			switch n.OpType {
-			case "Dropout":
-				statistics[n.Input(1)] = true
-				s.Dropout = append(s.Dropout, dropoutInfo{Site: len(s.Dropout), Node: n.Name, P: dropoutRatio(m, n), Module: n.ModulePath})
-			case "BatchNormalization":
-				for _, i := range []int{3, 4} {
-					statistics[n.Input(i)] = true
-					s.Buffers = append(s.Buffers, n.Input(i))
-				}
-			}
+		s.Notes = append(s.Notes, "The file has no manifest, so tandem's exporter did not write it. To be sure that nothing was folded, merged or left out, run an experiment whose model is the PyTorch module.")
+		var err error
+		if d, err = pass.Describe(m); err == nil {
+			s.Notes = append(s.Notes, d.Checks...)
+		} else { // what cannot be imported is found again where the step is compiled
+			d = pass.Initializers(m)
 		}
-		for _, init := range m.Graph.Initializers {
-			if init.Tensor.DType().IsFloat() && !statistics[init.Name] {
-				add(init.Name, init.Tensor, false, nil)
-			}
-		}
-		return
+	} else {
+		s.Exporter, s.Checks = &d.Exporter, d.Checks
 	}
-	for _, p := range m.Manifest.Parameters {
+	for _, p := range d.Parameters {
 		add(p.Name, m.Graph.Initializer(p.Name), !p.RequiresGrad, p.Aliases)
 	}
-	s.Buffers = append(s.Buffers, m.Manifest.Buffers...)
-	for _, d := range m.Manifest.Dropout {
-		s.Dropout = append(s.Dropout, dropoutInfo{Site: d.Site, Node: d.Node, P: d.P, Module: d.Module})
+	s.Buffers = append(s.Buffers, d.Buffers...)
+	for _, site := range d.Dropout {
+		s.Dropout = append(s.Dropout, dropoutInfo{Site: site.Site, Node: site.Node, P: site.P, Module: site.Module})
 	}
-	s.Exporter, s.Checks = &m.Manifest.Exporter, m.Manifest.Checks
-}
-
-func dropoutRatio(m *onnx.Model, n *onnx.Node) float64 {
-	if t := m.Graph.Initializer(n.Input(1)); t != nil && t.Len() == 1 {
-		return t.Float64s()[0]
-	}
-	return 0.5 // ONNX's default
 }
 
 // operators counts the operators and notes each node whose operator the native trainer lacks.
@@ -179,10 +161,7 @@ func (s *inspection) operators(m *onnx.Model) {
 			p.Advice = "export with a newer operator set (model.opset in the experiment)"
 		} else {
 			p.Problem = "the native trainer does not have this operator"
-			p.Advice = "write the module with supported operators, or add the operator to tandem: one file in native/op"
-			if p.Module != "" {
-				p.Advice = "write " + p.Module + " with supported operators, or add the operator to tandem: one file in native/op"
-			}
+			p.Advice = "write " + orThis(p.Module) + " with supported operators, or add the operator to tandem: one file in native/op"
 		}
 		s.Problems = append(s.Problems, p)
 	}
@@ -232,7 +211,19 @@ func (s *inspection) compile(m *onnx.Model, o train.Options, batch int) {
 			return // the operator itself is missing: said already
 		}
 	}
-	s.Problems = append(s.Problems, problem{
+	p := problem{
 		Operator: node.Node.Op, Node: origin.Node, Module: origin.ModulePath, Source: origin.Source, Problem: node.Err.Error(),
-	})
+	}
+	if errors.Is(err, op.ErrUnsupported) {
+		p.Advice = fmt.Sprintf("write %s another way, or add this case of %s to tandem: one file in native/op", orThis(p.Module), p.Operator)
+	}
+	s.Problems = append(s.Problems, p)
+}
+
+// orThis names the module that something is wrong in, where it is known.
+func orThis(module string) string {
+	if module == "" {
+		return "this part of the model"
+	}
+	return module
 }

@@ -29,23 +29,10 @@ func Describe(m *onnx.Model) (*onnx.Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &onnx.Manifest{
-		Version: onnx.ManifestVersion,
-		// The rest is not known of a program that is not tandem's.
-		Exporter: onnx.Exporter{Name: m.Producer},
-	}
-	roles := guessRoles(m.Graph)
+	d := Initializers(m)
 	numbers := 0
-	for _, init := range m.Graph.Initializers {
-		switch roles[init.Name] {
-		case ir.Parameter:
-			d.Parameters = append(d.Parameters, onnx.Parameter{Name: init.Name, RequiresGrad: true})
-			numbers += init.Tensor.Len()
-		case ir.Buffer:
-			d.Buffers = append(d.Buffers, init.Name)
-		default:
-			d.Constants = append(d.Constants, init.Name)
-		}
+	for _, p := range d.Parameters {
+		numbers += m.Graph.Initializer(p.Name).Len()
 	}
 	say := func(format string, args ...any) { d.Checks = append(d.Checks, fmt.Sprintf(format, args...)) }
 	say("the file has no manifest of tandem's: %d of its initializers with %d numbers are taken for trained weights, %d for buffers, %d for constants; "+
@@ -89,6 +76,27 @@ func Describe(m *onnx.Model) (*onnx.Manifest, error) {
 		say("the graph has no BatchNormalization and no dropout; if the model has them, the exporter folded the one and dropped the other, and neither is trained here")
 	}
 	return d, nil
+}
+
+// Initializers is the part of [Describe] that says what a model's initializers are taken for. The model's operators need not be supported.
+func Initializers(m *onnx.Model) *onnx.Manifest {
+	d := &onnx.Manifest{
+		Version: onnx.ManifestVersion,
+		// The rest is not known of a program that is not tandem's.
+		Exporter: onnx.Exporter{Name: m.Producer},
+	}
+	roles := guessRoles(m.Graph)
+	for _, init := range m.Graph.Initializers {
+		switch roles[init.Name] {
+		case ir.Parameter:
+			d.Parameters = append(d.Parameters, onnx.Parameter{Name: init.Name, RequiresGrad: true})
+		case ir.Buffer:
+			d.Buffers = append(d.Buffers, init.Name)
+		default:
+			d.Constants = append(d.Constants, init.Name)
+		}
+	}
+	return d
 }
 
 // guessRoles finds the parameters and buffers of a model that does not say: see Describe.
