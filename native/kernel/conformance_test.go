@@ -401,7 +401,7 @@ var elsewhere = map[string]string{
 	"CumulativeSum":                  "the operator's cases: generic alone",
 	"Triangle":                       "the operator's cases: copies rows",
 	"GridSample, GridSampleGradient": "the operator's cases: generic alone",
-	"NewPool":                        "pool_test.go",
+	"NewPool, Workspace":             "pool_test.go",
 	"MeasureLimits":                  "TestLimits: measures the machine",
 	"Path, Paths, Use, UseVariable":  "path_test.go",
 

@@ -24,6 +24,8 @@ type Pool struct {
 	// scratch is one buffer for each thread, shared by all calls prepared for this pool, which run one at a time.
 	scratch [][]float32
 	shared  []float32 // likewise, for what all threads read
+	// workspaces are what Workspace gave out.
+	workspaces map[workspaceKey]any
 }
 
 // worker is a further thread and the range it is to do next.

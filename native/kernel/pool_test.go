@@ -144,3 +144,23 @@ func testKernelsAllocateNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestWorkspace(t *testing.T) {
+	p := NewPool(2)
+	defer p.Close()
+	first := Workspace[float32](p, 0, 10)
+	if len(first) != 2 || len(first[0]) != 10 || len(first[1]) != 10 || &first[0][0] == &first[1][0] {
+		t.Fatalf("two threads have %v", first)
+	}
+	if again := Workspace[float32](p, 0, 10); &again[0][0] != &first[0][0] {
+		t.Error("two calls that ask for the same do not share it")
+	}
+	for _, other := range [][][]float32{Workspace[float32](p, 1, 10), Workspace[float32](p, 0, 9)} {
+		if &other[0][0] == &first[0][0] {
+			t.Error("what differs in number or length is shared")
+		}
+	}
+	if double := Workspace[float64](p, 0, 10); len(double) != 2 || len(double[1]) != 10 {
+		t.Errorf("in float64 two threads have %v", double)
+	}
+}

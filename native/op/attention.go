@@ -20,6 +20,8 @@ import (
 // A head at a time is computed from the first product to the last, so that its scores stay in the cache. Where a constant mask leaves only the
 // first elements of each row visible, as a causal one does, the softmax of a row ends there, and the products leave out the blocks that are hidden as
 // a whole.
+//
+// tandem.AttentionAgain computes the result a second time, from the softmax.
 func init() {
 	packed := Attention{ // two heads of two samples, packed as GPT-2 packs them: [batch, length, query or key or value, head, width]
 		Heads: []int{2, 2}, Rows: 5, Columns: 5, Width: 3, ValueWidth: 3, Roots: 1,
@@ -65,8 +67,9 @@ func init() {
 		Name: "tandem.Attention", MinInputs: 1, MaxInputs: 4, Saves: 3,
 		Infer:   inferAttention,
 		Float32: bindAttention[float32], Float64: bindAttention[float64],
+		Again: attentionAgain,
 		Operations: func(n *ir.Node) float64 {
-			return attentionOperations(n, func(a Attention) *ir.Value { return n.Input(a.Roots) })
+			return attentionOperations(n, func(a Attention) (*ir.Value, int) { return n.Input(a.Roots), a.Width + a.ValueWidth })
 		},
 		Gradient: func(g *Gradient) error {
 			a, err := ReadAttention(g.Node.Attributes)
@@ -106,6 +109,22 @@ func init() {
 		},
 	})
 	Register(Def{
+		Name: "tandem.AttentionAgain", MinInputs: 2, MaxInputs: 6, // softmax, roots, mask and kept elements, each perhaps omitted
+		Infer: func(n *ir.Node) error {
+			a, err := ReadAttention(n.Attributes)
+			if err != nil {
+				return err
+			}
+			setOutput(n, 0, ir.Float, a.Shape...)
+			return nil
+		},
+		Float32: bindAttentionAgain[float32], Float64: bindAttentionAgain[float64],
+		Operations: func(n *ir.Node) float64 {
+			return attentionOperations(n, func(a Attention) (*ir.Value, int) { return n.Input(1 + a.Roots), a.ValueWidth })
+		},
+		NoGradient: "it is made after differentiation",
+	})
+	Register(Def{
 		Name: "tandem.AttentionGradient", MinInputs: 3, MaxInputs: 7, // dy, softmax, roots, mask and kept elements, each perhaps omitted
 		Infer: func(n *ir.Node) error {
 			for i := range n.Outputs {
@@ -115,20 +134,43 @@ func init() {
 		},
 		Float32: bindAttentionGradient[float32], Float64: bindAttentionGradient[float64],
 		Operations: func(n *ir.Node) float64 {
-			return 2 * attentionOperations(n, func(a Attention) *ir.Value { return n.Input(2 + a.Roots) })
+			return attentionOperations(n, func(a Attention) (*ir.Value, int) { return n.Input(2 + a.Roots), 2 * (a.Width + a.ValueWidth) })
 		},
 		NoGradient: "tandem takes first derivatives alone",
 	})
 }
 
-// attentionOperations are those of the scores and of the weighted values, where the mask does not hide them; the gradient takes twice as many.
-func attentionOperations(n *ir.Node, mask func(Attention) *ir.Value) float64 {
+// againColumns is the number of columns of the scores up to which the result is quickly computed again: each of its elements takes so many multiply-adds, and
+// with more of them the result is small beside the softmax, which is kept.
+const againColumns = 128
+
+// attentionAgain returns the node that computes an attention's result again.
+func attentionAgain(n *ir.Node) *ir.Node {
+	a, err := ReadAttention(n.Attributes)
+	if err != nil || a.Columns > againColumns || len(n.Outputs) < 2 || n.Outputs[1] == nil {
+		return nil
+	}
+	inputs := append([]*ir.Value{n.Outputs[1]}, n.Inputs[:a.Roots]...)
+	inputs = append(inputs, n.Input(a.Roots), nil)
+	if a.Drop > 0 {
+		if len(n.Outputs) < 3 || n.Outputs[2] == nil {
+			return nil
+		}
+		inputs[len(inputs)-1] = n.Outputs[2]
+	}
+	return &ir.Node{Op: "tandem.AttentionAgain", Attributes: n.Attributes, Inputs: inputs}
+}
+
+// attentionOperations are a node's at the scores that the mask does not hide. With gives the mask, and how many multiply-adds each such score takes: as many as a query and
+// a value are wide, of which the result alone takes the value's, and the gradient twice as many.
+func attentionOperations(n *ir.Node, with func(Attention) (mask *ir.Value, each int)) float64 {
 	a, err := ReadAttention(n.Attributes)
 	if err != nil {
 		return 0
 	}
 	share := 1.0
-	if m := mask(a); m != nil && m.Type == ir.Bool && m.Role == ir.Constant && m.Len() > 0 {
+	m, each := with(a)
+	if m != nil && m.Type == ir.Bool && m.Role == ir.Constant && m.Len() > 0 {
 		shown := 0
 		for _, b := range m.Const.Bytes() {
 			if (b != 0) != a.Hides {
@@ -137,7 +179,7 @@ func attentionOperations(n *ir.Node, mask func(Attention) *ir.Value) float64 {
 		}
 		share = float64(shown) / float64(m.Len())
 	}
-	return 2 * share * float64(elements(a.scores())) * float64(a.Width+a.ValueWidth)
+	return 2 * share * float64(elements(a.scores())) * float64(each)
 }
 
 // View says where the matrices of all heads lie in a value: element (i, j) of head h, numbered by several dimensions, is Offset + h . Heads +

@@ -2,6 +2,7 @@ package op
 
 import (
 	"math"
+	"slices"
 
 	"tandem/native/ir"
 	"tandem/native/kernel"
@@ -11,7 +12,7 @@ import (
 type attention[T kernel.Float] struct {
 	Attention
 	heads int
-	// visible is the length of each row's part that the mask leaves, if that is all that it does; else nil.
+	// visible is the length of each row's part that the mask leaves, if that is all that it does; else nil. It is of one head where it is the same for all.
 	visible []int
 	// hidden and added read the mask along the rows of all heads; at most one is set.
 	hidden func(head, row, column int) bool
@@ -37,7 +38,9 @@ func newAttention[T kernel.Float](n *ir.Node, mask *Buffer[T], maskValue *ir.Val
 	truth := mask.Bool
 	s.hidden = func(head, row, column int) bool { return truth[at(head, row, column)] == a.Hides }
 	if maskValue.Role == ir.Constant && a.Fill < 0 && a.Fill*2 == a.Fill { // minus infinity
-		s.visible = s.prefixes(w)
+		if s.visible = s.prefixes(w); s.visible != nil {
+			s.hidden = nil // and what it reads, an offset for each row, need not stay
+		}
 	}
 	return s, nil
 }
@@ -65,13 +68,26 @@ func (s *attention[T]) prefixes(mask walk) []int {
 		}
 		lengths[i] = n
 	}
-	return lengths
+	for head := 1; head < s.heads; head++ {
+		if !slices.Equal(lengths[head*s.Rows:(head+1)*s.Rows], lengths[:s.Rows]) {
+			return lengths
+		}
+	}
+	return slices.Clone(lengths[:min(s.Rows, len(lengths))])
+}
+
+// visibleOf returns the lengths of a head's rows.
+func (s *attention[T]) visibleOf(head int) []int {
+	if len(s.visible) == s.Rows {
+		return s.visible
+	}
+	return s.visible[head*s.Rows : (head+1)*s.Rows]
 }
 
 // softmax replaces a head's scores by their softmax.
 func (s *attention[T]) softmax(scores []T, head int) {
 	if s.visible != nil {
-		kernel.SoftmaxWithin(scores, scores, s.Columns, s.visible[head*s.Rows:(head+1)*s.Rows])
+		kernel.SoftmaxWithin(scores, scores, s.Columns, s.visibleOf(head))
 		return
 	}
 	for r := range s.Rows {
@@ -114,7 +130,7 @@ func (s *attention[T]) empty(head, row int) bool {
 // whatever it was.
 func (s *attention[T]) softmaxGradient(d, softmax []T, head int) {
 	if s.visible != nil {
-		kernel.SoftmaxGradientWithin(d, d, softmax, s.Columns, s.visible[head*s.Rows:(head+1)*s.Rows])
+		kernel.SoftmaxGradientWithin(d, d, softmax, s.Columns, s.visibleOf(head))
 		return
 	}
 	kernel.SoftmaxGradient(d, d, softmax, s.Columns, 1, 0, s.Rows)
@@ -213,12 +229,8 @@ type workspace[T kernel.Float] struct {
 	each [][]T
 }
 
-func newWorkspace[T kernel.Float](pool *kernel.Pool, size int) workspace[T] {
-	w := workspace[T]{make([][]T, pool.Threads())}
-	for i := range w.each {
-		w.each[i] = make([]T, size)
-	}
-	return w
+func newWorkspace[T kernel.Float](pool *kernel.Pool, number, size int) workspace[T] {
+	return workspace[T]{kernel.Workspace[T](pool, number, size)}
 }
 
 // product prepares a product of all heads with at most one operand in a workspace; of makes it for that operand.
@@ -259,51 +271,72 @@ func bindAttention[T kernel.Float](c *Context[T]) (func(), error) {
 	if softmax == nil {
 		softmax = make([]T, s.heads*size)
 	}
-	query, key, value := c.In[s.Query.Root].Float, c.In[s.Key.Root].Float, c.In[s.Value.Root].Float
-	q, k, v, y := s.Query.offsets(s.Heads), s.Key.offsets(s.Heads), s.Value.offsets(s.Heads), s.Result.offsets(s.Heads)
+	query, key := c.In[s.Query.Root].Float, c.In[s.Key.Root].Float
+	q, k := s.Query.offsets(s.Heads), s.Key.offsets(s.Heads)
 	score := over(s.rowBands(), func(p band) func(worker, head int) {
 		return kernel.Gemm[T]{
 			M: p.hi - p.lo, N: p.to, K: s.Width, Alpha: T(s.Scale), C: softmax, StrideC: s.Columns,
 			A: matrixView(query, s.Query), B: transposedMatrix(key, s.Key),
 		}.PrepareEach(c.Pool, products(behind(q, p.lo*s.Query.Row), k, behind(s.dense(), p.lo*s.Columns)))
 	})
-	mix := func(weights []T, p band) kernel.Gemm[T] {
-		return kernel.Gemm[T]{
-			M: p.hi - p.lo, N: s.ValueWidth, K: p.to, Alpha: 1, C: c.Out[0].Float, StrideC: s.Result.Row,
-			A: kernel.Matrix[T]{Data: weights, Stride: s.Columns}, B: matrixView(value, s.Value),
-		}
-	}
-	if s.Drop == 0 {
-		mixed := over(s.rowBands(), func(p band) func(worker, head int) {
-			return mix(softmax, p).PrepareEach(c.Pool, products(behind(s.dense(), p.lo*s.Columns), v, behind(y, p.lo*s.Result.Row)))
-		})
-		return s.each(c.Pool, func(w, head int) {
-			score(w, head)
-			s.softmax(softmax[head*size:(head+1)*size], head)
-			mixed(w, head)
-		}), nil
-	}
 	var kept []bool
 	if len(c.Out) > 2 {
 		kept = c.Out[2].Bool
 	}
-	if kept == nil {
+	if kept == nil && s.Drop > 0 {
 		kept = make([]bool, s.heads*size)
 	}
-	space := newWorkspace[T](c.Pool, size)
-	mixed := over(s.rowBands(), func(p band) func(worker, head int) {
-		offsets := products(behind(make([]int, s.heads), p.lo*s.Columns), v, behind(y, p.lo*s.Result.Row))
-		return space.product(c.Pool, offsets, func(weights []T) kernel.Gemm[T] { return mix(weights, p) })
-	})
-	run, scale := c.Run, dropoutScale[T](s.Drop)
+	mixed, run := s.mixing(c.Pool, softmax, kept, c.In[s.Value.Root].Float, c.Out[0].Float), c.Run
 	return s.each(c.Pool, func(w, head int) {
 		score(w, head)
 		lo, hi := head*size, (head+1)*size
 		s.softmax(softmax[lo:hi], head)
-		kernel.Keep(kept[lo:hi], run.Stream(uint32(s.Site)), lo, s.Drop)
-		kernel.Mask(space.each[w], softmax[lo:hi], kept[lo:hi], scale)
+		if s.Drop > 0 {
+			kernel.Keep(kept[lo:hi], run.Stream(uint32(s.Site)), lo, s.Drop)
+		}
 		mixed(w, head)
 	}), nil
+}
+
+// mixing returns what weighs the values of a head with its softmax, of which dropout keeps what it is told.
+func (s *attention[T]) mixing(pool *kernel.Pool, softmax []T, kept []bool, value, result []T) func(worker, head int) {
+	v, y := s.Value.offsets(s.Heads), s.Result.offsets(s.Heads)
+	mix := func(weights []T, p band) kernel.Gemm[T] {
+		return kernel.Gemm[T]{
+			M: p.hi - p.lo, N: s.ValueWidth, K: p.to, Alpha: 1, C: result, StrideC: s.Result.Row,
+			A: kernel.Matrix[T]{Data: weights, Stride: s.Columns}, B: matrixView(value, s.Value),
+		}
+	}
+	if s.Drop == 0 {
+		return over(s.rowBands(), func(p band) func(worker, head int) {
+			return mix(softmax, p).PrepareEach(pool, products(behind(s.dense(), p.lo*s.Columns), v, behind(y, p.lo*s.Result.Row)))
+		})
+	}
+	size := s.Rows * s.Columns
+	space := newWorkspace[T](pool, 0, size)
+	mixed := over(s.rowBands(), func(p band) func(worker, head int) {
+		offsets := products(behind(make([]int, s.heads), p.lo*s.Columns), v, behind(y, p.lo*s.Result.Row))
+		return space.product(pool, offsets, func(weights []T) kernel.Gemm[T] { return mix(weights, p) })
+	})
+	scale := dropoutScale[T](s.Drop)
+	return func(w, head int) {
+		lo, hi := head*size, (head+1)*size
+		kernel.Mask(space.each[w], softmax[lo:hi], kept[lo:hi], scale)
+		mixed(w, head)
+	}
+}
+
+func bindAttentionAgain[T kernel.Float](c *Context[T]) (func(), error) {
+	mask, maskValue, err := maskOf(c, 1)
+	if err != nil {
+		return nil, err
+	}
+	s, err := newAttention(c.Node, mask, maskValue)
+	if err != nil {
+		return nil, err
+	}
+	kept := c.In[1+s.Roots+1].Bool
+	return s.each(c.Pool, s.mixing(c.Pool, c.In[0].Float, kept, c.In[1+s.Value.Root].Float, c.Out[0].Float)), nil
 }
 
 // each returns the call that does something for every head.
@@ -336,7 +369,7 @@ func bindAttentionGradient[T kernel.Float](c *Context[T]) (func(), error) {
 	value, dValue := root(s.Value)
 	q, k, v, y := s.Query.offsets(s.Heads), s.Key.offsets(s.Heads), s.Value.offsets(s.Heads), s.Result.offsets(s.Heads)
 	size, none := s.Rows*s.Columns, make([]int, s.heads)
-	dScores, dropped := newWorkspace[T](c.Pool, size), workspace[T]{}
+	dScores, dropped := newWorkspace[T](c.Pool, 0, size), workspace[T]{}
 	upstream := kernel.Matrix[T]{Data: dy, Stride: s.Result.Row}
 	nothing := func(int, int) {}
 	intoScores, intoQuery, intoKey, intoValue := nothing, nothing, nothing, nothing
@@ -348,7 +381,7 @@ func bindAttentionGradient[T kernel.Float](c *Context[T]) (func(), error) {
 			}
 		}
 		if s.Drop > 0 {
-			dropped = newWorkspace[T](c.Pool, size)
+			dropped = newWorkspace[T](c.Pool, 1, size)
 		}
 		intoValue = over(s.columnBands(), func(p band) func(worker, head int) {
 			at := p.from*s.Columns + p.lo

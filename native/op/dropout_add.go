@@ -40,7 +40,7 @@ func bindDropoutAdd[T kernel.Float](c *Context[T]) (func(), error) {
 	if mask == nil {
 		mask = make([]bool, len(y))
 	}
-	blocks := make([][dropoutAddBlock]T, c.Pool.Threads())
+	blocks := kernel.Workspace[T](c.Pool, 0, dropoutAddBlock)
 	part := func(worker, lo, hi int) {
 		for ; lo < hi; lo += dropoutAddBlock {
 			end := min(lo+dropoutAddBlock, hi)

@@ -65,6 +65,12 @@ func init() {
 			setOutput(n, 0, ir.Float, n.Inputs[1].Shape...)
 			setOutput(n, 1, ir.Float, n.Inputs[2].Shape...)
 			setOutput(n, 2, ir.Float, n.Inputs[2].Shape...)
+			n.Workspace = 0
+			for _, sum := range n.Outputs[1:] {
+				if sum != nil {
+					n.Workspace += layerNormParts(n.Inputs[1].Shape, n.Inputs[2].Shape) * n.Inputs[2].Len()
+				}
+			}
 			return nil
 		},
 		Float32: bindLayerNormalizationGradient[float32], Float64: bindLayerNormalizationGradient[float64],
@@ -151,6 +157,12 @@ func bindLayerNormalizationAgain[T kernel.Float](c *Context[T]) (func(), error) 
 // thread takes which blocks does not change a bit.
 const layerNormBlock = 32
 
+// layerNormParts is the number of such blocks.
+func layerNormParts(x, scale []int) int {
+	rows := elements(x) / elements(scale)
+	return (rows + layerNormBlock - 1) / layerNormBlock
+}
+
 func bindLayerNormalizationGradient[T kernel.Float](c *Context[T]) (func(), error) {
 	dy, x, scale, mean, inverse := c.In[0].Float, c.In[1].Float, c.In[2].Float, c.In[3].Float, c.In[4].Float
 	dx, dScale, dShift := c.Out[0].Float, c.Out[1].Float, c.Out[2].Float
@@ -160,12 +172,12 @@ func bindLayerNormalizationGradient[T kernel.Float](c *Context[T]) (func(), erro
 	}
 	columns := len(scale)
 	rows := len(x) / columns
-	blocks := (rows + layerNormBlock - 1) / layerNormBlock
-	part := func(sum []T) []T {
-		if sum == nil {
-			return nil
+	blocks, workspace := layerNormParts(c.In[1].Shape, c.In[2].Shape), c.Workspace
+	part := func(sum []T) (parts []T) {
+		if sum != nil {
+			parts, workspace = workspace[:blocks*columns], workspace[blocks*columns:]
 		}
-		return make([]T, blocks*columns)
+		return parts
 	}
 	scaleParts, shiftParts := part(dScale), part(dShift)
 	at := func(parts []T, b int) []T {

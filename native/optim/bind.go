@@ -74,7 +74,7 @@ func bind[T kernel.Float](c *op.Context[T], rule func(Config) Update[T]) (func()
 	run, pool := c.Run, c.Pool
 	body := func(_, lo, hi int) { u.Range(parameter, gradient[lo:hi], slots, lo, hi) }
 	if scale != nil {
-		body = scaled(u, parameter, gradient, slots, scale, pool.Threads())
+		body = scaled(u, parameter, gradient, slots, scale, pool)
 	}
 	return func() {
 		u.Begin(run)

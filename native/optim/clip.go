@@ -89,9 +89,9 @@ func bindClip[T kernel.Float](c *op.Context[T]) (func(), error) {
 	}, nil
 }
 
-// scaled returns the loop of an update that multiplies the gradient first. Each worker has memory of its own for the products.
-func scaled[T kernel.Float](u Update[T], parameter, gradient []T, slots [][]T, scale []T, threads int) func(worker, lo, hi int) {
-	products := make([][scaleBlock]T, threads)
+// scaled returns the loop of an update that multiplies the gradient first. Each worker has memory of its own for the products, which the updates share.
+func scaled[T kernel.Float](u Update[T], parameter, gradient []T, slots [][]T, scale []T, pool *kernel.Pool) func(worker, lo, hi int) {
+	products := kernel.Workspace[T](pool, 0, scaleBlock)
 	return func(worker, lo, hi int) {
 		factor := scale[0]
 		for ; lo < hi; lo += scaleBlock {

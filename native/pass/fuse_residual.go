@@ -36,7 +36,7 @@ func fuseLayerNormGradientAdd(f *fusion, n *ir.Node) bool {
 	}
 	y := n.Outputs[0]
 	f.setInputs(n, append(slices.Clone(p.Inputs), other)...)
-	n.Op, n.Version, n.Attributes = p.Op, p.Version, p.Attributes
+	n.Op, n.Version, n.Attributes, n.Workspace = p.Op, p.Version, p.Attributes, p.Workspace
 	n.Outputs = append([]*ir.Value{y}, p.Outputs[1:]...)
 	for _, v := range n.Outputs[1:] {
 		if v != nil {

@@ -8,7 +8,7 @@ import (
 )
 
 // Recompute shortens the lives of values that the backward pass needs and that are quickly computed again (op.Def.Again) from what it needs as
-// well: GELUs and normalizations in front of products, whose weights' gradients are computed from them. Each is computed a second time
+// well: GELUs, normalizations and short attentions in front of products, whose weights' gradients are computed from them. Each is computed a second time
 // where the backward pass first reads it, so that it takes no memory between (Chen, Xu, Zhang and Guestrin, "Training Deep Nets with
 // Sublinear Memory Cost", 2016, for single nodes). No bit of any result changes.
 func Recompute(g *ir.Graph) error {

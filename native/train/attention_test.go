@@ -255,15 +255,15 @@ func TestFusionKeepsTheTransformersBits(t *testing.T) {
 		}
 		together, again := 0, 0
 		for _, n := range b.program.Nodes {
-			if n.Op == "tandem.LayerNormalizationAgain" || n.Op == "tandem.Gemm" && n.Attributes.Has("gelu_gradient") && len(n.Outputs) == 2 {
+			if n.Op == "tandem.LayerNormalizationAgain" || n.Op == "tandem.AttentionAgain" || n.Op == "tandem.Gemm" && n.Attributes.Has("gelu_gradient") && len(n.Outputs) == 2 {
 				again++
 			}
 			if n.Op == "tandem.LayerNormalizationGradient" && len(n.Inputs) == 6 {
 				together++
 			}
 		}
-		if again != 3 {
-			t.Errorf("%s: %d nodes compute a normalization or the GELU a second time, want 3", path, again)
+		if again != 4 {
+			t.Errorf("%s: %d nodes compute a normalization, the attention or the GELU a second time, want 4", path, again)
 		}
 		if together != 2 {
 			t.Errorf("%s: %d gradients of normalizations are put together with a residual's, want 2", path, together)
