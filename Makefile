@@ -109,7 +109,7 @@ release: ## check .goreleaser.yaml and build a release's archives for all system
 	$(GO) tool -modfile=tools/goreleaser.mod goreleaser release --snapshot --clean --skip=publish
 	@set -e; for archive in linux_amd64.tar.gz linux_arm64.tar.gz darwin_amd64.tar.gz darwin_arm64.tar.gz windows_amd64.zip windows_arm64.zip; do \
 		test -s dist/tandem_*_$$archive || { echo "there is no archive for $$archive"; exit 1; }; \
-	done; binary=$$(ls dist/tandem_$$($(GO) env GOOS)_$$($(GO) env GOARCH)*/tandem*); $$binary version; cd dist && $$OLDPWD/$$binary check mnist-mlp --quiet
+	done; tar tf dist/tandem_*_linux_amd64.tar.gz | grep -q '^man/tandem-run\.1$$' || { echo "there are no manual pages in the archives"; exit 1; }; binary=$$(ls dist/tandem_$$($(GO) env GOOS)_$$($(GO) env GOARCH)*/tandem*); $$binary version; cd dist && $$OLDPWD/$$binary check mnist-mlp --quiet
 
 lint: build ## gofumpt, go vet, staticcheck, actionlint (pinned in tools/go.mod); the list of licences
 	@unformatted=$$($(TOOL) gofumpt -l .); test -z "$$unformatted" || { echo "not formatted (make format):"; echo "$$unformatted"; exit 1; }
@@ -142,7 +142,7 @@ requirements: setup ## compile the requirements.txt of pytorch and fixtures/zoo,
 		$$(sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' ../../pytorch/requirements.txt)
 
 clean: ## remove what build made
-	rm -rf bin dist
+	rm -rf bin dist dist-man
 
 purge: clean ## remove the Python environment too; set-up makes it again
 	rm -rf .tandem

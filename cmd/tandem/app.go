@@ -45,7 +45,7 @@ on the same batches, and judges whether the second training is right before it s
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(a.runCommand(), a.checkCommand(), a.benchCommand(), a.reportCommand(), a.diffCommand(), a.historyCommand(), a.recordCommand(), a.inspectCommand(),
 		a.exportCommand(), a.initCommand(),
-		a.listCommand(), a.doctorCommand(), a.setupCommand(), a.engineCommand(), a.versionCommand())
+		a.listCommand(), a.doctorCommand(), a.setupCommand(), a.engineCommand(), a.manCommand(), a.versionCommand())
 	return root
 }
 

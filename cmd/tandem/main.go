@@ -15,6 +15,7 @@
 //	tandem setup                make the Python environment with PyTorch, once
 //	tandem doctor               what is installed, what is missing, how to get it
 //	tandem engine native        serve the native trainer's engine protocol
+//	tandem man man1             write the manual's pages for man
 //	tandem version              which tandem this is
 //	tandem completion bash      completion for a shell
 //	tandem help run             a command with its flags and examples
