@@ -13,6 +13,7 @@ import (
 
 	"tandem/results/diff"
 	"tandem/results/record"
+	"tandem/results/report"
 )
 
 func (a *app) diffCommand() *cobra.Command {
@@ -123,7 +124,8 @@ func diffTable(w io.Writer, r diff.Result) {
 	line := func(name, before, after, change string) {
 		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", name, before, after, change)
 	}
-	line("", r.Old.Started[:10], r.New.Started[:10], "")
+	minute := strings.NewReplacer("T", " ")
+	line("", minute.Replace(r.Old.Started[:16]), minute.Replace(r.New.Started[:16]), "")
 	line("parity", string(r.Old.Verdict), string(r.New.Verdict), "")
 	if a, b := r.Old.LargestRho, r.New.LargestRho; a != nil && b != nil {
 		line("largest rho", short(float64(*a)), short(float64(*b)), "")
@@ -132,15 +134,11 @@ func diffTable(w io.Writer, r diff.Result) {
 		show := func(x diff.Interval) string {
 			return fmt.Sprintf("%s [%s, %s]", short(x.Median), short(x.Low), short(x.High))
 		}
-		change := changeText(*c)
-		if !c.Significant {
-			change = "~ " + change
-		}
-		line("speed-up", show(c.Old), show(c.New), change)
+		line("speed-up", show(c.Old), show(c.New), changeText(*c))
 	}
 	for _, s := range r.Steps {
 		name := strings.TrimSpace(s.Engine + " " + s.Mode)
-		line("step, "+printable(name)+" at "+strconv.Itoa(s.Threads), micro(s.Change.Old.Median), micro(s.Change.New.Median), changeText(s.Change))
+		line("step, "+printable(name)+" at "+strconv.Itoa(s.Threads), report.Seconds(s.Change.Old.Median), report.Seconds(s.Change.New.Median), changeText(s.Change))
 	}
 	if a, b := r.Old.PeakBytes, r.New.PeakBytes; a > 0 && b > 0 {
 		line("peak memory", mebi(a), mebi(b), "")
@@ -151,14 +149,18 @@ func diffTable(w io.Writer, r diff.Result) {
 	}
 }
 
+// changeText writes a change in percent, as benchstat does with a tilde where it is none: the samples may be of one distribution, or the
+// sessions' noise is as large.
 func changeText(c diff.Change) string {
-	return fmt.Sprintf("%+.1f %% (p = %.3f)", 100*(c.Factor()-1), c.P)
+	mark := ""
+	if !c.Significant {
+		mark = "~ "
+	}
+	return fmt.Sprintf("%s%+.1f %% (p = %.3f)", mark, 100*(c.Factor()-1), c.P)
 }
 
 // short writes three digits, zeros too.
 func short(x float64) string { return fmt.Sprintf("%#.3g", x) }
-
-func micro(seconds float64) string { return strconv.FormatFloat(seconds*1e6, 'f', 1, 64) + " µs" }
 
 func mebi(bytes int64) string {
 	return strconv.FormatFloat(float64(bytes)/(1<<20), 'f', 1, 64) + " MiB"

@@ -34,6 +34,11 @@ func (k Key) String() string {
 	return text
 }
 
+// Compare orders keys by what they name: the experiment, its sizes from the smallest, and the engines.
+func (k Key) Compare(x Key) int {
+	return cmp.Or(cmp.Compare(k.Experiment, x.Experiment), cmp.Compare(k.Rows, x.Rows), cmp.Compare(k.Batch, x.Batch), cmp.Compare(k.Threads, x.Threads), cmp.Compare(k.Reference, x.Reference), cmp.Compare(k.Candidate, x.Candidate))
+}
+
 // KeyOf is a run's key.
 func KeyOf(r *record.Run) Key {
 	k := Key{Experiment: "experiment", Rows: r.Data.TrainRows}
@@ -124,9 +129,7 @@ func Runs(before, after []*record.Run) []Result {
 	for k := range keys {
 		out = append(out, compare(k, a[k], b[k]))
 	}
-	slices.SortFunc(out, func(x, y Result) int {
-		return cmp.Or(cmp.Compare(x.Key.Experiment, y.Key.Experiment), cmp.Compare(x.Key.Rows, y.Key.Rows), cmp.Compare(x.Key.Batch, y.Key.Batch), cmp.Compare(x.Key.Threads, y.Key.Threads), cmp.Compare(x.Key.Reference, y.Key.Reference), cmp.Compare(x.Key.Candidate, y.Key.Candidate))
-	})
+	slices.SortFunc(out, func(x, y Result) int { return x.Key.Compare(y.Key) })
 	return out
 }
 

@@ -48,6 +48,9 @@ func unitFor(s float64) timeUnit {
 	}
 }
 
+// Seconds writes a time as the report does, with its unit and three significant digits: "712 µs".
+func Seconds(s float64) string { return seconds(s) }
+
 // seconds writes a time with its unit and three significant digits.
 func seconds(s float64) string {
 	switch {

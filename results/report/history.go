@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -40,8 +39,21 @@ func histories(runs []*record.Run) []history {
 	for _, h := range out {
 		slices.SortStableFunc(h.runs, func(a, b *record.Run) int { return a.Started.Compare(b.Started) })
 	}
-	slices.SortFunc(out, func(a, b history) int { return cmp.Compare(a.key.String(), b.key.String()) })
+	slices.SortFunc(out, func(a, b history) int { return a.key.Compare(b.key) })
 	return out
+}
+
+// ends names what is measured after training; the runs of one comparison measure the same.
+func ends(runs []*record.Run) string {
+	for _, r := range runs {
+		switch {
+		case r.Perplexity != nil:
+			return "perplexity"
+		case r.TestLoss != nil:
+			return "test loss"
+		}
+	}
+	return "accuracy"
 }
 
 // HistoryTerminal writes a table for each comparison among the runs, the oldest run first. Times and speed-ups stand after a PASS alone.
@@ -60,7 +72,7 @@ func HistoryTerminal(w io.Writer, runs []*record.Run, o Options) error {
 			{s: "started", style: faint},
 			{s: "parity", style: faint},
 			{s: "rho", style: faint, right: true},
-			{s: "accuracy", style: faint, right: true},
+			{s: ends(h.runs), style: faint, right: true},
 			{s: clean(h.key.Reference), style: faint, right: true},
 			{s: clean(h.key.Candidate), style: faint, right: true},
 			{s: "speed-up [95 %]", style: faint, right: true},
@@ -80,8 +92,13 @@ func HistoryTerminal(w io.Writer, runs []*record.Run, o Options) error {
 			if worst, _ := worstOf(&r.Parity, "outputs", "gradients", "update", "buffers"); worst != nil {
 				row[2].s = rho(worst.Rho)
 			}
-			if r.Accuracy != nil {
+			switch {
+			case r.Accuracy != nil:
 				row[3].s = percent(r.Accuracy.Candidate)
+			case r.Perplexity != nil:
+				row[3].s = ratio(float64(r.Perplexity.Candidate))
+			case r.TestLoss != nil:
+				row[3].s = loss(r.TestLoss.Candidate)
 			}
 			if tm := r.Timing; tm != nil && r.Parity.Verdict == record.Pass {
 				m := tm.Measured

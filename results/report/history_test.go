@@ -21,6 +21,7 @@ func series() []*record.Run {
 	}
 	other := recordtest.Faster()
 	other.Experiment.Name = "another"
+	other.Accuracy, other.Perplexity = nil, &record.Perplexity{Reference: 10.04, Candidate: 10.05, Initial: 256}
 	return append(runs, other)
 }
 
