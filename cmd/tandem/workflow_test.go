@@ -28,3 +28,21 @@ func TestWorkflowCallsCommandsThatExist(t *testing.T) {
 		}
 	}
 }
+
+// TestWorkflowPinsItsActions: a tag can be moved, the name of a commit cannot.
+func TestWorkflowPinsItsActions(t *testing.T) {
+	text, err := os.ReadFile("../../examples/github-actions/tandem.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned := regexp.MustCompile(`^[a-z-]+/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$`)
+	uses := regexp.MustCompile(`(?m)uses: (.+)$`).FindAllStringSubmatch(string(text), -1)
+	if len(uses) < 5 {
+		t.Errorf("the workflow uses %d actions", len(uses))
+	}
+	for _, m := range uses {
+		if !pinned.MatchString(m[1]) {
+			t.Errorf("%s is not pinned to a commit with its version beside it", m[1])
+		}
+	}
+}
