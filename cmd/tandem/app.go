@@ -23,6 +23,7 @@ type app struct {
 
 	ifInterrupted string // what to say of a command that leaves something when it is interrupted
 	left          string // what a run that failed has left
+	which         string // which of several comparisons is made, for its progress
 	// unfinished is the interrupted run that is gone on with.
 	unfinished *compare.Unfinished
 }

@@ -54,7 +54,7 @@ recording of your own is a folder made by "tandem record".`,
 			if err := f.engines.check(); err != nil {
 				return err
 			}
-			return each(args, func(name string) error { return a.check(c, name, f) })
+			return a.each(args, func(name string) error { return a.check(c, name, f) })
 		},
 	}
 	flags := c.Flags()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"tandem/results/compare"
 	"tandem/results/record"
@@ -86,9 +87,11 @@ func shorten(path string) string {
 }
 
 // each does the same for every name and returns the worst verdict's error; any other error ends it.
-func each(names []string, do func(name string) error) error {
+func (a *app) each(names []string, do func(name string) error) error {
 	var worst error
-	for _, name := range names {
+	start := time.Now()
+	for i, name := range names {
+		a.which = which(i, len(names), time.Since(start))
 		err := do(name)
 		var verdict verdictError
 		if err != nil && !errors.As(err, &verdict) {
@@ -97,6 +100,15 @@ func each(names []string, do func(name string) error) error {
 		worst = worse(worst, err)
 	}
 	return worst
+}
+
+// which says before a phase in which of several comparisons it is, and how long the others take if they go on as the finished ones went; nothing
+// where there is one.
+func which(i, of int, since time.Duration) string {
+	if of == 1 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d%s: ", i+1, of, timeLeft(since, i, of))
 }
 
 // worse returns the error of the worse verdict: FAIL before INCONCLUSIVE before none.

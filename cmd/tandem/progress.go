@@ -46,7 +46,7 @@ func (a *app) newProgress() *progress {
 		return &progress{}
 	}
 	is, _ := terminal(a.stderr)
-	p := &progress{w: a.stderr, plain: !is, more: a.verbose}
+	p := &progress{w: a.stderr, plain: !is, more: a.verbose, prefix: a.which}
 	if is {
 		p.width = func() int { _, width := terminal(a.stderr); return width }
 		p.stop, p.stopped = make(chan struct{}), make(chan struct{})

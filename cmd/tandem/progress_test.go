@@ -99,3 +99,29 @@ func TestProgressTellsALogHowFarItIs(t *testing.T) {
 		}
 	}
 }
+
+// TestProgressOfSeveralComparisons: with the second one begins what is known of the time that all take.
+func TestProgressOfSeveralComparisons(t *testing.T) {
+	for _, x := range []struct {
+		i, of int
+		since time.Duration
+		want  string
+	}{{0, 1, 0, ""}, {0, 3, 0, "1 of 3: "}, {1, 3, 2 * time.Minute, "2 of 3, about 4 min left: "}, {2, 3, 50 * time.Second, "3 of 3, about 25 s left: "}} {
+		if got := which(x.i, x.of, x.since); got != x.want {
+			t.Errorf("comparison %d of %d: %q, want %q", x.i, x.of, got, x.want)
+		}
+	}
+	w := &strings.Builder{}
+	a := &app{stderr: w}
+	if err := a.each([]string{"a", "b"}, func(name string) error {
+		p := a.newProgress()
+		defer p.finish()
+		p.phase("training "+name, 0, 0)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if want := regexp.MustCompile(`^1 of 2: training a\n2 of 2, about \d+ (s|min) left: training b\n$`); !want.MatchString(w.String()) {
+		t.Errorf("it wrote %q, want %v", w.String(), want)
+	}
+}

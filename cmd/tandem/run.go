@@ -91,7 +91,7 @@ machine are not what they were.`,
 			if err := f.engines.check(); err != nil {
 				return err
 			}
-			return each(args, func(name string) error { return a.run(c, name, f) })
+			return a.each(args, func(name string) error { return a.run(c, name, f) })
 		},
 	}
 	flags := c.Flags()
