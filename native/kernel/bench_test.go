@@ -20,7 +20,7 @@ func fastest(b *testing.B, call func()) time.Duration {
 	return best
 }
 
-// BenchmarkGemm times the products of the MLP 784-128-64-10 at batch 32 and some larger ones on every path.
+// BenchmarkGemm times the products of the MLP 784-128-64-10 at batch 32, those of the Transformer's blocks and some larger ones on every path.
 // GF/s and %peak, the share of the multiply-adds' limit measured just before, are of the fastest call. The form says which factors are
 // transposed.
 func BenchmarkGemm(b *testing.B) {
@@ -37,6 +37,13 @@ func BenchmarkGemm(b *testing.B) {
 		{"forward3", 32, 10, 64, false, true},
 		{"weights3", 10, 64, 32, true, false},
 		{"data3", 32, 64, 10, false, false},
+		{"qkv", 512, 768, 256, false, true},
+		{"up", 512, 1024, 256, false, true},
+		{"down", 512, 256, 1024, false, true},
+		{"dataUp", 512, 256, 1024, false, false},
+		{"dataDown", 512, 1024, 256, false, false},
+		{"weightsUp", 1024, 256, 512, true, false},
+		{"weightsDown", 256, 1024, 512, true, false},
 		{"square256", 256, 256, 256, false, false},
 		{"square1024", 1024, 1024, 1024, false, false},
 		{"square1024", 1024, 1024, 1024, false, true},

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -15,6 +16,19 @@ import (
 // transformer is one pre-norm block of two heads on embedded classes, as PyTorch's exporter writes it, with every kind of dropout.
 func transformer(t testing.TB, length, width, classes int) *onnx.Model {
 	t.Helper()
+	return languageModel{length: length, width: width, classes: classes, blocks: 1, heads: 2}.build(t)
+}
+
+// languageModel is some pre-norm blocks on embedded classes. The values of the second block and those behind it begin with the block's number.
+type languageModel struct {
+	length, width, classes, blocks, heads int
+	// whole adds what the built-in experiment's model has besides: dropout on the embeddings, and a normalization in front of the head.
+	whole bool
+}
+
+func (l languageModel) build(t testing.TB) *onnx.Model {
+	t.Helper()
+	length, width, classes := l.length, l.width, l.classes
 	rng := rand.New(rand.NewPCG(3, 2))
 	b := onnx.NewBuilder("transformer", 20).Input("x", tensor.Int64, -1, length)
 	m := &onnx.Manifest{Version: onnx.ManifestVersion}
@@ -49,7 +63,7 @@ func transformer(t testing.TB, length, width, classes int) *onnx.Model {
 	constant("causal", mask, err)
 	yes, err := tensor.Of([]bool{true})
 	constant("yes", yes, err)
-	ints("headed", 0, int64(length), 2, int64(width/2))
+	ints("headed", 0, int64(length), int64(l.heads), int64(width/l.heads))
 	ints("merged", 0, int64(length), int64(width))
 	number("p", 0.25)
 	number("factor", 0.5)
@@ -74,33 +88,49 @@ func transformer(t testing.TB, length, width, classes int) *onnx.Model {
 		b.Node("LayerNormalization", []string{in, name + ".weight", name + ".bias"}, []string{out}, map[string]any{"axis": -1, "epsilon": 1e-5})
 	}
 	b.Node("Gather", []string{"token", "x"}, []string{"embedded"}, nil).Node("Add", []string{"embedded", "position"}, []string{"x0"}, nil)
-	norm("norm1", "x0", "n1")
-	linear("qkv", "n1", "qkv", width, 3*width)
-	b.Node("Split", []string{"qkv"}, []string{"q", "k", "v"}, map[string]any{"axis": 2, "num_outputs": 3})
-	for _, name := range []string{"q", "k", "v"} {
-		b.Node("Reshape", []string{name, "headed"}, []string{name + ".headed"}, map[string]any{"allowzero": 0}).
-			Node("Transpose", []string{name + ".headed"}, []string{name + ".heads"}, map[string]any{"perm": []int64{0, 2, 1, 3}})
+	x := "x0"
+	if l.whole {
+		dropout("x0", "x0.dropped")
+		x = "x0.dropped"
 	}
-	b.Node("Transpose", []string{"k.heads"}, []string{"kT"}, map[string]any{"perm": []int64{0, 1, 3, 2}}).
-		Node("MatMul", []string{"q.heads", "kT"}, []string{"products"}, nil).
-		Node("Mul", []string{"products", "factor"}, []string{"scaled"}, nil).
-		Node("Where", []string{"causal", "scaled", "infinite"}, []string{"scores"}, nil).
-		Node("Softmax", []string{"scores"}, []string{"weights"}, map[string]any{"axis": -1})
-	dropout("weights", "dropped")
-	b.Node("MatMul", []string{"dropped", "v.heads"}, []string{"mixed"}, nil).
-		Node("Transpose", []string{"mixed"}, []string{"turned"}, map[string]any{"perm": []int64{0, 2, 1, 3}}).
-		Node("Reshape", []string{"turned", "merged"}, []string{"together"}, nil)
-	linear("projection", "together", "projected", width, width)
-	dropout("projected", "d1")
-	b.Node("Add", []string{"x0", "d1"}, []string{"x1"}, nil)
-	norm("norm2", "x1", "n2")
-	linear("up", "n2", "wide", width, 4*width)
-	b.Node("Gelu", []string{"wide"}, []string{"active"}, nil)
-	linear("down", "active", "narrow", 4*width, width)
-	dropout("narrow", "d2")
-	b.Node("Add", []string{"x1", "d2"}, []string{"x2"}, nil).
-		Node("Transpose", []string{"token"}, []string{"head"}, map[string]any{"perm": []int64{1, 0}}). // tied to the embedding
-		Node("MatMul", []string{"x2", "head"}, []string{"y"}, nil).Output("y", tensor.Float32, -1, length, classes)
+	for block := range l.blocks {
+		at := func(name string) string { return name }
+		if block > 0 {
+			at = func(name string) string { return fmt.Sprintf("%d.%s", block, name) }
+		}
+		norm(at("norm1"), x, at("n1"))
+		linear(at("qkv"), at("n1"), at("qkv"), width, 3*width)
+		b.Node("Split", []string{at("qkv")}, []string{at("q"), at("k"), at("v")}, map[string]any{"axis": 2, "num_outputs": 3})
+		for _, name := range []string{at("q"), at("k"), at("v")} {
+			b.Node("Reshape", []string{name, "headed"}, []string{name + ".headed"}, map[string]any{"allowzero": 0}).
+				Node("Transpose", []string{name + ".headed"}, []string{name + ".heads"}, map[string]any{"perm": []int64{0, 2, 1, 3}})
+		}
+		b.Node("Transpose", []string{at("k.heads")}, []string{at("kT")}, map[string]any{"perm": []int64{0, 1, 3, 2}}).
+			Node("MatMul", []string{at("q.heads"), at("kT")}, []string{at("products")}, nil).
+			Node("Mul", []string{at("products"), "factor"}, []string{at("scaled")}, nil).
+			Node("Where", []string{"causal", at("scaled"), "infinite"}, []string{at("scores")}, nil).
+			Node("Softmax", []string{at("scores")}, []string{at("weights")}, map[string]any{"axis": -1})
+		dropout(at("weights"), at("dropped"))
+		b.Node("MatMul", []string{at("dropped"), at("v.heads")}, []string{at("mixed")}, nil).
+			Node("Transpose", []string{at("mixed")}, []string{at("turned")}, map[string]any{"perm": []int64{0, 2, 1, 3}}).
+			Node("Reshape", []string{at("turned"), "merged"}, []string{at("together")}, nil)
+		linear(at("projection"), at("together"), at("projected"), width, width)
+		dropout(at("projected"), at("d1"))
+		b.Node("Add", []string{x, at("d1")}, []string{at("x1")}, nil)
+		norm(at("norm2"), at("x1"), at("n2"))
+		linear(at("up"), at("n2"), at("wide"), width, 4*width)
+		b.Node("Gelu", []string{at("wide")}, []string{at("active")}, nil)
+		linear(at("down"), at("active"), at("narrow"), 4*width, width)
+		dropout(at("narrow"), at("d2"))
+		b.Node("Add", []string{at("x1"), at("d2")}, []string{at("x2")}, nil)
+		x = at("x2")
+	}
+	if l.whole {
+		norm("norm", x, "normalized")
+		x = "normalized"
+	}
+	b.Node("Transpose", []string{"token"}, []string{"head"}, map[string]any{"perm": []int64{1, 0}}). // tied to the embedding
+														Node("MatMul", []string{x, "head"}, []string{"y"}, nil).Output("y", tensor.Float32, -1, length, classes)
 	model, err := b.Manifest(m).Build()
 	if err != nil {
 		t.Fatal(err)

@@ -91,11 +91,13 @@ func (d *document) steps(run *Run, l *limits) {
 	if len(rows) == 0 {
 		return
 	}
-	d.para("## Training steps of the MLP")
-	d.para("The products are their counted operations at the measured peak. Adam is the bytes that it reads and writes (24 a parameter: the parameter and two moments, read and " +
-		"written; the gradient is never in memory) at the bandwidth measured for as many bytes in use. One after the other they take their sum. A step that updates with a part of a gradient " +
+	d.para("## Training steps")
+	d.para("Step is the MLP's, Transformer the language model's. The products are their counted operations at the measured peak. Adam is the bytes that it reads and writes (24 a " +
+		"parameter of the MLP: the parameter and two moments, read and written; the gradient is never in memory; 32 of the Transformer, whose gradients are written and read, since the norm of " +
+		"them all comes before the first update) at the bandwidth measured for as many bytes in use. One after the other they take their sum. A step that updates with a part of a gradient " +
 		"while the next part is computed overlaps them, so what no step can be faster than is the larger of both; to reach that, Adam's own arithmetic, which needs the units that multiply " +
-		"and add, would have to cost nothing. Activations, the loss and dropout are in neither.")
+		"and add, would have to cost nothing. Where the gradients are clipped by their norm, as the Transformer's are, nothing can overlap so. " +
+		"Activations, GELU, softmax, normalizations, the loss and dropout are in neither.")
 	d.table([]string{
 		"step", ">threads", ">µs", ">products at the peak", ">Adam at the bandwidth", ">one after the other, µs", ">share of it", ">overlapped, µs", ">share of it",
 	}, rows)
