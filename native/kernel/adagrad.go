@@ -1,8 +1,11 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
-// AdagradStep holds the numbers of one step of Adagrad.
+// AdagradStep holds the numbers of one step of Adagrad. The assembly knows the fields by their order.
 type AdagradStep[T Float] struct {
 	Rate  T // the learning rate of the step
 	Decay T // weight_decay, the share of the parameter added to the gradient
@@ -15,10 +18,17 @@ type AdagradStep[T Float] struct {
 //	s = s + d * d
 //	p = p - Rate * d / (sqrt(s) + Eps)
 //
-// Subnormal numbers count as zeros, as in Adam.
+// The bits are the same on every path. Subnormal numbers count as zeros, as in Adam.
 func Adagrad[T Float](p, g, s []T, c *AdagradStep[T]) {
 	g, s = g[:len(p)], s[:len(p)]
-	for i := range p {
+	done := 0
+	if k := vectorised[T](); k != nil {
+		done = k.whole(len(p))
+		for i := 0; i < done; i += elementsPerCall {
+			k.adagrad(address(p, i), address(g, i), address(s, i), k.vectors(i, done), (*float32)(unsafe.Pointer(c)))
+		}
+	}
+	for i := done; i < len(p); i++ {
 		w := flush(p[i])
 		d := flush(flush(g[i]) + flush(c.Decay*w))
 		s[i] = flush(flush(s[i]) + flush(d*d))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -82,22 +83,74 @@ func BenchmarkGemm(b *testing.B) {
 	}
 }
 
-// BenchmarkAdam times an update of as many parameters as the MLP's first layer has.
+// BenchmarkAdam times an update of as many parameters as the MLP's first layer has; the other optimizers' benchmarks do the same.
 func BenchmarkAdam(b *testing.B) {
+	c := AdamStep[float32]{Shrink: 1, Fresh1: 0.1, Beta2: 0.999, Fresh2: 0.001, Size: 0.001, Scale: 10, Eps: 1e-8}
+	benchmarkUpdate(b, 2, func(p, g []float32, slots [][]float32) { Adam(p, g, slots[0], slots[1], &c) })
+}
+
+func BenchmarkSGDMomentum(b *testing.B) {
+	c := SGDStep[float32]{Rate: 0.001, Momentum: 0.9, Fresh: 1}
+	benchmarkUpdate(b, 1, func(p, g []float32, slots [][]float32) { SGDMomentum(p, g, slots[0], &c, false, false) })
+}
+
+func BenchmarkRMSprop(b *testing.B) {
+	c := RMSpropStep[float32]{Rate: 0.001, Alpha: 0.99, Fresh: 0.01, Momentum: 0.9, Eps: 1e-8}
+	for _, form := range []struct {
+		name  string
+		slots int
+	}{{"plain", 1}, {"momentum", 2}, {"centered", 2}, {"centered+momentum", 3}} {
+		b.Run(form.name, func(b *testing.B) {
+			benchmarkUpdate(b, form.slots, func(p, g []float32, slots [][]float32) {
+				var m, buffer []float32
+				switch form.name {
+				case "momentum":
+					buffer = slots[1]
+				case "centered":
+					m = slots[1]
+				case "centered+momentum":
+					m, buffer = slots[1], slots[2]
+				}
+				RMSprop(p, g, slots[0], m, buffer, &c)
+			})
+		})
+	}
+}
+
+func BenchmarkAdagrad(b *testing.B) {
+	c := AdagradStep[float32]{Rate: 0.001, Eps: 1e-10}
+	benchmarkUpdate(b, 1, func(p, g []float32, slots [][]float32) { Adagrad(p, g, slots[0], &c) })
+}
+
+func BenchmarkNAdam(b *testing.B) {
+	c := NAdamStep[float32]{Shrink: 1, Fresh1: 0.1, Beta2: 0.999, Fresh2: 0.001, Now: 0.0005, Size: 0.001, Scale: 10, Eps: 1e-8}
+	benchmarkUpdate(b, 2, func(p, g []float32, slots [][]float32) { NAdam(p, g, slots[0], slots[1], &c) })
+}
+
+func BenchmarkLion(b *testing.B) {
+	c := LionStep[float32]{Shrink: 1, Rate: 0.001, Beta1: 0.9, Fresh1: 0.1, Beta2: 0.99, Fresh2: 0.01}
+	benchmarkUpdate(b, 1, func(p, g []float32, slots [][]float32) { Lion(p, g, slots[0], &c) })
+}
+
+// benchmarkUpdate times an optimizer with so many slots, which begin with ones, on every path. A slot and the parameters are read and written, the
+// gradients read.
+func benchmarkUpdate(b *testing.B, slots int, update func(p, g []float32, slots [][]float32)) {
 	const n = 784 * 128
-	for _, p := range paths {
-		b.Run("path="+p.name, func(b *testing.B) {
-			before := active.Swap(p)
+	for _, path := range paths {
+		b.Run("path="+path.name, func(b *testing.B) {
+			before := active.Swap(path)
 			defer active.Store(before)
-			x, g, m, v := make([]float32, n), make([]float32, n), make([]float32, n), make([]float32, n)
+			p, g, s := make([]float32, n), make([]float32, n), make([][]float32, slots)
 			for i := range g {
-				g[i], v[i] = float32(i%7), 1
+				g[i] = float32(i % 7)
 			}
-			c := AdamStep[float32]{Shrink: 1, Fresh1: 0.1, Beta2: 0.999, Fresh2: 0.001, Size: 0.001, Scale: 10, Eps: 1e-8}
-			best := fastest(b, func() { Adam(x, g, m, v, &c) })
+			for k := range s {
+				s[k] = slices.Repeat([]float32{1}, n)
+			}
+			best := fastest(b, func() { update(p, g, s) })
 			b.ReportMetric(float64(best)/n, "ns/element")
-			b.ReportMetric(28*n/float64(best), "GB/s") // four slices are read, three of them written
-			b.ReportMetric(16*n, "set-B")
+			b.ReportMetric(float64(4*(3+2*slots)*n)/float64(best), "GB/s")
+			b.ReportMetric(float64(4*(2+slots)*n), "set-B")
 		})
 	}
 }

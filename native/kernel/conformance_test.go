@@ -194,6 +194,7 @@ func conforming[T Float]() []conformance[T] {
 		{name: "Gate", sizes: wholes(3), writes: 1, run: func(o in) { Gate(o.x[0], o.x[1], o.x[2], 1.25) }},
 		{name: "Mask", sizes: wholes(2), writes: 1, run: func(o in) { Mask(o.x[0], o.x[1], o.keep, 1.25) }},
 		{name: "Accumulate", sizes: wholes(2), writes: 1, run: func(o in) { Accumulate(o.x[0], o.x[1]) }},
+		{name: "AddScaled", sizes: wholes(2), writes: 1, run: func(o in) { AddScaled(o.x[0], o.x[1], 0.3) }},
 		{name: "Max", sizes: wholes(3), writes: 1, run: func(o in) { Max(o.x[0], o.x[1], o.x[2], 1, 1) }},
 		{name: "Min", sizes: wholes(3), writes: 1, run: func(o in) { Min(o.x[0], o.x[1], o.x[2], 1, 1) }},
 		{name: "Map", sizes: wholes(2), writes: 1, run: func(o in) { Map(o.x[0], o.x[1], math.Exp) }},
@@ -202,6 +203,12 @@ func conforming[T Float]() []conformance[T] {
 		{name: "Convert", sizes: wholes(2), writes: 1, run: func(o in) { Convert(o.x[0], o.x[1], func(x T) T { return -x }) }},
 		{name: "Adam", sizes: wholes(4), writes: 4, fill: moments, run: func(o in) { Adam(o.x[0], o.x[1], o.x[2], o.x[3], &adam) }},
 		{name: "RMSprop", sizes: wholes(4), writes: 4, fill: moments, run: func(o in) { RMSprop(o.x[0], o.x[1], o.x[3], nil, nil, &rmsprop) }},
+		{name: "RMSprop, momentum", sizes: wholes(5), writes: 5, fill: moments, run: func(o in) {
+			RMSprop(o.x[0], o.x[1], o.x[3], nil, o.x[4], &rmsprop)
+		}},
+		{name: "RMSprop, centered", sizes: wholes(4), writes: 4, fill: moments, run: func(o in) {
+			RMSprop(o.x[0], o.x[1], o.x[3], o.x[2], nil, &rmsprop)
+		}},
 		{name: "RMSprop, centered, momentum", sizes: wholes(5), writes: 5, fill: moments, run: func(o in) {
 			RMSprop(o.x[0], o.x[1], o.x[3], o.x[2], o.x[4], &rmsprop)
 		}},

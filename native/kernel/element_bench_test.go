@@ -42,6 +42,10 @@ func BenchmarkAddMemory(b *testing.B) {
 	benchmarkElements(b, memoryElements, 3, func(x [][]float32) { Add(x[0], x[1], x[2], 1, 1) })
 }
 
+func BenchmarkAddScaled(b *testing.B) {
+	benchmarkElements(b, cachedElements, 2, func(x [][]float32) { AddScaled(x[0], x[1], 0.001) })
+}
+
 func BenchmarkMul(b *testing.B) {
 	benchmarkElements(b, cachedElements, 3, func(x [][]float32) { Mul(x[0], x[1], x[2], 1, 1) })
 }

@@ -154,6 +154,11 @@ func maskAVX2(y *float32, x *float32, keep *bool, vectors int, scale float32)
 //go:noescape
 func accumulateAVX2(y *float32, x *float32, vectors int)
 
+// addScaledAVX2 is y[i] += factor * x[i], rounded twice, for whole vectors.
+//
+//go:noescape
+func addScaledAVX2(y *float32, x *float32, vectors int, factor float32)
+
 // adamAVX2 is Adam for whole vectors.
 //
 //go:noescape
@@ -173,6 +178,41 @@ func sgdMomentumAVX2(p *float32, gradient *float32, b *float32, vectors int, c *
 //
 //go:noescape
 func sgdNesterovAVX2(p *float32, gradient *float32, b *float32, vectors int, c *float32)
+
+// rmspropAVX2 is RMSprop for whole vectors.
+//
+//go:noescape
+func rmspropAVX2(p *float32, gradient *float32, v *float32, vectors int, c *float32)
+
+// rmspropMomentumAVX2 is RMSprop with momentum for whole vectors.
+//
+//go:noescape
+func rmspropMomentumAVX2(p *float32, gradient *float32, v *float32, b *float32, vectors int, c *float32)
+
+// rmspropCenteredAVX2 is RMSprop, centered, for whole vectors.
+//
+//go:noescape
+func rmspropCenteredAVX2(p *float32, gradient *float32, v *float32, m *float32, vectors int, c *float32)
+
+// rmspropCenteredMomentumAVX2 is RMSprop, centered, with momentum for whole vectors.
+//
+//go:noescape
+func rmspropCenteredMomentumAVX2(p *float32, gradient *float32, v *float32, m *float32, b *float32, vectors int, c *float32)
+
+// adagradAVX2 is Adagrad for whole vectors.
+//
+//go:noescape
+func adagradAVX2(p *float32, gradient *float32, s *float32, vectors int, c *float32)
+
+// nadamAVX2 is NAdam for whole vectors.
+//
+//go:noescape
+func nadamAVX2(p *float32, gradient *float32, m *float32, v *float32, vectors int, c *float32)
+
+// lionAVX2 is Lion for whole vectors.
+//
+//go:noescape
+func lionAVX2(p *float32, gradient *float32, m *float32, vectors int, c *float32)
 
 // peakAVX2 runs 12 independent chains of a vector multiply-add each, a link of every chain for each of the loops.
 func peakAVX2(loops int)
@@ -567,6 +607,11 @@ func maskAVX512(y *float32, x *float32, keep *bool, vectors int, scale float32)
 //go:noescape
 func accumulateAVX512(y *float32, x *float32, vectors int)
 
+// addScaledAVX512 is y[i] += factor * x[i], rounded twice, for whole vectors.
+//
+//go:noescape
+func addScaledAVX512(y *float32, x *float32, vectors int, factor float32)
+
 // adamAVX512 is Adam for whole vectors.
 //
 //go:noescape
@@ -586,6 +631,41 @@ func sgdMomentumAVX512(p *float32, gradient *float32, b *float32, vectors int, c
 //
 //go:noescape
 func sgdNesterovAVX512(p *float32, gradient *float32, b *float32, vectors int, c *float32)
+
+// rmspropAVX512 is RMSprop for whole vectors.
+//
+//go:noescape
+func rmspropAVX512(p *float32, gradient *float32, v *float32, vectors int, c *float32)
+
+// rmspropMomentumAVX512 is RMSprop with momentum for whole vectors.
+//
+//go:noescape
+func rmspropMomentumAVX512(p *float32, gradient *float32, v *float32, b *float32, vectors int, c *float32)
+
+// rmspropCenteredAVX512 is RMSprop, centered, for whole vectors.
+//
+//go:noescape
+func rmspropCenteredAVX512(p *float32, gradient *float32, v *float32, m *float32, vectors int, c *float32)
+
+// rmspropCenteredMomentumAVX512 is RMSprop, centered, with momentum for whole vectors.
+//
+//go:noescape
+func rmspropCenteredMomentumAVX512(p *float32, gradient *float32, v *float32, m *float32, b *float32, vectors int, c *float32)
+
+// adagradAVX512 is Adagrad for whole vectors.
+//
+//go:noescape
+func adagradAVX512(p *float32, gradient *float32, s *float32, vectors int, c *float32)
+
+// nadamAVX512 is NAdam for whole vectors.
+//
+//go:noescape
+func nadamAVX512(p *float32, gradient *float32, m *float32, v *float32, vectors int, c *float32)
+
+// lionAVX512 is Lion for whole vectors.
+//
+//go:noescape
+func lionAVX512(p *float32, gradient *float32, m *float32, vectors int, c *float32)
 
 // peakAVX512 runs 12 independent chains of a vector multiply-add each, a link of every chain for each of the loops.
 func peakAVX512(loops int)

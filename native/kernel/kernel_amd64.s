@@ -4940,6 +4940,29 @@ done:
 	VZEROUPPER
 	RET
 
+// func addScaledAVX2(y *float32, x *float32, vectors int, factor float32)
+// Requires: AVX
+TEXT ·addScaledAVX2(SB), NOSPLIT, $0-28
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS factor+24(FP), Y2
+	TESTQ        DX, DX
+	JZ           done
+
+loop:
+	VMULPS  (CX), Y2, Y0
+	VADDPS  (AX), Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	DECQ    DX
+	JNZ     loop
+
+done:
+	VZEROUPPER
+	RET
+
 // func adamAVX2(p *float32, gradient *float32, m *float32, v *float32, vectors int, c *float32)
 // Requires: AVX, SSE
 TEXT ·adamAVX2(SB), NOSPLIT, $8-48
@@ -5115,6 +5138,379 @@ loop:
 
 done:
 	LDMXCSR (SP)
+	VZEROUPPER
+	RET
+
+// func rmspropAVX2(p *float32, gradient *float32, v *float32, vectors int, c *float32)
+// Requires: AVX, SSE
+TEXT ·rmspropAVX2(SB), NOSPLIT, $8-40
+	MOVQ         p+0(FP), AX
+	MOVQ         gradient+8(FP), CX
+	MOVQ         v+16(FP), DX
+	MOVQ         vectors+24(FP), BX
+	STMXCSR      (SP)
+	MOVL         (SP), SI
+	ORL          $0x00008040, SI
+	MOVL         SI, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         c+32(FP), SI
+	VBROADCASTSS (SI), Y8
+	VBROADCASTSS 4(SI), Y9
+	VBROADCASTSS 8(SI), Y10
+	VBROADCASTSS 12(SI), Y11
+	VBROADCASTSS 16(SI), Y12
+	VBROADCASTSS 20(SI), Y13
+	TESTQ        BX, BX
+	JZ           done
+
+loop:
+	VMOVUPS (AX), Y0
+	VMULPS  Y0, Y9, Y1
+	VADDPS  (CX), Y1, Y1
+	VMULPS  Y1, Y11, Y4
+	VMULPS  Y1, Y4, Y4
+	VMULPS  (DX), Y10, Y2
+	VADDPS  Y4, Y2, Y2
+	VMOVUPS Y2, (DX)
+	VSQRTPS Y2, Y2
+	VADDPS  Y13, Y2, Y2
+	VDIVPS  Y2, Y1, Y1
+	VMULPS  Y1, Y8, Y1
+	VSUBPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	DECQ    BX
+	JNZ     loop
+
+done:
+	LDMXCSR (SP)
+	VZEROUPPER
+	RET
+
+// func rmspropMomentumAVX2(p *float32, gradient *float32, v *float32, b *float32, vectors int, c *float32)
+// Requires: AVX, SSE
+TEXT ·rmspropMomentumAVX2(SB), NOSPLIT, $8-48
+	MOVQ         p+0(FP), AX
+	MOVQ         gradient+8(FP), CX
+	MOVQ         v+16(FP), DX
+	MOVQ         b+24(FP), BX
+	MOVQ         vectors+32(FP), SI
+	STMXCSR      (SP)
+	MOVL         (SP), DI
+	ORL          $0x00008040, DI
+	MOVL         DI, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         c+40(FP), DI
+	VBROADCASTSS (DI), Y8
+	VBROADCASTSS 4(DI), Y9
+	VBROADCASTSS 8(DI), Y10
+	VBROADCASTSS 12(DI), Y11
+	VBROADCASTSS 16(DI), Y12
+	VBROADCASTSS 20(DI), Y13
+	TESTQ        SI, SI
+	JZ           done
+
+loop:
+	VMOVUPS (AX), Y0
+	VMULPS  Y0, Y9, Y1
+	VADDPS  (CX), Y1, Y1
+	VMULPS  Y1, Y11, Y4
+	VMULPS  Y1, Y4, Y4
+	VMULPS  (DX), Y10, Y2
+	VADDPS  Y4, Y2, Y2
+	VMOVUPS Y2, (DX)
+	VSQRTPS Y2, Y2
+	VADDPS  Y13, Y2, Y2
+	VDIVPS  Y2, Y1, Y1
+	VMULPS  (BX), Y12, Y4
+	VADDPS  Y4, Y1, Y1
+	VMOVUPS Y1, (BX)
+	VMULPS  Y1, Y8, Y1
+	VSUBPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	ADDQ    $0x00000020, BX
+	DECQ    SI
+	JNZ     loop
+
+done:
+	LDMXCSR (SP)
+	VZEROUPPER
+	RET
+
+// func rmspropCenteredAVX2(p *float32, gradient *float32, v *float32, m *float32, vectors int, c *float32)
+// Requires: AVX, SSE
+TEXT ·rmspropCenteredAVX2(SB), NOSPLIT, $8-48
+	MOVQ         p+0(FP), AX
+	MOVQ         gradient+8(FP), CX
+	MOVQ         v+16(FP), DX
+	MOVQ         m+24(FP), BX
+	MOVQ         vectors+32(FP), SI
+	STMXCSR      (SP)
+	MOVL         (SP), DI
+	ORL          $0x00008040, DI
+	MOVL         DI, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         c+40(FP), DI
+	VBROADCASTSS (DI), Y8
+	VBROADCASTSS 4(DI), Y9
+	VBROADCASTSS 8(DI), Y10
+	VBROADCASTSS 12(DI), Y11
+	VBROADCASTSS 16(DI), Y12
+	VBROADCASTSS 20(DI), Y13
+	TESTQ        SI, SI
+	JZ           done
+
+loop:
+	VMOVUPS (AX), Y0
+	VMULPS  Y0, Y9, Y1
+	VADDPS  (CX), Y1, Y1
+	VMULPS  Y1, Y11, Y4
+	VMULPS  Y1, Y4, Y4
+	VMULPS  (DX), Y10, Y2
+	VADDPS  Y4, Y2, Y2
+	VMOVUPS Y2, (DX)
+	VMOVUPS (BX), Y3
+	VSUBPS  Y3, Y1, Y4
+	VMULPS  Y4, Y11, Y4
+	VADDPS  Y4, Y3, Y3
+	VMOVUPS Y3, (BX)
+	VMULPS  Y3, Y3, Y3
+	VSUBPS  Y3, Y2, Y2
+	VSQRTPS Y2, Y2
+	VADDPS  Y13, Y2, Y2
+	VDIVPS  Y2, Y1, Y1
+	VMULPS  Y1, Y8, Y1
+	VSUBPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	ADDQ    $0x00000020, BX
+	DECQ    SI
+	JNZ     loop
+
+done:
+	LDMXCSR (SP)
+	VZEROUPPER
+	RET
+
+// func rmspropCenteredMomentumAVX2(p *float32, gradient *float32, v *float32, m *float32, b *float32, vectors int, c *float32)
+// Requires: AVX, SSE
+TEXT ·rmspropCenteredMomentumAVX2(SB), NOSPLIT, $8-56
+	MOVQ         p+0(FP), AX
+	MOVQ         gradient+8(FP), CX
+	MOVQ         v+16(FP), DX
+	MOVQ         m+24(FP), BX
+	MOVQ         b+32(FP), SI
+	MOVQ         vectors+40(FP), DI
+	STMXCSR      (SP)
+	MOVL         (SP), R8
+	ORL          $0x00008040, R8
+	MOVL         R8, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         c+48(FP), R8
+	VBROADCASTSS (R8), Y8
+	VBROADCASTSS 4(R8), Y9
+	VBROADCASTSS 8(R8), Y10
+	VBROADCASTSS 12(R8), Y11
+	VBROADCASTSS 16(R8), Y12
+	VBROADCASTSS 20(R8), Y13
+	TESTQ        DI, DI
+	JZ           done
+
+loop:
+	VMOVUPS (AX), Y0
+	VMULPS  Y0, Y9, Y1
+	VADDPS  (CX), Y1, Y1
+	VMULPS  Y1, Y11, Y4
+	VMULPS  Y1, Y4, Y4
+	VMULPS  (DX), Y10, Y2
+	VADDPS  Y4, Y2, Y2
+	VMOVUPS Y2, (DX)
+	VMOVUPS (BX), Y3
+	VSUBPS  Y3, Y1, Y4
+	VMULPS  Y4, Y11, Y4
+	VADDPS  Y4, Y3, Y3
+	VMOVUPS Y3, (BX)
+	VMULPS  Y3, Y3, Y3
+	VSUBPS  Y3, Y2, Y2
+	VSQRTPS Y2, Y2
+	VADDPS  Y13, Y2, Y2
+	VDIVPS  Y2, Y1, Y1
+	VMULPS  (SI), Y12, Y4
+	VADDPS  Y4, Y1, Y1
+	VMOVUPS Y1, (SI)
+	VMULPS  Y1, Y8, Y1
+	VSUBPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	ADDQ    $0x00000020, BX
+	ADDQ    $0x00000020, SI
+	DECQ    DI
+	JNZ     loop
+
+done:
+	LDMXCSR (SP)
+	VZEROUPPER
+	RET
+
+// func adagradAVX2(p *float32, gradient *float32, s *float32, vectors int, c *float32)
+// Requires: AVX, SSE
+TEXT ·adagradAVX2(SB), NOSPLIT, $8-40
+	MOVQ         p+0(FP), AX
+	MOVQ         gradient+8(FP), CX
+	MOVQ         s+16(FP), DX
+	MOVQ         vectors+24(FP), BX
+	STMXCSR      (SP)
+	MOVL         (SP), SI
+	ORL          $0x00008040, SI
+	MOVL         SI, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         c+32(FP), SI
+	VBROADCASTSS (SI), Y8
+	VBROADCASTSS 4(SI), Y9
+	VBROADCASTSS 8(SI), Y10
+	TESTQ        BX, BX
+	JZ           done
+
+loop:
+	VMOVUPS (AX), Y0
+	VMULPS  Y0, Y9, Y1
+	VADDPS  (CX), Y1, Y1
+	VMULPS  Y1, Y1, Y3
+	VADDPS  (DX), Y3, Y2
+	VMOVUPS Y2, (DX)
+	VSQRTPS Y2, Y2
+	VADDPS  Y10, Y2, Y2
+	VMULPS  Y1, Y8, Y1
+	VDIVPS  Y2, Y1, Y1
+	VSUBPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	DECQ    BX
+	JNZ     loop
+
+done:
+	LDMXCSR (SP)
+	VZEROUPPER
+	RET
+
+// func nadamAVX2(p *float32, gradient *float32, m *float32, v *float32, vectors int, c *float32)
+// Requires: AVX, SSE
+TEXT ·nadamAVX2(SB), NOSPLIT, $8-48
+	MOVQ         p+0(FP), AX
+	MOVQ         gradient+8(FP), CX
+	MOVQ         m+16(FP), DX
+	MOVQ         v+24(FP), BX
+	MOVQ         vectors+32(FP), SI
+	STMXCSR      (SP)
+	MOVL         (SP), DI
+	ORL          $0x00008040, DI
+	MOVL         DI, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         c+40(FP), DI
+	VBROADCASTSS (DI), Y7
+	VBROADCASTSS 4(DI), Y8
+	VBROADCASTSS 8(DI), Y9
+	VBROADCASTSS 12(DI), Y10
+	VBROADCASTSS 16(DI), Y11
+	VBROADCASTSS 20(DI), Y12
+	VBROADCASTSS 24(DI), Y13
+	VBROADCASTSS 28(DI), Y14
+	VBROADCASTSS 32(DI), Y15
+	TESTQ        SI, SI
+	JZ           done
+
+loop:
+	VMULPS  (AX), Y7, Y0
+	VMULPS  Y0, Y8, Y1
+	VADDPS  (CX), Y1, Y1
+	VMOVUPS (DX), Y2
+	VSUBPS  Y2, Y1, Y4
+	VMULPS  Y4, Y9, Y4
+	VADDPS  Y4, Y2, Y2
+	VMOVUPS Y2, (DX)
+	VMULPS  Y1, Y11, Y4
+	VMULPS  Y1, Y4, Y4
+	VMULPS  (BX), Y10, Y3
+	VADDPS  Y4, Y3, Y3
+	VMOVUPS Y3, (BX)
+	VSQRTPS Y3, Y3
+	VMULPS  Y14, Y3, Y3
+	VADDPS  Y15, Y3, Y3
+	VMULPS  Y1, Y12, Y1
+	VDIVPS  Y3, Y1, Y1
+	VSUBPS  Y1, Y0, Y0
+	VMULPS  Y2, Y13, Y2
+	VDIVPS  Y3, Y2, Y2
+	VSUBPS  Y2, Y0, Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    $0x00000020, AX
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, DX
+	ADDQ    $0x00000020, BX
+	DECQ    SI
+	JNZ     loop
+
+done:
+	LDMXCSR (SP)
+	VZEROUPPER
+	RET
+
+// func lionAVX2(p *float32, gradient *float32, m *float32, vectors int, c *float32)
+// Requires: AVX
+TEXT ·lionAVX2(SB), NOSPLIT, $0-40
+	MOVQ         p+0(FP), AX
+	MOVQ         gradient+8(FP), CX
+	MOVQ         m+16(FP), DX
+	MOVQ         vectors+24(FP), BX
+	MOVQ         c+32(FP), SI
+	VBROADCASTSS (SI), Y8
+	VBROADCASTSS 4(SI), Y9
+	VBROADCASTSS 8(SI), Y10
+	VBROADCASTSS 12(SI), Y11
+	VBROADCASTSS 16(SI), Y12
+	VBROADCASTSS 20(SI), Y13
+	VBROADCASTSS numbers<>+0(SB), Y14
+	VBROADCASTSS numbers<>+32(SB), Y15
+	VXORPS       Y7, Y7, Y7
+	TESTQ        BX, BX
+	JZ           done
+
+loop:
+	VMOVUPS   (CX), Y1
+	VMOVUPS   (DX), Y2
+	VMULPS    Y2, Y10, Y3
+	VMULPS    Y1, Y11, Y4
+	VADDPS    Y4, Y3, Y3
+	VCMPPS    $0x1e, Y7, Y3, Y4
+	VBLENDVPS Y4, Y14, Y3, Y3
+	VCMPPS    $0x11, Y7, Y3, Y4
+	VBLENDVPS Y4, Y15, Y3, Y3
+	VMULPS    (AX), Y8, Y0
+	VMULPS    Y3, Y9, Y3
+	VSUBPS    Y3, Y0, Y0
+	VMOVUPS   Y0, (AX)
+	VMULPS    Y2, Y12, Y2
+	VMULPS    Y1, Y13, Y1
+	VADDPS    Y1, Y2, Y2
+	VMOVUPS   Y2, (DX)
+	ADDQ      $0x00000020, AX
+	ADDQ      $0x00000020, CX
+	ADDQ      $0x00000020, DX
+	DECQ      BX
+	JNZ       loop
+
+done:
 	VZEROUPPER
 	RET
 
@@ -27296,6 +27692,29 @@ done:
 	VZEROUPPER
 	RET
 
+// func addScaledAVX512(y *float32, x *float32, vectors int, factor float32)
+// Requires: AVX, AVX512F
+TEXT ·addScaledAVX512(SB), NOSPLIT, $0-28
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS factor+24(FP), Z2
+	TESTQ        DX, DX
+	JZ           done
+
+loop:
+	VMULPS  (CX), Z2, Z0
+	VADDPS  (AX), Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	DECQ    DX
+	JNZ     loop
+
+done:
+	VZEROUPPER
+	RET
+
 // func adamAVX512(p *float32, gradient *float32, m *float32, v *float32, vectors int, c *float32)
 // Requires: AVX, AVX512F, SSE
 TEXT ·adamAVX512(SB), NOSPLIT, $8-48
@@ -27471,6 +27890,379 @@ loop:
 
 done:
 	LDMXCSR (SP)
+	VZEROUPPER
+	RET
+
+// func rmspropAVX512(p *float32, gradient *float32, v *float32, vectors int, c *float32)
+// Requires: AVX, AVX512F, SSE
+TEXT ·rmspropAVX512(SB), NOSPLIT, $8-40
+	MOVQ         p+0(FP), AX
+	MOVQ         gradient+8(FP), CX
+	MOVQ         v+16(FP), DX
+	MOVQ         vectors+24(FP), BX
+	STMXCSR      (SP)
+	MOVL         (SP), SI
+	ORL          $0x00008040, SI
+	MOVL         SI, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         c+32(FP), SI
+	VBROADCASTSS (SI), Z8
+	VBROADCASTSS 4(SI), Z9
+	VBROADCASTSS 8(SI), Z10
+	VBROADCASTSS 12(SI), Z11
+	VBROADCASTSS 16(SI), Z12
+	VBROADCASTSS 20(SI), Z13
+	TESTQ        BX, BX
+	JZ           done
+
+loop:
+	VMOVUPS (AX), Z0
+	VMULPS  Z0, Z9, Z1
+	VADDPS  (CX), Z1, Z1
+	VMULPS  Z1, Z11, Z4
+	VMULPS  Z1, Z4, Z4
+	VMULPS  (DX), Z10, Z2
+	VADDPS  Z4, Z2, Z2
+	VMOVUPS Z2, (DX)
+	VSQRTPS Z2, Z2
+	VADDPS  Z13, Z2, Z2
+	VDIVPS  Z2, Z1, Z1
+	VMULPS  Z1, Z8, Z1
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	DECQ    BX
+	JNZ     loop
+
+done:
+	LDMXCSR (SP)
+	VZEROUPPER
+	RET
+
+// func rmspropMomentumAVX512(p *float32, gradient *float32, v *float32, b *float32, vectors int, c *float32)
+// Requires: AVX, AVX512F, SSE
+TEXT ·rmspropMomentumAVX512(SB), NOSPLIT, $8-48
+	MOVQ         p+0(FP), AX
+	MOVQ         gradient+8(FP), CX
+	MOVQ         v+16(FP), DX
+	MOVQ         b+24(FP), BX
+	MOVQ         vectors+32(FP), SI
+	STMXCSR      (SP)
+	MOVL         (SP), DI
+	ORL          $0x00008040, DI
+	MOVL         DI, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         c+40(FP), DI
+	VBROADCASTSS (DI), Z8
+	VBROADCASTSS 4(DI), Z9
+	VBROADCASTSS 8(DI), Z10
+	VBROADCASTSS 12(DI), Z11
+	VBROADCASTSS 16(DI), Z12
+	VBROADCASTSS 20(DI), Z13
+	TESTQ        SI, SI
+	JZ           done
+
+loop:
+	VMOVUPS (AX), Z0
+	VMULPS  Z0, Z9, Z1
+	VADDPS  (CX), Z1, Z1
+	VMULPS  Z1, Z11, Z4
+	VMULPS  Z1, Z4, Z4
+	VMULPS  (DX), Z10, Z2
+	VADDPS  Z4, Z2, Z2
+	VMOVUPS Z2, (DX)
+	VSQRTPS Z2, Z2
+	VADDPS  Z13, Z2, Z2
+	VDIVPS  Z2, Z1, Z1
+	VMULPS  (BX), Z12, Z4
+	VADDPS  Z4, Z1, Z1
+	VMOVUPS Z1, (BX)
+	VMULPS  Z1, Z8, Z1
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x00000040, BX
+	DECQ    SI
+	JNZ     loop
+
+done:
+	LDMXCSR (SP)
+	VZEROUPPER
+	RET
+
+// func rmspropCenteredAVX512(p *float32, gradient *float32, v *float32, m *float32, vectors int, c *float32)
+// Requires: AVX, AVX512F, SSE
+TEXT ·rmspropCenteredAVX512(SB), NOSPLIT, $8-48
+	MOVQ         p+0(FP), AX
+	MOVQ         gradient+8(FP), CX
+	MOVQ         v+16(FP), DX
+	MOVQ         m+24(FP), BX
+	MOVQ         vectors+32(FP), SI
+	STMXCSR      (SP)
+	MOVL         (SP), DI
+	ORL          $0x00008040, DI
+	MOVL         DI, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         c+40(FP), DI
+	VBROADCASTSS (DI), Z8
+	VBROADCASTSS 4(DI), Z9
+	VBROADCASTSS 8(DI), Z10
+	VBROADCASTSS 12(DI), Z11
+	VBROADCASTSS 16(DI), Z12
+	VBROADCASTSS 20(DI), Z13
+	TESTQ        SI, SI
+	JZ           done
+
+loop:
+	VMOVUPS (AX), Z0
+	VMULPS  Z0, Z9, Z1
+	VADDPS  (CX), Z1, Z1
+	VMULPS  Z1, Z11, Z4
+	VMULPS  Z1, Z4, Z4
+	VMULPS  (DX), Z10, Z2
+	VADDPS  Z4, Z2, Z2
+	VMOVUPS Z2, (DX)
+	VMOVUPS (BX), Z3
+	VSUBPS  Z3, Z1, Z4
+	VMULPS  Z4, Z11, Z4
+	VADDPS  Z4, Z3, Z3
+	VMOVUPS Z3, (BX)
+	VMULPS  Z3, Z3, Z3
+	VSUBPS  Z3, Z2, Z2
+	VSQRTPS Z2, Z2
+	VADDPS  Z13, Z2, Z2
+	VDIVPS  Z2, Z1, Z1
+	VMULPS  Z1, Z8, Z1
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x00000040, BX
+	DECQ    SI
+	JNZ     loop
+
+done:
+	LDMXCSR (SP)
+	VZEROUPPER
+	RET
+
+// func rmspropCenteredMomentumAVX512(p *float32, gradient *float32, v *float32, m *float32, b *float32, vectors int, c *float32)
+// Requires: AVX, AVX512F, SSE
+TEXT ·rmspropCenteredMomentumAVX512(SB), NOSPLIT, $8-56
+	MOVQ         p+0(FP), AX
+	MOVQ         gradient+8(FP), CX
+	MOVQ         v+16(FP), DX
+	MOVQ         m+24(FP), BX
+	MOVQ         b+32(FP), SI
+	MOVQ         vectors+40(FP), DI
+	STMXCSR      (SP)
+	MOVL         (SP), R8
+	ORL          $0x00008040, R8
+	MOVL         R8, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         c+48(FP), R8
+	VBROADCASTSS (R8), Z8
+	VBROADCASTSS 4(R8), Z9
+	VBROADCASTSS 8(R8), Z10
+	VBROADCASTSS 12(R8), Z11
+	VBROADCASTSS 16(R8), Z12
+	VBROADCASTSS 20(R8), Z13
+	TESTQ        DI, DI
+	JZ           done
+
+loop:
+	VMOVUPS (AX), Z0
+	VMULPS  Z0, Z9, Z1
+	VADDPS  (CX), Z1, Z1
+	VMULPS  Z1, Z11, Z4
+	VMULPS  Z1, Z4, Z4
+	VMULPS  (DX), Z10, Z2
+	VADDPS  Z4, Z2, Z2
+	VMOVUPS Z2, (DX)
+	VMOVUPS (BX), Z3
+	VSUBPS  Z3, Z1, Z4
+	VMULPS  Z4, Z11, Z4
+	VADDPS  Z4, Z3, Z3
+	VMOVUPS Z3, (BX)
+	VMULPS  Z3, Z3, Z3
+	VSUBPS  Z3, Z2, Z2
+	VSQRTPS Z2, Z2
+	VADDPS  Z13, Z2, Z2
+	VDIVPS  Z2, Z1, Z1
+	VMULPS  (SI), Z12, Z4
+	VADDPS  Z4, Z1, Z1
+	VMOVUPS Z1, (SI)
+	VMULPS  Z1, Z8, Z1
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x00000040, BX
+	ADDQ    $0x00000040, SI
+	DECQ    DI
+	JNZ     loop
+
+done:
+	LDMXCSR (SP)
+	VZEROUPPER
+	RET
+
+// func adagradAVX512(p *float32, gradient *float32, s *float32, vectors int, c *float32)
+// Requires: AVX, AVX512F, SSE
+TEXT ·adagradAVX512(SB), NOSPLIT, $8-40
+	MOVQ         p+0(FP), AX
+	MOVQ         gradient+8(FP), CX
+	MOVQ         s+16(FP), DX
+	MOVQ         vectors+24(FP), BX
+	STMXCSR      (SP)
+	MOVL         (SP), SI
+	ORL          $0x00008040, SI
+	MOVL         SI, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         c+32(FP), SI
+	VBROADCASTSS (SI), Z8
+	VBROADCASTSS 4(SI), Z9
+	VBROADCASTSS 8(SI), Z10
+	TESTQ        BX, BX
+	JZ           done
+
+loop:
+	VMOVUPS (AX), Z0
+	VMULPS  Z0, Z9, Z1
+	VADDPS  (CX), Z1, Z1
+	VMULPS  Z1, Z1, Z3
+	VADDPS  (DX), Z3, Z2
+	VMOVUPS Z2, (DX)
+	VSQRTPS Z2, Z2
+	VADDPS  Z10, Z2, Z2
+	VMULPS  Z1, Z8, Z1
+	VDIVPS  Z2, Z1, Z1
+	VSUBPS  Z1, Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	DECQ    BX
+	JNZ     loop
+
+done:
+	LDMXCSR (SP)
+	VZEROUPPER
+	RET
+
+// func nadamAVX512(p *float32, gradient *float32, m *float32, v *float32, vectors int, c *float32)
+// Requires: AVX, AVX512F, SSE
+TEXT ·nadamAVX512(SB), NOSPLIT, $8-48
+	MOVQ         p+0(FP), AX
+	MOVQ         gradient+8(FP), CX
+	MOVQ         m+16(FP), DX
+	MOVQ         v+24(FP), BX
+	MOVQ         vectors+32(FP), SI
+	STMXCSR      (SP)
+	MOVL         (SP), DI
+	ORL          $0x00008040, DI
+	MOVL         DI, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         c+40(FP), DI
+	VBROADCASTSS (DI), Z7
+	VBROADCASTSS 4(DI), Z8
+	VBROADCASTSS 8(DI), Z9
+	VBROADCASTSS 12(DI), Z10
+	VBROADCASTSS 16(DI), Z11
+	VBROADCASTSS 20(DI), Z12
+	VBROADCASTSS 24(DI), Z13
+	VBROADCASTSS 28(DI), Z14
+	VBROADCASTSS 32(DI), Z15
+	TESTQ        SI, SI
+	JZ           done
+
+loop:
+	VMULPS  (AX), Z7, Z0
+	VMULPS  Z0, Z8, Z1
+	VADDPS  (CX), Z1, Z1
+	VMOVUPS (DX), Z2
+	VSUBPS  Z2, Z1, Z4
+	VMULPS  Z4, Z9, Z4
+	VADDPS  Z4, Z2, Z2
+	VMOVUPS Z2, (DX)
+	VMULPS  Z1, Z11, Z4
+	VMULPS  Z1, Z4, Z4
+	VMULPS  (BX), Z10, Z3
+	VADDPS  Z4, Z3, Z3
+	VMOVUPS Z3, (BX)
+	VSQRTPS Z3, Z3
+	VMULPS  Z14, Z3, Z3
+	VADDPS  Z15, Z3, Z3
+	VMULPS  Z1, Z12, Z1
+	VDIVPS  Z3, Z1, Z1
+	VSUBPS  Z1, Z0, Z0
+	VMULPS  Z2, Z13, Z2
+	VDIVPS  Z3, Z2, Z2
+	VSUBPS  Z2, Z0, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	ADDQ    $0x00000040, BX
+	DECQ    SI
+	JNZ     loop
+
+done:
+	LDMXCSR (SP)
+	VZEROUPPER
+	RET
+
+// func lionAVX512(p *float32, gradient *float32, m *float32, vectors int, c *float32)
+// Requires: AVX, AVX512F
+TEXT ·lionAVX512(SB), NOSPLIT, $0-40
+	MOVQ         p+0(FP), AX
+	MOVQ         gradient+8(FP), CX
+	MOVQ         m+16(FP), DX
+	MOVQ         vectors+24(FP), BX
+	MOVQ         c+32(FP), SI
+	VBROADCASTSS (SI), Z8
+	VBROADCASTSS 4(SI), Z9
+	VBROADCASTSS 8(SI), Z10
+	VBROADCASTSS 12(SI), Z11
+	VBROADCASTSS 16(SI), Z12
+	VBROADCASTSS 20(SI), Z13
+	VBROADCASTSS numbers<>+0(SB), Z14
+	VBROADCASTSS numbers<>+32(SB), Z15
+	VPXORD       Z7, Z7, Z7
+	TESTQ        BX, BX
+	JZ           done
+
+loop:
+	VMOVUPS   (CX), Z1
+	VMOVUPS   (DX), Z2
+	VMULPS    Z2, Z10, Z3
+	VMULPS    Z1, Z11, Z4
+	VADDPS    Z4, Z3, Z3
+	VCMPPS    $0x1e, Z7, Z3, K1
+	VBLENDMPS Z14, Z3, K1, Z3
+	VCMPPS    $0x11, Z7, Z3, K1
+	VBLENDMPS Z15, Z3, K1, Z3
+	VMULPS    (AX), Z8, Z0
+	VMULPS    Z3, Z9, Z3
+	VSUBPS    Z3, Z0, Z0
+	VMOVUPS   Z0, (AX)
+	VMULPS    Z2, Z12, Z2
+	VMULPS    Z1, Z13, Z1
+	VADDPS    Z1, Z2, Z2
+	VMOVUPS   Z2, (DX)
+	ADDQ      $0x00000040, AX
+	ADDQ      $0x00000040, CX
+	ADDQ      $0x00000040, DX
+	DECQ      BX
+	JNZ       loop
+
+done:
 	VZEROUPPER
 	RET
 
@@ -27721,3 +28513,23 @@ loop:
 	DECQ AX
 	JG   loop
 	RET
+
+DATA numbers<>+0(SB)/8, $0x3f8000003f800000
+DATA numbers<>+8(SB)/8, $0x3f8000003f800000
+DATA numbers<>+16(SB)/8, $0x3f8000003f800000
+DATA numbers<>+24(SB)/8, $0x3f8000003f800000
+DATA numbers<>+32(SB)/8, $0xbf800000bf800000
+DATA numbers<>+40(SB)/8, $0xbf800000bf800000
+DATA numbers<>+48(SB)/8, $0xbf800000bf800000
+DATA numbers<>+56(SB)/8, $0xbf800000bf800000
+GLOBL numbers<>(SB), RODATA|NOPTR, $64
+
+DATA ends<>+0(SB)/8, $0xffffffffffffffff
+DATA ends<>+8(SB)/8, $0xffffffffffffffff
+DATA ends<>+16(SB)/8, $0xffffffffffffffff
+DATA ends<>+24(SB)/8, $0xffffffffffffffff
+DATA ends<>+32(SB)/8, $0x0000000000000000
+DATA ends<>+40(SB)/8, $0x0000000000000000
+DATA ends<>+48(SB)/8, $0x0000000000000000
+DATA ends<>+56(SB)/8, $0x0000000000000000
+GLOBL ends<>(SB), RODATA|NOPTR, $64

@@ -1,8 +1,11 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
-// NAdamStep holds the numbers of one step of NAdam; package optim says what they are made of.
+// NAdamStep holds the numbers of one step of NAdam; package optim says what they are made of. The assembly knows the fields by their order.
 type NAdamStep[T Float] struct {
 	Shrink T // multiplies the parameter first: 1 - lr * weight_decay where that is decoupled, else 1
 	Decay  T // is the share of the parameter added to the gradient: weight_decay where that is not decoupled, else 0
@@ -23,10 +26,17 @@ type NAdamStep[T Float] struct {
 //	v = Beta2 * v + Fresh2 * d * d
 //	p = w - Now * d / (sqrt(v) * Scale + Eps) - Size * m / (sqrt(v) * Scale + Eps)
 //
-// Subnormal numbers count as zeros, as in Adam.
+// The bits are the same on every path. Subnormal numbers count as zeros, as in Adam.
 func NAdam[T Float](p, g, m, v []T, c *NAdamStep[T]) {
 	g, m, v = g[:len(p)], m[:len(p)], v[:len(p)]
-	for i := range p {
+	done := 0
+	if k := vectorised[T](); k != nil {
+		done = k.whole(len(p))
+		for i := 0; i < done; i += elementsPerCall {
+			k.nadam(address(p, i), address(g, i), address(m, i), address(v, i), k.vectors(i, done), (*float32)(unsafe.Pointer(c)))
+		}
+	}
+	for i := done; i < len(p); i++ {
 		w := flush(flush(p[i]) * c.Shrink)
 		d := flush(flush(g[i]) + flush(c.Decay*w))
 		m[i] = flush(m[i])

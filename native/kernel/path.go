@@ -34,6 +34,14 @@ type path struct {
 	adam                     func(p, g, m, v *float32, vectors int, c *float32)
 	sgd                      func(p, g *float32, vectors int, c *float32)
 	sgdMomentum, sgdNesterov func(p, g, b *float32, vectors int, c *float32)
+	rmsprop                  func(p, g, v *float32, vectors int, c *float32)
+	rmspropMomentum          func(p, g, v, b *float32, vectors int, c *float32)
+	rmspropCentered          func(p, g, v, m *float32, vectors int, c *float32)
+	rmspropCenteredMomentum  func(p, g, v, m, b *float32, vectors int, c *float32)
+	adagrad                  func(p, g, s *float32, vectors int, c *float32)
+	nadam                    func(p, g, m, v *float32, vectors int, c *float32)
+	lion                     func(p, g, m *float32, vectors int, c *float32)
+	addScaled                func(y, x *float32, vectors int, factor float32)
 	approximations
 	arithmetic
 	rowPasses

@@ -1,8 +1,11 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
-// RMSpropStep holds the numbers of one step of RMSprop.
+// RMSpropStep holds the numbers of one step of RMSprop. The assembly knows the fields by their order.
 type RMSpropStep[T Float] struct {
 	Rate     T // the learning rate
 	Decay    T // weight_decay, the share of the parameter added to the gradient
@@ -22,10 +25,33 @@ type RMSpropStep[T Float] struct {
 //	b = Momentum * b + r
 //	p = p - Rate * b, or p - Rate * r without b
 //
-// Subnormal numbers count as zeros, as in Adam.
+// The bits are the same on every path. Subnormal numbers count as zeros, as in Adam.
 func RMSprop[T Float](p, g, v, m, b []T, c *RMSpropStep[T]) {
 	g, v = g[:len(p)], v[:len(p)]
-	for i := range p {
+	if m != nil {
+		m = m[:len(p)]
+	}
+	if b != nil {
+		b = b[:len(p)]
+	}
+	done := 0
+	if k := vectorised[T](); k != nil {
+		done = k.whole(len(p))
+		for i := 0; i < done; i += elementsPerCall {
+			n, constants := k.vectors(i, done), (*float32)(unsafe.Pointer(c))
+			switch {
+			case m == nil && b == nil:
+				k.rmsprop(address(p, i), address(g, i), address(v, i), n, constants)
+			case m == nil:
+				k.rmspropMomentum(address(p, i), address(g, i), address(v, i), address(b, i), n, constants)
+			case b == nil:
+				k.rmspropCentered(address(p, i), address(g, i), address(v, i), address(m, i), n, constants)
+			default:
+				k.rmspropCenteredMomentum(address(p, i), address(g, i), address(v, i), address(m, i), address(b, i), n, constants)
+			}
+		}
+	}
+	for i := done; i < len(p); i++ {
 		w := flush(p[i])
 		d := flush(flush(g[i]) + flush(c.Decay*w))
 		v[i] = flush(flush(c.Alpha*flush(v[i])) + flush(flush(c.Fresh*d)*d))

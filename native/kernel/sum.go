@@ -49,6 +49,21 @@ func Accumulate[T Float](y, x []T) {
 	}
 }
 
+// AddScaled is y[i] += factor * x[i], the product rounded before it is added, the same bits on every path.
+func AddScaled[T Float](y, x []T, factor T) {
+	x = x[:len(y)]
+	done := 0
+	if k := vectorised[T](); k != nil {
+		done = k.whole(len(y))
+		for i := 0; i < done; i += elementsPerCall {
+			k.addScaled(address(y, i), address(x, i), k.vectors(i, done), float32(factor))
+		}
+	}
+	for i := done; i < len(y); i++ {
+		y[i] += T(factor * x[i]) // the conversion keeps the compiler from fusing both, which it may for other processors
+	}
+}
+
 // ScatterSum sets y to zeros and adds every row of x, width elements each, into y from offset[row] on, step (0 or 1)
 // apart. With step 0 the rows' sums are added up in float64, in sums, which has as many elements as y.
 func ScatterSum[T Float](y, x []T, offset []int, width, step int, sums []float64) {

@@ -26,9 +26,7 @@ func add[T kernel.Float](Config) Update[T] {
 				kernel.Scale(sum, g, share)
 				return
 			}
-			for i, x := range g {
-				sum[i] += share * x
-			}
+			kernel.AddScaled(sum, g, share)
 		},
 	}
 }

@@ -141,5 +141,10 @@ func elements(v vector) {
 		VADDPS(at[1], r(0), r(0))
 		VMOVUPS(r(0), at[0])
 	})
+	v.loop("addScaled", "y[i] += factor * x[i], rounded twice,", []string{"y", "x"}, ", factor float32", func() { v.broadcast("factor", r(2)) }, func(at []Mem) {
+		VMULPS(at[1], r(2), r(0))
+		VADDPS(at[0], r(0), r(0))
+		VMOVUPS(r(0), at[0])
+	})
 	optimizers(v)
 }

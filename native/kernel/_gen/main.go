@@ -34,6 +34,7 @@ var parts = map[string]func(){
 		transpose(true)
 		copyRows()
 		pause()
+		writeNumbers()
 	},
 	"philox": func() {
 		philox()
