@@ -115,7 +115,7 @@ func (r *recomputing) node(at int, n *ir.Node, before [][]*ir.Node) error {
 // lives reports whether all these values are there at a place of the graph without being kept for it: another node reads them there or later.
 func (r *recomputing) lives(values []*ir.Value, at int) bool {
 	return !slices.ContainsFunc(values, func(v *ir.Value) bool {
-		if v.Role != ir.Intermediate {
+		if v == nil || v.Role != ir.Intermediate { // nil: an input that is omitted, as an attention's mask
 			return false
 		}
 		places := r.readers[v]

@@ -254,10 +254,24 @@ func TestTransformerIsSimplified(t *testing.T) {
 	}
 }
 
+// withoutDropout lets the model drop nothing.
+func withoutDropout(m *onnx.Model) *onnx.Model {
+	for _, n := range m.Graph.Nodes {
+		if n.OpType == "Dropout" {
+			n.OpType, n.Inputs, n.Attributes = "Identity", n.Inputs[:1], onnx.Attributes{}
+		}
+	}
+	return m
+}
+
 // TestFusionKeepsTheTransformersBits trains with and without pass.Recompute and pass.Fuse, on every path. The gradients of both normalizations are put together with
 // those along the residual connections.
 func TestFusionKeepsTheTransformersBits(t *testing.T) {
-	m := transformer(t, 33, 48, 64)
+	t.Run("dropout", func(t *testing.T) { keepsBits(t, transformer(t, 33, 48, 64)) })
+	t.Run("no dropout", func(t *testing.T) { keepsBits(t, withoutDropout(transformer(t, 33, 48, 64))) })
+}
+
+func keepsBits(t *testing.T, m *onnx.Model) {
 	before := kernel.Path()
 	defer func() {
 		if err := kernel.Use(before); err != nil {
