@@ -1,4 +1,4 @@
-"""ONNX's Attention (operator set 23 and newer) in PyTorch."""
+"""ONNX's Attention and RotaryEmbedding (operator set 23 and newer) in PyTorch."""
 
 from __future__ import annotations
 
@@ -76,3 +76,26 @@ def _bias(mask: Value, keys: int, dtype: torch.dtype) -> Value:
         mask = torch.zeros(mask.shape, dtype=dtype).masked_fill(~mask, -math.inf)
     missing = keys - mask.shape[-1]
     return F.pad(mask, (0, missing), value=-math.inf) if missing > 0 else mask
+
+
+def rotary_embedding(node: Node) -> Call:
+    """Prepare a RotaryEmbedding: pairs of numbers are turned by the angle of their token's place."""
+    rank, heads = node.value(0).dim(), node.attribute("num_heads", 0)
+    width = node.value(0).shape[-1] // heads if rank == 3 else node.value(0).shape[-1]
+    turned = node.attribute("rotary_embedding_dim", 0) or width
+    interleaved = bool(node.attribute("interleaved", 0))
+
+    def call(x: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor, places: Value = None) -> torch.Tensor:
+        if rank == 3:
+            x = x.unflatten(-1, (heads, width)).transpose(1, 2)
+        if places is not None:
+            cosines, sines = cosines[places], sines[places]
+        cosines, sines = cosines.unsqueeze(1), sines.unsqueeze(1)  # for all heads
+        part, rest = x[..., :turned], x[..., turned:]
+        a, b = (part[..., ::2], part[..., 1::2]) if interleaved else part.chunk(2, -1)
+        pair = cosines * a - sines * b, sines * a + cosines * b
+        result = torch.stack(pair, -1).flatten(-2) if interleaved else torch.cat(pair, -1)
+        result = torch.cat([result, rest], -1)
+        return result.transpose(1, 2).flatten(2) if rank == 3 else result
+
+    return call

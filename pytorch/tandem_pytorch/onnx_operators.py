@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from onnx import TensorProto
 
 from .errors import UnsupportedError
-from .onnx_attention import attention
+from .onnx_attention import attention, rotary_embedding
 from .onnx_node import Call, Node, Value, refuse
 from .onnx_recurrent import gru, lstm, rnn
 from .onnx_resize import resize
@@ -846,6 +846,7 @@ TABLE: dict[str, Callable[[Node], Call]] = {
     "Relu": _plain(F.relu),
     "Reshape": _reshape,
     "Resize": resize,
+    "RotaryEmbedding": rotary_embedding,
     "Round": _plain(torch.round),
     "ScatterElements": _scatter_elements,
     "ScatterND": _scatter_nd,
