@@ -134,6 +134,14 @@ func (s *inspection) parameters(m *onnx.Model) {
 	for _, p := range d.Parameters {
 		add(p.Name, m.Graph.Initializer(p.Name), !p.RequiresGrad, p.Aliases)
 	}
+	trained := slices.Clone(d.Buffers)
+	for _, p := range d.Parameters {
+		trained = append(trained, p.Name)
+	}
+	var refused *onnx.Error
+	if _, err := m.WithFloat32(trained); errors.As(err, &refused) {
+		s.Problems = append(s.Problems, problem{Operator: refused.Op, Node: refused.Node, Problem: refused.Value + ": " + refused.Reason})
+	}
 	s.Buffers = append(s.Buffers, d.Buffers...)
 	for _, site := range d.Dropout {
 		s.Dropout = append(s.Dropout, dropoutInfo{Site: site.Site, Node: site.Node, P: site.P, Module: site.Module})

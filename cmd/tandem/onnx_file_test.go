@@ -34,6 +34,8 @@ func TestRealONNXFiles(t *testing.T) {
 			{"cnn.onnx", nil, 0, []string{"no BatchNormalization and no dropout"}},
 			{"block.onnx", nil, 0, []string{"no BatchNormalization and no dropout"}},
 			{"legacy.onnx", nil, 1, []string{"2 BatchNormalization nodes use the batch's statistics", "the same masks at 1 sites"}},
+			{"half.onnx", nil, 0, []string{"3 of its initializers with 176 numbers"}},
+			{"old.onnx", nil, 0, []string{"3 of its initializers with 176 numbers"}},
 			{"hand.onnx", []string{"--input", "tokens=3:int:9", "--loss", "mse"}, 1, []string{
 				"7 of its initializers", "2 for buffers", "1 dropout nodes draw nothing", "the same masks at 1 sites",
 			}},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"tandem/fixtures/dataset"
@@ -168,17 +169,26 @@ func trainableFile(path string) (*onnx.Model, error) {
 	if err != nil {
 		return nil, inputError{err}
 	}
-	if m.Manifest != nil {
-		return m, nil
+	manifest := m.Manifest
+	if manifest == nil {
+		manifest, err = pass.Describe(m)
 	}
-	manifest, err := pass.Describe(m)
 	if err != nil {
 		if _, alone := pass.Import(given, map[string]int{"batch": 2}); alone == nil {
 			err = fmt.Errorf("the graph fixes its batch size; export it with a dynamic batch (dynamic_shapes of torch.onnx.export, dynamic_axes of the older one): %w", err)
 		}
 		return nil, inputError{err}
 	}
-	if m, err = m.WithManifest(manifest); err != nil {
+	if m.Manifest == nil {
+		if m, err = m.WithManifest(manifest); err != nil {
+			return nil, inputError{err}
+		}
+	}
+	trained := slices.Clone(manifest.Buffers)
+	for _, p := range manifest.Parameters {
+		trained = append(trained, p.Name)
+	}
+	if m, err = m.WithFloat32(trained); err != nil {
 		return nil, inputError{err}
 	}
 	return m, nil

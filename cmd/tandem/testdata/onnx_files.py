@@ -5,6 +5,8 @@ cnn.onnx     a convolutional network with BatchNorm by the same, in eval mode an
 legacy.onnx  the same network by the older exporter in training mode: BatchNorm with the batch's statistics, and dropout
 block.onnx   a Transformer's block of numbers by the default exporter
 hand.onnx    a graph by onnx.helper whose batch is fixed to 4, with numbers and whole numbers as inputs
+half.onnx    an MLP of the newest operator set whose weights are of half precision and lie in a file of their own
+old.onnx     the same of operator set 13, in one file
 fixed.onnx   a graph whose Reshape fixes the batch
 odd.onnx     a graph with an operator that nobody has
 """
@@ -104,6 +106,32 @@ by_hand(
         numpy_helper.from_array(np.ones(8, np.float32), "var"), weights("w2", 3, 8), weights("b2", 3),
     ],
 )  # fmt: skip
+def halves(name, opset, **saved):
+    """Weights of float16 and bfloat16 and what makes them float32, as tools that shrink files write it."""
+    cast = [helper.make_node("Cast", [f"{weight}_half"], [weight], to=TensorProto.FLOAT) for weight in ("w1", "w2")]
+    nodes = [
+        *cast,
+        helper.make_node("MatMul", ["x", "w1"], ["h0"]),
+        helper.make_node("Add", ["h0", "b1"], ["h1"]),
+        helper.make_node("Relu", ["h1"], ["h2"]),
+        helper.make_node("MatMul", ["h2", "w2"], ["y"]),
+    ]
+    w1 = numpy_helper.from_array((random.standard_normal((6, 16)) * 0.3).astype(np.float16), "w1_half")
+    values = random.standard_normal((16, 4)) * 0.3
+    w2 = helper.make_tensor("w2_half", TensorProto.BFLOAT16, [16, 4], values.reshape(-1).tolist())
+    graph = helper.make_graph(
+        nodes,
+        name,
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 6])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])],
+        [w1, w2, weights("b1", 16)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    onnx.save(model, folder / name, **saved)
+
+
+halves("half.onnx", 24, save_as_external_data=True, location="half.bin", size_threshold=0)
+halves("old.onnx", 13)
 by_hand(
     "fixed.onnx",
     [helper.make_node("Reshape", ["x", "shape"], ["flat"]), helper.make_node("MatMul", ["flat", "w"], ["y"])],
