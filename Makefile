@@ -15,7 +15,7 @@ BENCHTIME ?= 200ms
 SEEDS ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build compare test test-long bench false-alarms zoo zoo-setup large publish release lint format size requirements clean purge
+.PHONY: help setup build compare test tensorboard-setup test-long bench false-alarms zoo zoo-setup large publish release lint format size requirements clean purge
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s%s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -29,13 +29,24 @@ setup: build ## make the Python environment in .tandem/python (once; TANDEM_TORC
 compare: setup ## the main job: train the MNIST MLP in PyTorch and natively, judge, time, report
 	bin/tandem run mnist-mlp --prove --out runs/mnist-mlp
 
-test: setup ## all tests, real PyTorch and ONNX Runtime among them
+test: setup tensorboard-setup ## all tests, real PyTorch and ONNX Runtime and other tools' readers among them
 	$(GO) vet ./...
-	TANDEM_REQUIRE=pytorch,onnxruntime $(GO) test ./...
+	$(TESTED) $(GO) test ./...
 	PYTHONPATH=pytorch PYTHONNOUSERSITE=1 $(PYTHON) -m unittest discover --start-directory pytorch/tests --top-level-directory pytorch
 
-test-long: setup ## the tests under the race detector, the functions at every number, and each fuzz target for FUZZTIME (20s)
-	TANDEM_REQUIRE=pytorch,onnxruntime $(GO) test -race -timeout 30m ./...
+# What the tests must find.
+TESTED = TANDEM_REQUIRE=pytorch,onnxruntime TANDEM_TENSORBOARD=$(TENSORBOARD)/bin/python
+
+# TensorBoard, whose own reader a test asks: an environment of its own, once.
+TENSORBOARD = $(CURDIR)/.tandem/tensorboard
+tensorboard-setup: setup
+	@cmp -s results/tensorboard/requirements.txt $(TENSORBOARD)/requirements.txt || { rm -rf $(TENSORBOARD) && \
+		$(UV) venv --quiet --python $(PYTHON) $(TENSORBOARD) && \
+		$(UV) pip install --quiet --python $(TENSORBOARD)/bin/python --only-binary :all: --require-hashes -r results/tensorboard/requirements.txt && \
+		cp results/tensorboard/requirements.txt $(TENSORBOARD); }
+
+test-long: setup tensorboard-setup ## the tests under the race detector, the functions at every number, and each fuzz target for FUZZTIME (20s)
+	$(TESTED) $(GO) test -race -timeout 30m ./...
 	$(GO) test ./native/kernel -run Approximations -exhaustive -timeout 60m
 	@set -e; for package in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
@@ -132,11 +143,13 @@ size: ## lines of each folder: code, tests, generated left out
 			END { for (f in all) { printf "%-36s %6d %6d\n", f, code[f], test[f]; c += code[f]; t += test[f] } \
 			printf "%-36s %6d %6d\n", "~ all", c, t }' | LC_ALL=C sort | sed '1i folder                                 code  tests'
 
-requirements: setup ## compile the requirements.txt of pytorch and fixtures/zoo, and uv.txt, from their .in files
+requirements: setup ## compile the requirements.txt of pytorch, results/tensorboard and fixtures/zoo, and uv.txt, from their .in files
 	cd pytorch && for name in requirements uv; do \
 		$(UV) pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate --quiet \
 			--custom-compile-command "make requirements" --upgrade $$name.in -o $$name.txt || exit 1; \
 	done
+	cd results/tensorboard && $(UV) pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate --quiet \
+		--custom-compile-command "make requirements" --upgrade -c ../../pytorch/requirements.txt requirements.in -o requirements.txt
 	cd fixtures/zoo && $(UV) pip compile --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-annotate --quiet \
 		--custom-compile-command "make requirements" --upgrade -c ../../pytorch/requirements.txt requirements.in -o requirements.txt \
 		$$(sed -n 's/^\([a-z0-9-]*\)==.*/--no-emit-package \1/p' ../../pytorch/requirements.txt)

@@ -226,7 +226,7 @@ func TestWriteSurvivesAnEmptyRecord(t *testing.T) {
 func TestTensorBoardReadsThem(t *testing.T) {
 	python := os.Getenv("TANDEM_TENSORBOARD")
 	if python == "" {
-		t.Skip("TANDEM_TENSORBOARD names no Python with the package tensorboard")
+		t.Skip("TANDEM_TENSORBOARD names no Python with the package tensorboard; make test does")
 	}
 	r := recordtest.Faster()
 	dir := t.TempDir()
