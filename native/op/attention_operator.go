@@ -19,7 +19,7 @@ import (
 //
 // It is computed as tandem.Attention is, which says what the products leave out under a causal mask. Its gradient computes the softmax a second time, head
 // by head, in place of keeping it. A row of which the masks hide every score gives zeros. Keys and values of a past, the output of scores, softcap and windows
-// are not implemented.
+// are not computed here: package pass puts other nodes in the place of such an Attention.
 func init() {
 	input := func(shape ...int) CaseInput { return CaseInput{Shape: shape} }
 	omitted := CaseInput{Omitted: true}

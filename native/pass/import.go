@@ -186,6 +186,11 @@ func (im *importer) node(n *onnx.Node) error {
 			}
 		}
 	}
+	if name == "Attention" {
+		if done, err := im.attention(node); err != nil || done {
+			return err
+		}
+	}
 	if err := op.Infer(node); err != nil {
 		return err
 	}
@@ -194,6 +199,38 @@ func (im *importer) node(n *onnx.Node) error {
 	}
 	im.graph.Nodes = append(im.graph.Nodes, node)
 	return nil
+}
+
+// attention puts other nodes in the place of an Attention that its kernels do not compute.
+func (im *importer) attention(node *ir.Node) (bool, error) {
+	expands, err := expandsAttention(node)
+	if err != nil {
+		return false, &op.NodeError{Node: node, Err: err}
+	}
+	if !expands {
+		return false, nil
+	}
+	results, err := expandAttention(im.graph, node)
+	if err != nil {
+		return false, err
+	}
+	for i, v := range node.Outputs {
+		if v == nil {
+			continue
+		}
+		name := v.Name
+		last, err := op.Append(im.graph, "Identity", nil, node.Origin, node.Origin.Phase, results[i]) // the result may be an input or have two names
+		if err != nil {
+			return false, err
+		}
+		last.Name = name
+		for given, known := range im.values {
+			if known == v {
+				im.values[given] = last
+			}
+		}
+	}
+	return true, nil
 }
 
 // output adds an output to a node; the empty name is an omitted one.

@@ -13,9 +13,8 @@ from .onnx_node import Call, Node, Value, refuse
 
 def attention(node: Node) -> Call:
     """Prepare an Attention: scores, softcap, mask, softmax, values, as the operator's function body has them."""
-    refuse(node.has(6), "nonpad_kv_seqlen is not supported")
-    for side in ("left_window_size", "right_window_size"):
-        refuse(node.attribute(side, -1) != -1, f"{side} is not supported")
+    refuse(node.has(6) and node.has(4), "nonpad_kv_seqlen beside past_key is not supported")
+    left, right = node.attribute("left_window_size", -1), node.attribute("right_window_size", -1)
     rank = node.value(0).dim()
     heads = node.attribute("q_num_heads") if rank == 3 else node.value(0).shape[1]
     shared = node.attribute("kv_num_heads") if rank == 3 else node.value(1).shape[1]
@@ -29,7 +28,13 @@ def attention(node: Node) -> Call:
         return x.unflatten(-1, (count, -1)).transpose(1, 2) if rank == 3 else x
 
     def call(
-        query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: Value = None, past_key: Value = None, past_value: Value = None
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: Value = None,
+        past_key: Value = None,
+        past_value: Value = None,
+        lengths: Value = None,
     ) -> Any:
         query, key, value = split(query, heads), split(key, shared), split(value, shared)
         before = 0
@@ -41,10 +46,21 @@ def attention(node: Node) -> Call:
             key, value = (x.repeat_interleave(heads // shared, 1) for x in (key, value))
         length, keys = query.shape[2], key.shape[2]
         bias = _bias(mask, keys, query.dtype)
-        if causal:
-            allowed = torch.ones(length, keys, dtype=torch.bool).tril(before)
-            lower = torch.zeros(length, keys, dtype=query.dtype).masked_fill(~allowed, -math.inf)
-            bias = lower if bias is None else bias + lower
+        if causal or left >= 0 or right >= 0 or lengths is not None:
+            column = torch.arange(keys)
+            first = torch.tensor(before) if lengths is None else lengths.reshape(-1, 1, 1, 1) - length
+            ahead = column - (torch.arange(length).unsqueeze(-1) + first)  # how far a key is behind its query
+            hidden = torch.zeros_like(ahead, dtype=torch.bool)
+            if causal:
+                hidden = hidden | (ahead > 0)
+            if left >= 0:
+                hidden = hidden | (-ahead > left)
+            if right >= 0:
+                hidden = hidden | (ahead > right)
+            if lengths is not None:
+                hidden = hidden | (column >= lengths.reshape(-1, 1, 1, 1))
+            seen = torch.zeros(hidden.shape, dtype=query.dtype).masked_fill(hidden, -math.inf)
+            bias = seen if bias is None else bias + seen
         scores = (query @ key.transpose(-1, -2)) * scale
         shown = scores
         if softcap:
