@@ -1,6 +1,9 @@
 package onnx
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,6 +44,32 @@ func (g *Graph) Node(name string) *Node {
 		}
 	}
 	return nil
+}
+
+// OutputIndex returns the position of the output that a name or, where no output has it, a position from 0 stands for; "" is the first.
+func OutputIndex(outputs []string, wanted string) (int, error) {
+	if len(outputs) == 0 {
+		return 0, errors.New("the model has no output")
+	}
+	if wanted == "" {
+		return 0, nil
+	}
+	if i := slices.Index(outputs, wanted); i >= 0 {
+		return i, nil
+	}
+	if i, err := strconv.Atoi(wanted); err == nil && i >= 0 && i < len(outputs) {
+		return i, nil
+	}
+	return 0, fmt.Errorf("the model has no output %q: it may be one of %s, or a position from 0 to %d", wanted, strings.Join(outputs, ", "), len(outputs)-1)
+}
+
+// OutputNames returns the names of the graph's outputs in their order.
+func (g *Graph) OutputNames() []string {
+	names := make([]string, len(g.Outputs))
+	for i, out := range g.Outputs {
+		names[i] = out.Name
+	}
+	return names
 }
 
 // ValueInfo is the declared type of a value.

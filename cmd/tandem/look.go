@@ -4,11 +4,13 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"tandem/onnx"
 	"tandem/onnx/ort"
 	"tandem/onnx/tensor"
 	"tandem/results/compare"
+	"tandem/results/engine"
 )
 
 // onnxRuntime is the third look at the forward pass.
@@ -44,7 +46,66 @@ func onnxRuntime(hint string) compare.Looker {
 		if err := m.Save(file); err != nil {
 			return nil, err
 		}
-		return ort.Run(library, file, inputs)
+		return forward(m, inputs, func(part map[string]*tensor.Tensor) (map[string]*tensor.Tensor, error) {
+			return ort.Run(library, file, part)
+		})
 	}
 	return l
+}
+
+// forward computes a model's outputs for some rows: at once, or where an output is a scalar in the passes that the engines' protocol
+// prescribes.
+func forward(m *onnx.Model, inputs map[string]*tensor.Tensor, run func(map[string]*tensor.Tensor) (map[string]*tensor.Tensor, error)) (map[string]*tensor.Tensor, error) {
+	scalar := func(out onnx.ValueInfo) bool { return out.HasShape && len(out.Shape) == 0 }
+	if !slices.ContainsFunc(m.Graph.Outputs, scalar) {
+		return run(inputs)
+	}
+	rows := 0
+	for _, t := range inputs {
+		rows = t.Shape()[0]
+	}
+	values, shapes := map[string][]float64{}, map[string][]int{}
+	for from := 0; from < rows; from += engine.ForwardRows {
+		part := map[string]*tensor.Tensor{}
+		for name, t := range inputs {
+			var err error
+			if part[name], err = rowsOf(t, from, min(from+engine.ForwardRows, rows)); err != nil {
+				return nil, err
+			}
+		}
+		got, err := run(part)
+		if err != nil {
+			return nil, err
+		}
+		for name, t := range got {
+			shape := t.Shape()
+			if len(shape) == 0 {
+				shape = []int{1}
+			}
+			if shapes[name] == nil {
+				shapes[name] = append([]int{0}, shape[1:]...)
+			}
+			shapes[name][0] += shape[0]
+			values[name] = append(values[name], t.Float64s()...)
+		}
+	}
+	out := map[string]*tensor.Tensor{}
+	for name, v := range values {
+		t, err := tensor.Of(v, shapes[name]...)
+		if err != nil {
+			return nil, err
+		}
+		out[name] = t
+	}
+	return out, nil
+}
+
+// rowsOf returns rows of a tensor, float32 or int64.
+func rowsOf(t *tensor.Tensor, from, to int) (*tensor.Tensor, error) {
+	shape := append([]int{to - from}, t.Shape()[1:]...)
+	width := t.Len() / max(t.Shape()[0], 1)
+	if t.DType() == tensor.Int64 {
+		return tensor.Of(tensor.View[int64](t)[from*width:to*width], shape...)
+	}
+	return tensor.Of(tensor.View[float32](t)[from*width:to*width], shape...)
 }

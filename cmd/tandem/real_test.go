@@ -197,6 +197,75 @@ judged_steps = [0, 4, 5]
 	}
 }
 
+// TestRealOwnLoss trains a model that computes its loss itself, as those of transformers do when they are given labels, in all that a user may make
+// of it: its own loss of a step of one part and of several, and losses of its other output.
+func TestRealOwnLoss(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	model := filepath.Join(dir, "own.py")
+	if err := os.WriteFile(model, []byte(`import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Own(nn.Module):
+    def __init__(self, scores):
+        super().__init__()
+        self.scores, self.hidden, self.head, self.dropout = scores, nn.Linear(6, 16), nn.Linear(16, 4), nn.Dropout(0.1)
+
+    def forward(self, x, labels):
+        scores = self.head(self.dropout(torch.relu(self.hidden(x))))
+        loss = F.cross_entropy(scores, labels, label_smoothing=0.1)
+        return {"loss": loss, "scores": scores} if self.scores else loss
+
+
+def build(scores=True):
+    return Own(scores)
+`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	small := []string{
+		"--input", "x=6", "--input", "labels=:int:4", "--loss", "output", "--set", "data.train=160", "--set", "data.test=300", "--set", "train.batch=16", "--set", "train.epochs=8", "--set", "optimizer.learning_rate=0.02",
+		"--set", "parity.judged_steps=[0,3]", "--timing=false", "--threads=1", "--quiet", "--out", "run",
+	}
+	for _, c := range []struct {
+		name  string
+		flags []string
+	}{
+		{"with scores", nil},
+		{"alone", []string{"--set", "model.args.scores=false"}},
+		{"in parts", []string{"--set", "train.accumulate=2"}},
+		{"scores", []string{"--loss", "cross_entropy", "--set", "loss.output=scores"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			status, stdout, stderr, out := realTandem(t, append(append([]string{"run", model + ":build"}, small...), c.flags...)...)
+			if status != statusOK {
+				t.Fatalf("status %d\n%s%s", status, stdout, stderr)
+			}
+			r, err := record.Read(filepath.Join(out, "run", compare.ResultFile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Parity.Verdict != record.Pass {
+				t.Errorf("verdict %s: %q", r.Parity.Verdict, r.Parity.Reasons)
+			}
+			for _, l := range r.Forward {
+				if !l.OK || l.Rows != 300 { // two passes: both sides and ONNX Runtime divide the rows alike
+					t.Errorf("the look %+v", l)
+				}
+			}
+			if l := r.TestLoss; r.Experiment.Loss.Kind == "output" && (l == nil || l.Rows != 300) {
+				t.Errorf("test loss %+v", l)
+			}
+		})
+	}
+	status, _, stderr, _ := realTandem(t, append([]string{"run", model + ":build", "--set", "loss.output=logits"}, small...)...)
+	if want := `the model has no output "logits": it may be one of loss, scores`; status != statusUsage || !strings.Contains(stderr, want) {
+		t.Errorf("status %d without %q: %s", status, want, stderr)
+	}
+}
+
 // TestRealCallableData trains on what a user's callable returns: a torch Dataset for the training, arrays by name for the test.
 func TestRealCallableData(t *testing.T) {
 	t.Parallel()

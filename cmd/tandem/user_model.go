@@ -97,21 +97,24 @@ func parseInputs(flags []string) ([]modelInput, error) {
 // target is what a model is trained towards.
 type target struct {
 	loss    string
+	output  string // of the model, where the setting loss.output chose one
 	classes int
 	shape   []int
 }
 
-// targetOf proposes a loss for a model's first output, or fits the given one to it.
+// targetOf proposes a loss for a model's output, or fits the given one to it.
 func targetOf(output onnx.ValueInfo, loss string) (target, error) {
 	var dims []int
 	for _, d := range output.Shape[min(1, len(output.Shape)):] {
 		if d.Value < 0 {
-			return target{}, inputError{fmt.Errorf("the model's first output is %v: only its first dimension, the batch, may be open", output)}
+			return target{}, inputError{fmt.Errorf("the model's output is %v: only its first dimension, the batch, may be open", output)}
 		}
 		dims = append(dims, int(d.Value))
 	}
 	scores := len(dims) > 0 && len(dims) < 3 && dims[len(dims)-1] > 1
 	switch {
+	case loss == "" && output.HasShape && len(output.Shape) == 0: // the model's own loss
+		loss = "output"
 	case loss == "" && scores:
 		loss = "cross_entropy"
 	case loss == "":
@@ -120,11 +123,14 @@ func targetOf(output onnx.ValueInfo, loss string) (target, error) {
 	switch loss {
 	case "cross_entropy", "nll":
 		if len(dims) == 0 {
-			return target{}, inputError{fmt.Errorf("the model's first output is %v: the loss %q needs classes as its last dimension", output, loss)}
+			return target{}, inputError{fmt.Errorf("the model's output is %v: the loss %q needs classes as its last dimension", output, loss)}
 		}
-		return target{loss, dims[len(dims)-1], dims[:len(dims)-1]}, nil
+		return target{loss: loss, classes: dims[len(dims)-1], shape: dims[:len(dims)-1]}, nil
 	case "output":
 		return target{loss: loss}, nil
+	}
+	if output.HasShape && len(output.Shape) == 0 {
+		return target{}, inputError{fmt.Errorf("the model's output %s is a scalar, which the loss %q cannot be taken of: choose another one by --set loss.output=NAME, or --loss output, where it is the loss itself", output.Name, loss)}
 	}
 	return target{loss: loss, shape: dims}, nil
 }
@@ -186,13 +192,18 @@ shapes = { %s }   # of random inputs, without the batch
 	if t.classes > 0 {
 		fmt.Fprintf(&b, "classes = %d\n", t.classes)
 	}
+	choice := "# output = \"scores\"               # of several outputs the one that the loss is taken of, by name or position; the first without it"
+	if t.output != "" {
+		choice = fmt.Sprintf("output = %q   # the one that the loss is taken of, by name or position", t.output)
+	}
 	fmt.Fprintf(&b, `train = 2000
 test = 200
 
 [loss]
 # Of class numbers: cross_entropy, nll. Of numbers in the output's shape: mse, l1, huber, smooth_l1, bce_with_logits, kl_div.
-# output: the model's first output is each sample's loss.
+# output: the model's output is the loss, as a number for each sample or as a scalar for the batch.
 kind = %q
+%s
 
 [optimizer]                       # PyTorch's formulas, names and defaults
 kind = "adam"                     # or "adamw", "sgd", "rmsprop", "adagrad", "nadam", "lion"
@@ -201,7 +212,7 @@ learning_rate = 0.003
 [train]
 batch = 32
 epochs = 4
-`, t.loss)
+`, t.loss, choice)
 	return b.String(), nil
 }
 
@@ -224,7 +235,7 @@ type userFlags struct {
 
 func (f *userFlags) add(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.inputs, "input", nil, inputHelp)
-	flags.StringVar(&f.loss, "loss", "", "the loss; by default cross_entropy for scores of classes, mse for others")
+	flags.StringVar(&f.loss, "loss", "", "the loss; by default cross_entropy for scores of classes, output for a scalar, mse for others")
 }
 
 // parseUserExperiment reads the text of an experiment with a model of the user's; dir is the folder that paths start from.
@@ -288,7 +299,7 @@ func (a *app) exported(ctx context.Context, source string, inputs []modelInput, 
 	return m, o.Model.SHA256, err
 }
 
-// callableInputs returns the inputs that the flags say a callable's module has, and its first output.
+// callableInputs returns the inputs that the flags say a callable's module has, and the output that the loss is taken of.
 func (a *app) callableInputs(ctx context.Context, source string, flags []string, settings []experiment.Setting) ([]modelInput, onnx.ValueInfo, error) {
 	inputs, err := parseInputs(flags)
 	if err != nil {
@@ -298,12 +309,34 @@ func (a *app) callableInputs(ctx context.Context, source string, flags []string,
 	if err != nil {
 		return nil, onnx.ValueInfo{}, err
 	}
-	return inputs, m.Graph.Outputs[0], nil
+	i, err := outputOf(m, settings)
+	if err != nil {
+		return nil, onnx.ValueInfo{}, err
+	}
+	return inputs, m.Graph.Outputs[i], nil
 }
 
-// fileInputs returns the inputs of an ONNX file and its first output. A flag is needed for an input of whole numbers, of which the file does not
+// outputOf returns the position of the output that the settings say the loss is taken of.
+func outputOf(m *onnx.Model, settings []experiment.Setting) (int, error) {
+	i, err := onnx.OutputIndex(m.Graph.OutputNames(), chosenOutput(settings))
+	if err != nil {
+		return 0, inputError{fmt.Errorf("loss.output: %w", err)}
+	}
+	return i, nil
+}
+
+func chosenOutput(settings []experiment.Setting) (output string) {
+	for _, s := range settings {
+		if s.Key == "loss.output" {
+			output = strings.Trim(s.Value, `"'`)
+		}
+	}
+	return output
+}
+
+// fileInputs returns the inputs of an ONNX file and the output that the loss is taken of. A flag is needed for an input of whole numbers, of which the file does not
 // say how many different ones there are; flags for others must say what the file says.
-func fileInputs(file string, flags []string) ([]modelInput, onnx.ValueInfo, error) {
+func fileInputs(file string, flags []string, settings []experiment.Setting) ([]modelInput, onnx.ValueInfo, error) {
 	fail := func(format string, args ...any) ([]modelInput, onnx.ValueInfo, error) {
 		return nil, onnx.ValueInfo{}, inputError{fmt.Errorf(file+": "+format, args...)}
 	}
@@ -346,9 +379,13 @@ func fileInputs(file string, flags []string) ([]modelInput, onnx.ValueInfo, erro
 			return fail("--input names %s, which is no input of the file", t.name)
 		}
 	}
-	output := m.Graph.Outputs[0]
+	i, err := outputOf(m, settings)
+	if err != nil {
+		return nil, onnx.ValueInfo{}, err
+	}
+	output := m.Graph.Outputs[i]
 	output.HasShape, output.Shape = true, nil
-	for _, n := range g.Outputs[0].Shape {
+	for _, n := range g.Outputs[i].Shape {
 		output.Shape = append(output.Shape, onnx.Dim{Value: int64(n)})
 	}
 	return inputs, output, nil
@@ -360,7 +397,7 @@ func (a *app) proposed(ctx context.Context, source, from string, f *userFlags, s
 	var output onnx.ValueInfo
 	var err error
 	if isONNXFile(source) {
-		inputs, output, err = fileInputs(source, f.inputs)
+		inputs, output, err = fileInputs(source, f.inputs, settings)
 	} else {
 		inputs, output, err = a.callableInputs(ctx, source, f.inputs, settings)
 	}
@@ -371,6 +408,7 @@ func (a *app) proposed(ctx context.Context, source, from string, f *userFlags, s
 	if err != nil {
 		return "", err
 	}
+	t.output = chosenOutput(settings)
 	place, _ := modelPlace(source)
 	file, err := filepath.Abs(place)
 	if err == nil {

@@ -402,9 +402,6 @@ func (n *Native) step() (loss float32, seconds float64, err error) {
 	return loss, time.Since(start).Seconds(), err
 }
 
-// evaluationRows is the number of rows that Forward computes at a time; the last ones may be fewer.
-const evaluationRows = 256
-
 // Forward writes the outputs for all rows of a split in evaluation mode.
 func (n *Native) Forward(_ context.Context, p engine.ForwardParams) (*engine.ForwardResult, error) {
 	if err := n.ready(); err != nil {
@@ -441,10 +438,10 @@ func (n *Native) Forward(_ context.Context, p engine.ForwardParams) (*engine.For
 func forward[T float32 | float64](d *data, s *split, t *train.Trainer[T]) (map[string]*tensor.Tensor, error) {
 	parts := map[string][]T{}
 	shapes := map[string][]int{}
-	rows := make([]int64, 0, evaluationRows)
-	for from := 0; from < s.rows; from += evaluationRows {
+	rows := make([]int64, 0, engine.ForwardRows)
+	for from := 0; from < s.rows; from += engine.ForwardRows {
 		rows = rows[:0]
-		for r := from; r < min(from+evaluationRows, s.rows); r++ {
+		for r := from; r < min(from+engine.ForwardRows, s.rows); r++ {
 			rows = append(rows, int64(r))
 		}
 		b, err := t.EvaluationBatch(len(rows))
@@ -458,16 +455,21 @@ func forward[T float32 | float64](d *data, s *split, t *train.Trainer[T]) (map[s
 			return nil, err
 		}
 		for name, v := range b.Outputs() {
-			if len(v.Shape()) == 0 || v.Shape()[0] != len(rows) {
-				return nil, engine.Errorf(engine.KindUnsupported, "output %q has shape %v: forward needs one row a sample", name, v.Shape())
+			shape := v.Shape()
+			if len(shape) == 0 { // one number a pass
+				shape = []int{1}
+			} else if shape[0] != len(rows) {
+				return nil, engine.Errorf(engine.KindUnsupported, "output %q has shape %v for %d rows: forward needs one row a sample, or a scalar", name, shape, len(rows))
 			}
 			parts[name] = append(parts[name], tensor.View[T](v)...)
-			shapes[name] = slices.Clone(v.Shape())
+			if shapes[name] == nil {
+				shapes[name] = append([]int{0}, shape[1:]...)
+			}
+			shapes[name][0] += shape[0]
 		}
 	}
 	out := map[string]*tensor.Tensor{}
 	for name, v := range parts {
-		shapes[name][0] = s.rows
 		t, err := tensor.Of(v, shapes[name]...)
 		if err != nil {
 			return nil, err

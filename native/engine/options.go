@@ -31,7 +31,7 @@ func TrainOptions(e *experiment.Experiment) train.Options {
 
 func lossConfig(l experiment.Loss) train.Loss {
 	c := train.Loss{
-		Kind: l.Kind, Reduction: l.Reduction, ClassWeights: l.ClassWeights, LabelSmoothing: l.LabelSmoothing, ClassDim: l.ClassDim,
+		Kind: l.Kind, Reduction: l.Reduction, Output: l.Output, ClassWeights: l.ClassWeights, LabelSmoothing: l.LabelSmoothing, ClassDim: l.ClassDim,
 		Delta: l.Delta, Beta: l.Beta, PositiveWeights: l.PositiveWeights, LogTarget: l.LogTarget,
 	}
 	if l.IgnoreIndex != nil {

@@ -20,6 +20,7 @@ const Target = "target"
 type LossConfig struct {
 	Kind      string // one of LossKinds
 	Reduction string // "mean" or "sum"; "batchmean" of "kl_div"
+	Output    string // the output that it is taken of, by name or position from 0 (onnx.OutputIndex); "" is the first
 
 	ClassWeights   []float64 // cross_entropy, nll: a factor for each class
 	IgnoreIndex    *int64    // cross_entropy, nll: the label of what does not count
@@ -36,7 +37,7 @@ type LossConfig struct {
 type lossBuilder struct {
 	graph  *ir.Graph
 	config LossConfig
-	// output is the model's first output.
+	// output is the model's output that the loss is taken of.
 	output *ir.Value
 	err    error
 }
@@ -63,7 +64,7 @@ func (c LossConfig) TakesClasses() bool { return c.Kind == "cross_entropy" || c.
 // TakesTarget reports whether there are targets at all.
 func (c LossConfig) TakesTarget() bool { return c.Kind != "output" }
 
-// Loss adds a loss on the graph's first output and returns it. The targets become the input [Target], the last of the graph's; "output" has
+// Loss adds a loss on one of the graph's outputs and returns it. The targets become the input [Target], the last of the graph's; "output" has
 // none. Class numbers have shape (N), one for each row of scores (..., C) in their order, the classes being the last dimension, or
 // the second of (N, C, ...) with ClassDim 1; other targets have the output's shape. "mean" is over all of them.
 func Loss(g *ir.Graph, c LossConfig) (*ir.Value, error) {
@@ -71,13 +72,18 @@ func Loss(g *ir.Graph, c LossConfig) (*ir.Value, error) {
 	if build == nil {
 		return nil, fmt.Errorf("loss %q is %w; it has %s", c.Kind, op.ErrUnsupported, strings.Join(LossKinds(), ", "))
 	}
-	if len(g.Outputs) == 0 {
-		return nil, fmt.Errorf("the model has no output to take the loss of")
+	var names []string
+	for _, v := range g.Outputs {
+		names = append(names, v.Name)
 	}
-	if g.Outputs[0].Type != ir.Float {
-		return nil, fmt.Errorf("the model's first output %s is %v: no loss can be taken of it", g.Outputs[0].Name, g.Outputs[0].Type)
+	i, err := onnx.OutputIndex(names, c.Output)
+	if err != nil {
+		return nil, fmt.Errorf("loss.output: %w", err)
 	}
-	b := &lossBuilder{graph: g, config: c, output: g.Outputs[0]}
+	if g.Outputs[i].Type != ir.Float {
+		return nil, fmt.Errorf("the model's output %s is %v: no loss can be taken of it; its outputs are %s (loss.output chooses one)", names[i], g.Outputs[i].Type, strings.Join(names, ", "))
+	}
+	b := &lossBuilder{graph: g, config: c, output: g.Outputs[i]}
 	loss := build(b)
 	if b.err != nil {
 		return nil, b.err
@@ -143,7 +149,7 @@ func (b *lossBuilder) rows() *ir.Value {
 	scores := b.output
 	n := len(scores.Shape)
 	if n < 2 {
-		b.err = fmt.Errorf("the model's first output has shape %v; the loss %q needs at least two dimensions, batch and classes", scores.Shape, b.config.Kind)
+		b.err = fmt.Errorf("the model's output %s has shape %v; the loss %q needs at least two dimensions, batch and classes", scores.Name, scores.Shape, b.config.Kind)
 		return nil
 	}
 	if n > 2 && b.config.ClassDim == 1 {
@@ -194,7 +200,7 @@ func (b *lossBuilder) classLoss(rows *ir.Value, smoothing float64) *ir.Value {
 	in := []*ir.Value{rows, b.target(ir.Int64, rows.Shape[:1])}
 	if c.ClassWeights != nil {
 		if len(c.ClassWeights) != rows.Shape[1] {
-			b.err = fmt.Errorf("loss.class_weights has %d numbers, the model's first output %d classes", len(c.ClassWeights), rows.Shape[1])
+			b.err = fmt.Errorf("loss.class_weights has %d numbers, the model's output %s %d classes", len(c.ClassWeights), b.output.Name, rows.Shape[1])
 			return nil
 		}
 		in = append(in, b.constant([]int{len(c.ClassWeights)}, c.ClassWeights...))
@@ -249,7 +255,7 @@ func (b *lossBuilder) binaryCrossEntropy() *ir.Value {
 	positive := b.add("Softplus", nil, b.scale(x, -1))
 	if w := b.config.PositiveWeights; len(w) > 0 {
 		if len(w) > 1 && (len(x.Shape) == 0 || len(w) != x.Shape[len(x.Shape)-1]) {
-			b.err = fmt.Errorf("loss.positive_weights has %d numbers; the model's first output has shape %v, so one or as many as its last dimension are needed", len(w), x.Shape)
+			b.err = fmt.Errorf("loss.positive_weights has %d numbers; the model's output %s has shape %v, so one or as many as its last dimension are needed", len(w), x.Name, x.Shape)
 			return nil
 		}
 		more := make([]float64, len(w))
@@ -275,5 +281,5 @@ func (b *lossBuilder) divergence() *ir.Value {
 	return b.reduce(b.add("Mul", nil, t, b.add("Sub", nil, b.add("Log", nil, some), x)))
 }
 
-// itself takes the model's first output for the loss; of more than one number the mean or the sum.
+// itself takes the model's output for the loss; of more than one number the mean or the sum.
 func (b *lossBuilder) itself() *ir.Value { return b.reduce(b.output) }

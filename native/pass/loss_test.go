@@ -15,6 +15,28 @@ import (
 	"tandem/native/pass"
 )
 
+// TestLossOfAnOutput takes the loss of each of two outputs, by name and position.
+func TestLossOfAnOutput(t *testing.T) {
+	build := func(output string) (*ir.Value, error) {
+		g := ir.NewGraph("loss")
+		for _, name := range []string{"loss", "scores", "0"} {
+			v := &ir.Value{Name: name, Type: ir.Float, Shape: []int{}, Role: ir.Parameter}
+			g.State, g.Outputs = append(g.State, v), append(g.Outputs, v)
+		}
+		return pass.Loss(g, pass.LossConfig{Kind: "output", Reduction: "mean", Output: output})
+	}
+	for output, want := range map[string]string{"": "loss", "loss": "loss", "scores": "scores", "1": "scores", "2": "0", "0": "0"} {
+		if loss, err := build(output); err != nil || loss.Producer.Inputs[0].Name != want {
+			t.Errorf("output %q: %v, want %s (%v)", output, loss, want, err)
+		}
+	}
+	for _, output := range []string{"logits", "3", "-1"} {
+		if _, err := build(output); err == nil || !strings.Contains(err.Error(), `loss.output: the model has no output "`+output+`": it may be one of loss, scores, 0, or a position from 0 to 2`) {
+			t.Errorf("output %q: %v", output, err)
+		}
+	}
+}
+
 // TestLossesAgainstTorch compares each loss and its gradient with torch.nn.functional's (testdata/record_losses.py).
 func TestLossesAgainstTorch(t *testing.T) {
 	text, err := os.ReadFile("testdata/losses.json")
@@ -25,14 +47,14 @@ func TestLossesAgainstTorch(t *testing.T) {
 		Cases []struct {
 			Shape []int
 			Loss  struct {
-				Kind, Reduction string
-				ClassWeights    []float64 `json:"class_weights"`
-				IgnoreIndex     *int64    `json:"ignore_index"`
-				LabelSmoothing  float64   `json:"label_smoothing"`
-				ClassDim        int       `json:"class_dim"`
-				Delta, Beta     float64
-				PositiveWeights []float64 `json:"positive_weights"`
-				LogTarget       bool      `json:"log_target"`
+				Kind, Reduction, Output string
+				ClassWeights            []float64 `json:"class_weights"`
+				IgnoreIndex             *int64    `json:"ignore_index"`
+				LabelSmoothing          float64   `json:"label_smoothing"`
+				ClassDim                int       `json:"class_dim"`
+				Delta, Beta             float64
+				PositiveWeights         []float64 `json:"positive_weights"`
+				LogTarget               bool      `json:"log_target"`
 			}
 			Output, Numbers, Gradient []float64
 			Classes                   []int64

@@ -46,8 +46,9 @@ from .modes import MODES
 from .protocol import field
 from .trainer import Trainer
 
-#: Rows of one forward pass in ``forward``.
-FORWARD_ROWS = 512
+#: Rows of one forward pass in ``forward``: the protocol's number (Go's engine.ForwardRows), since a scalar output has one
+#: element for each pass.
+FORWARD_ROWS = 256
 
 
 @dataclass
@@ -138,7 +139,8 @@ class Engine:
         data = Data(field(params, "data", str), file.inputs, experiment.loss)
         loss = losses.function(experiment.loss)
         torch.manual_seed(experiment.seed)
-        trainer = Trainer(experiment, module, data, loss, mode, shared=random == "shared")
+        output = losses.position(experiment.loss, file.outputs)
+        trainer = Trainer(experiment, module, data, loss, mode, shared=random == "shared", output=output)
         if random == "shared":
             self._check_sites(trainer, file)
         model = gradients.Model(
@@ -146,6 +148,7 @@ class Engine:
             file.outputs,
             loss,
             {entry["value"]: entry["module"] for entry in file.manifest.get("activations", [])},
+            file.outputs[output],
         )
         self._loaded = Loaded(
             experiment, module, named, model, data, trainer, variants.Variants(model, experiment.loss, trainer.masks)
@@ -285,7 +288,7 @@ class Engine:
                     inputs = loaded.data.inputs(split, start, min(start + FORWARD_ROWS, rows))
                     returned = gradients.call(loaded.module, tensors, inputs, dtype)
                     for name, value in losses.named_outputs(returned, loaded.model.outputs).items():
-                        parts[name].append(state.array(value))
+                        parts[name].append(np.atleast_1d(state.array(value)))
         finally:
             loaded.module.train()
         write_tensors(

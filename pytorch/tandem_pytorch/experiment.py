@@ -67,6 +67,8 @@ class Loss:
 
     kind: str
     reduction: str
+    #: The output that the loss is taken of, by name or position from 0 as text; "" is the first.
+    output: str = ""
     class_weights: tuple[float, ...] = ()
     ignore_index: int | None = None
     label_smoothing: float = 0.0
@@ -259,6 +261,7 @@ class _Reader:
         kind = self.choice("loss.kind", tuple(LOSSES))
         reduction = self.choice("loss.reduction", ("mean", "sum", *(("batchmean",) if kind == "kl_div" else ())))
         readers: dict[str, Callable[[str], Any]] = {
+            "output": lambda field: self.get(field, str),
             "class_weights": self.numbers,
             "positive_weights": self.numbers,
             "ignore_index": lambda field: self.get(field, int),
@@ -269,8 +272,8 @@ class _Reader:
             "log_target": lambda field: self.get(field, bool),
         }
         given = self.content["loss"]
-        settings = {key: readers[key](f"loss.{key}") for key in LOSSES[kind] if key in given}
-        unknown = given.keys() - {"kind", "reduction", *LOSSES[kind]}
+        settings = {key: readers[key](f"loss.{key}") for key in ("output", *LOSSES[kind]) if key in given}
+        unknown = given.keys() - {"kind", "reduction", "output", *LOSSES[kind]}
         if unknown:
             raise InputError(f'experiment {self.path}: the loss "{kind}" has no {", ".join(sorted(unknown))}')
         return Loss(kind, reduction, **settings)

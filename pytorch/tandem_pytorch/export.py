@@ -20,7 +20,7 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ from .masks import MaskSource, SharedMasks, Site
 from .models import source
 from .parameters import floating_buffers
 
-#: The first output's name; further ones are output_1, output_2, ...
+#: The first output's name where forward gives none; further ones are output_1, output_2, ...
 LOGITS = "logits"
 #: Most rows of the example batch; tracing and checking need no more.
 EXAMPLE_ROWS = 32
@@ -102,26 +102,45 @@ def _refuse(module: nn.Module) -> None:
 
 
 def _probe(module: nn.Module, inputs: dict[str, torch.Tensor]) -> tuple[list[Site], list[str]]:
-    """Run the module twice without changing it: its dropout draws, and names for its outputs."""
+    """Run the module twice without changing it: its dropout draws, and names for its outputs.
+
+    An output has a row for each sample, or it is a scalar, as a loss that the model computes itself.
+    """
     rows = next(iter(inputs.values())).shape[0]
     returned, sites = _forward(module, inputs, "")
     longer = {name: torch.cat([value, value[:1]]) for name, value in inputs.items()}
     remark = f" while it works for {rows} rows: it must not fix the batch size, as x.view(32, ...) does"
     other, _ = _forward(module, longer, remark)
-    for first, second in zip(returned, other, strict=True):
+    names = _names(module, inputs, returned)
+    for name, first, second in zip(names, outputs(returned), outputs(other), strict=True):
+        if first.dim() == second.dim() == 0:
+            continue
         if first.dim() == 0 or first.shape[0] != rows or second.shape[0] != rows + 1:
             raise InputError(
-                f"the model's forward returns {list(first.shape)} for {rows} rows and {list(second.shape)} for one "
-                "more; the first dimension of an output must be the batch, and the loss stays outside the model"
+                f"output {name} of the model's forward has the shape {list(first.shape)} for {rows} rows and "
+                f"{list(second.shape)} for one more; the first dimension of an output must be the batch, or it must be a scalar, as "
+                'a loss that the model computes itself (loss.kind = "output")'
             )
-    return sites, [LOGITS, *(f"output_{number}" for number in range(1, len(returned)))]
+    return sites, names
 
 
-def _forward(module: nn.Module, inputs: dict[str, torch.Tensor], remark: str) -> tuple[list[torch.Tensor], list[Site]]:
+def _names(module: nn.Module, inputs: dict[str, torch.Tensor], returned: Any) -> list[str]:
+    """Name the outputs: as the mapping or named tuple does that forward returns, otherwise by their position."""
+    count = len(outputs(returned))
+    names = [LOGITS, *(f"output_{number}" for number in range(1, count))]
+    own = list(returned) if isinstance(returned, Mapping) else list(getattr(returned, "_fields", ()))
+    taken = {*inputs, *manifest.first_names(module), *floating_buffers(module)}
+    if len(own) == count and all(isinstance(name, str) and name.isidentifier() for name in own) and not taken & {*own}:
+        return own
+    return names
+
+
+def _forward(module: nn.Module, inputs: dict[str, torch.Tensor], remark: str) -> tuple[Any, list[Site]]:
     probe = SharedMasks(MaskSource(0))
     try:
         with torch.no_grad(), probe:
-            returned = outputs(call(module, copies(module, torch.float32), tuple(inputs.values()), torch.float32))
+            returned = call(module, copies(module, torch.float32), tuple(inputs.values()), torch.float32)
+            outputs(returned)
     except (InputError, UnsupportedError):
         raise
     except Exception as error:

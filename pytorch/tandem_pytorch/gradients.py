@@ -43,12 +43,16 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Model:
-    """What a forward pass needs: the module, the graph's output names, the loss, and modules by ONNX value name."""
+    """What a forward pass needs: the module, the graph's output names, the loss, and modules by ONNX value name.
+
+    ``trained`` is the name of the output that the loss is taken of.
+    """
 
     module: nn.Module
     outputs: list[str]
     loss: LossFunction
     activations: dict[str, str]
+    trained: str = ""
 
 
 @contextmanager
@@ -126,7 +130,7 @@ def evaluate(
     seen: dict[str, torch.Tensor] = {}
     with _recording(model, seen) if activations else _nothing(), SharedMasks(source, transform):
         returned = named_outputs(call(model.module, tensors, inputs, dtype), model.outputs)
-        value = (loss or model.loss)(next(iter(returned.values())), batch.target)
+        value = (loss or model.loss)(returned[model.trained or model.outputs[0]], batch.target)
     trained = {name: tensors[name] for name, parameter in model.module.named_parameters() if parameter.requires_grad}
     found = torch.autograd.grad(value, list(trained.values()), allow_unused=True)
     return Evaluation(

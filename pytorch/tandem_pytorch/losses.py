@@ -2,7 +2,7 @@
 
 Of class numbers: the classes are the last dimension of the scores, (batch, C) for one class a sample, (batch, length, C) for
 one a position, or with class_dim 1 the second one, (batch, C, height, width). Every position counts alike, so that "mean"
-divides by batch * length. Other targets have the shape of the model's first output.
+divides by batch * length. Other targets have the shape of the model's output, its first or the one that loss.output names.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from .errors import InputError, UnsupportedError
 from .experiment import Loss
 
-#: From the model's first output and the target to a scalar.
+#: From the model's output that the loss is taken of, and the target, to a scalar.
 LossFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -89,7 +89,7 @@ def as_rows(loss: Loss, logits: torch.Tensor, target: torch.Tensor) -> tuple[tor
     if scores.shape[:-1] != target.shape:
         where = "its classes second" if loss.class_dim == 1 else "after it the classes"
         raise InputError(
-            f"the model's first output has shape {list(logits.shape)} for targets of shape {list(target.shape)}; "
+            f"the model's output has shape {list(logits.shape)} for targets of shape {list(target.shape)}; "
             f"{loss.kind} needs the targets' shape and {where}"
         )
     return scores.flatten(0, -2), target.flatten()
@@ -103,7 +103,7 @@ def as_output(loss: Loss, output: torch.Tensor, target: torch.Tensor) -> torch.T
 
     if output.shape[:1] != target.shape[:1] or essential(output.shape) != essential(target.shape):
         raise InputError(
-            f"the model's first output has shape {list(output.shape)} for targets of shape {list(target.shape)}; "
+            f"the model's output has shape {list(output.shape)} for targets of shape {list(target.shape)}; "
             f"{loss.kind} needs both alike"
         )
     return target.reshape(output.shape).to(output.dtype)
@@ -132,9 +132,22 @@ def outputs(returned: Any) -> list[torch.Tensor]:
     if not isinstance(returned, Sequence) or not returned or not all(isinstance(v, torch.Tensor) for v in returned):
         raise InputError(
             f"the model's forward returned {type(returned).__name__}; it must return a tensor, or a tuple, list or "
-            "mapping of tensors whose first is the logits"
+            "mapping of tensors, of which the loss takes the first or the one that loss.output names"
         )
     return list(returned)
+
+
+def position(loss: Loss, names: list[str]) -> int:
+    """Return the position of the output that the loss is taken of, among a model's outputs by name."""
+    if not loss.output:
+        return 0
+    if loss.output in names:
+        return names.index(loss.output)
+    if loss.output.isdecimal() and int(loss.output) < len(names):
+        return int(loss.output)
+    raise InputError(
+        f'loss.output: the model has no output "{loss.output}": it may be one of {", ".join(names)}, or a position from 0 to {len(names) - 1}'
+    )
 
 
 def named_outputs(returned: Any, names: list[str]) -> dict[str, torch.Tensor]:

@@ -34,6 +34,7 @@ class Trainer:
         loss: LossFunction,
         mode: str,
         shared: bool,
+        output: int = 0,
     ) -> None:
         self.mode = modes.find(mode)
         if self.mode.channels_last:
@@ -49,6 +50,7 @@ class Trainer:
         self._module = module.train()
         self._parameters = list(module.parameters())
         self._loss = loss
+        self._output = output
         self._shared = shared
         self._sites: dict[int, list[Site]] = {}
         self._forward: Callable[..., torch.Tensor] = self._plain_forward
@@ -162,7 +164,7 @@ class Trainer:
 
     def _plain_forward(self, inputs: tuple[torch.Tensor, ...], target: torch.Tensor) -> torch.Tensor:
         returned: Any = self._module(*inputs)
-        return self._loss(outputs(returned)[0], target)
+        return self._loss(outputs(returned)[self._output], target)
 
     def _masked_forward(self, inputs: tuple[torch.Tensor, ...], target: torch.Tensor) -> torch.Tensor:
         with SharedMasks(self.masks):

@@ -6,7 +6,7 @@ operator                       what torch.onnx 2.15 writes              what is 
 BatchNorm in training mode     inference mode, whatever the module says training_mode=1 with the new statistics
 attention with dropout         Dropout without training_mode: a no-op   Dropout with training_mode true
 torch.bernoulli(p)             RandomUniformLike, Less, Cast            one Bernoulli node, a dropout site
-cross_entropy                  label_smoothing silently dropped         refused: the loss stays outside the graph
+cross_entropy                  label_smoothing silently dropped         basic operators with all that PyTorch's has
 ============================== ======================================== ===========================================
 """
 
@@ -109,10 +109,55 @@ def _bernoulli(self: Any, p: float) -> Any:
     return _op.Bernoulli(_op.Expand(probability, _op.Shape(self)))
 
 
-def _cross_entropy(self: Any, target: Any, *rest: Any, **options: Any) -> Any:
-    raise UntranslatableError(
-        "the model computes cross_entropy itself: return the logits, since the loss stays outside the graph"
-    )
+def _cross_entropy(
+    self: Any, target: Any, weight: Any = None, reduction: int = 1, ignore_index: int = -100, label_smoothing: float = 0.0
+) -> Any:
+    """PyTorch's cross-entropy of a model that computes its loss itself; scores (C), (N, C) or (N, C, ...).
+
+    With p the log-softmax, w the classes' weights and t the target, the loss of a position is -w[t] p[t], of target
+    probabilities -sum of w t p over the classes. Smoothing by e takes e of it away and adds e/C times -sum of w p. A mean is
+    over the sum of w[t] of the positions that are not ignored, of probabilities over the number of positions.
+    """
+    axis = 0 if len(self.shape) == 1 else 1
+    classes = self.shape[axis]
+    if not isinstance(classes, int):
+        raise UntranslatableError("the model computes cross_entropy of a number of classes that is not fixed")
+    if reduction == 0:  # torch.onnx 2.15 declares its result a scalar, and what follows after it wrongly too
+        raise UntranslatableError(
+            'the model computes cross_entropy with reduction="none", whose shape torch.onnx gets wrong: write '
+            "-F.log_softmax(scores, 1).gather(1, target.unsqueeze(1)).squeeze(1)"
+        )
+    logarithm = _op.LogSoftmax(self, axis=axis)
+    spread = None if weight is None else _op.Reshape(weight, _op.Constant(value_ints=[-1] + [1] * (len(self.shape) - 1 - axis)))
+    weighted = logarithm if spread is None else _op.Mul(logarithm, spread)
+    along = _op.Constant(value_ints=[axis])
+
+    def number(value: float) -> Any:
+        return _op.CastLike(_op.Constant(value_float=float(value)), self)
+
+    divisor = None
+    if target.dtype == ir.DataType.INT64:
+        counted = _op.Not(_op.Equal(target, _op.Constant(value_int=ignore_index)))
+        label = _op.Unsqueeze(_op.Where(counted, target, _op.Constant(value_int=0)), along)
+        mask = _op.CastLike(counted, self)
+        each = _op.Mul(_op.Squeeze(_op.GatherElements(weighted, label, axis=axis), along), mask)
+        smooth = _op.Mul(_op.ReduceSum(weighted, along, keepdims=0), mask) if label_smoothing > 0 else None
+        divisor = mask
+        if weight is not None:
+            divisor = _op.Mul(mask, _op.Gather(weight, _op.Squeeze(label, along)))
+    else:
+        each = _op.ReduceSum(_op.Mul(weighted, target), along, keepdims=0)
+        smooth = _op.ReduceSum(weighted, along, keepdims=0) if label_smoothing > 0 else None
+    if smooth is not None:  # each + e (smooth/C - each): e and C stand in the graph as they are, and no rounded 1 - e or e/C
+        each = _op.Add(
+            each, _op.Mul(_op.Sub(_op.Div(smooth, number(classes)), each), number(label_smoothing))
+        )
+    loss = _op.Neg(each)
+    if reduction == 2:
+        return _op.ReduceSum(loss, keepdims=0)
+    if divisor is None:
+        return _op.ReduceMean(loss, keepdims=0)
+    return _op.Div(_op.ReduceSum(loss, keepdims=0), _op.ReduceSum(divisor, keepdims=0))
 
 
 def table() -> dict[Any, Callable[..., Any]]:

@@ -2,7 +2,8 @@
 
 Their spread around the float64 gradient is the reference's noise floor. A variant that would change the mathematics
 for a model (halves of a batch under BatchNorm, for instance) is refused: variants that rearrange the batch must first
-agree with the plain gradient in float64.
+agree with the plain gradient in float64, and with its scalar outputs. Where a model has those, as a loss that it computes
+itself, every batch is asked anew: whether a scalar of a batch is the mean of its halves' may depend on the samples.
 """
 
 from __future__ import annotations
@@ -72,19 +73,28 @@ class Variants:
         return run(self, batch, dtype, activations)
 
     def _admit(self, variant: str, run: _Run, batch: Batch) -> None:
-        """Refuse a rearranging variant whose float64 gradient is not the plain one's; asked once per model."""
+        """Refuse a rearranging variant whose float64 gradient is not the plain one's; asked once per model.
+
+        It is asked for each batch where outputs are scalars, which are compared too.
+        """
         if variant not in self._refused:
             plain = evaluate(self._model, batch, self._source, torch.float64)
             other = run(self, batch, torch.float64, False)
+            scalars = {name: value for name, value in plain.outputs.items() if value.dim() == 0}
             gap = _distance(plain, other)
-            self._refused[variant] = (
-                None if gap <= AGREEMENT else f"its float64 gradient differs from the plain one's by {gap:.1e}"
-            )
+            reason = None if gap <= AGREEMENT else f"its float64 gradient differs from the plain one's by {gap:.1e}"
+            for name, value in scalars.items():
+                off = abs(float(other.outputs[name] - value)) / max(abs(float(value)), torch.finfo(torch.float64).tiny)
+                if reason is None and not off <= AGREEMENT:
+                    reason = f"the scalar output {name} differs from the plain one in float64 by {off:.1e}"
+            if reason is None and scalars:
+                return
+            self._refused[variant] = reason
         reason = self._refused[variant]
         if reason is not None:
             raise UnsupportedError(
                 f'variant "{variant}" is not the same computation for this model: {reason}; '
-                "its samples depend on each other, as in BatchNorm"
+                "its samples depend on each other, as in BatchNorm or a loss of the whole batch that is no mean over its samples"
             )
 
     def _run(self, batch: Batch, dtype: torch.dtype, activations: bool, **extra: Any) -> Evaluation:
@@ -120,6 +130,8 @@ class Variants:
         back = torch.argsort(order)
         for values in (result.outputs, result.activations):
             for name, value in values.items():
+                if value.dim() == 0 and values is result.outputs:
+                    continue
                 values[name] = _blocks(value, batch.size, name)[back].reshape(value.shape)
         return result
 
@@ -139,7 +151,12 @@ class Variants:
             gradients={
                 name: _weighted([(weight, part.gradients[name]) for weight, part in parts]) for name in first.gradients
             },
-            outputs={name: torch.cat([part.outputs[name] for _, part in parts]) for name in first.outputs},
+            outputs={
+                name: torch.cat([part.outputs[name] for _, part in parts])
+                if value.dim() > 0
+                else _weighted([(weight, part.outputs[name]) for weight, part in parts])
+                for name, value in first.outputs.items()
+            },
             activations={name: torch.cat([part.activations[name] for _, part in parts]) for name in first.activations},
             buffers=first.buffers,  # what depends on the batch is not admitted
         )

@@ -74,12 +74,22 @@ class Losses(unittest.TestCase):
                 content["loss"] = {"reduction": "mean", **loss}
                 return experiments.read(fixtures.write_experiment(path, content)).loss
 
-            whole = read(kind="cross_entropy", class_weights=[1, 2.5], ignore_index=-100, class_dim=1, label_smoothing=0.1)
-            self.assertEqual(whole, Loss("cross_entropy", "mean", (1.0, 2.5), -100, 0.1, 1))
+            whole = read(
+                kind="cross_entropy", output="1", class_weights=[1, 2.5], ignore_index=-100, class_dim=1, label_smoothing=0.1
+            )
+            self.assertEqual(whole, Loss("cross_entropy", "mean", "1", (1.0, 2.5), -100, 0.1, 1))
             self.assertEqual(read(kind="huber", delta=2), Loss("huber", "mean", delta=2.0))
             for wrong in ({"kind": "mse", "delta": 1}, {"kind": "nll", "class_weights": "1"}, {"kind": "hinge"}):
                 with self.subTest(wrong=wrong), self.assertRaises(EngineError):
                     read(**wrong)
+
+    def test_which_output(self) -> None:
+        names = ["loss", "scores", "0"]
+        for output, want in (("", 0), ("scores", 1), ("1", 1), ("0", 2)):  # a name goes before a position
+            self.assertEqual(losses.position(Loss("mse", "mean", output), names), want)
+        for output in ("logits", "3", "-1"):
+            with self.assertRaisesRegex(InputError, f'"{output}": it may be one of loss, scores, 0, or a position from 0 to 2'):
+                losses.position(Loss("mse", "mean", output), names)
 
     def test_targets_of_the_data_file(self) -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"tandem/fixtures/experiment"
+	"tandem/onnx"
 	"tandem/onnx/tensor"
 	"tandem/results/judge/lossformula"
 	"tandem/results/record"
@@ -28,10 +29,11 @@ func (o *Options) quality(r *record.Run, ref *trace.Reference, cand *trace.Candi
 type labels struct {
 	targets []int64
 	loss    experiment.Loss
+	of      *Options // where the labels are from, which say which of a model's outputs has the scores
 }
 
 func (o *Options) labels() labels {
-	l := labels{targets: o.Data.TestTargets}
+	l := labels{targets: o.Data.TestTargets, of: o}
 	if o.Experiment != nil {
 		l.loss = o.Experiment.Loss
 	}
@@ -53,9 +55,9 @@ func (l labels) ignored(target int64) bool {
 	return l.loss.IgnoreIndex != nil && target == int64(*l.loss.IgnoreIndex)
 }
 
-// scores returns those of a model's one output, one row of classes for each target.
+// scores returns those of the model's output that the loss is taken of, one row of classes for each target.
 func (l labels) scores(outputs trace.Tensors) (scores []float64, classes int, err error) {
-	name, t, err := firstOutput(outputs)
+	name, t, err := l.of.lossOutput(outputs)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -66,18 +68,38 @@ func (l labels) scores(outputs trace.Tensors) (scores []float64, classes int, er
 	return scores, classes, nil
 }
 
-// firstOutput returns the output that the loss is taken of: the only one, or of several the one that tandem's exporter calls "logits".
-func firstOutput(outputs trace.Tensors) (string, *tensor.Tensor, error) {
-	const exported = "outputs/logits"
-	if t := outputs[exported]; t != nil {
-		return exported, t, nil
-	}
-	for name, t := range outputs {
-		if len(outputs) == 1 {
+// lossOutput returns the output that the loss is taken of: the only one, or of several the one that the experiment means by its position in the
+// model's file.
+func (o *Options) lossOutput(outputs trace.Tensors) (string, *tensor.Tensor, error) {
+	if len(outputs) == 1 {
+		for name, t := range outputs {
 			return name, t, nil
 		}
 	}
-	return "", nil, fmt.Errorf("one output is needed, or one called logits; the model has %d", len(outputs))
+	if o == nil || o.ModelFile == "" {
+		const exported = "outputs/logits" // the first one's name where the model gives none
+		if t := outputs[exported]; t != nil {
+			return exported, t, nil
+		}
+		return "", nil, fmt.Errorf("the model has %d outputs, and no file says which of them is the first", len(outputs))
+	}
+	m, err := onnx.Load(o.ModelFile)
+	if err != nil {
+		return "", nil, err
+	}
+	wanted := ""
+	if o.Experiment != nil {
+		wanted = o.Experiment.Loss.Output
+	}
+	i, err := onnx.OutputIndex(m.Graph.OutputNames(), wanted)
+	if err != nil {
+		return "", nil, err
+	}
+	name := "outputs/" + m.Graph.Outputs[i].Name
+	if outputs[name] == nil {
+		return "", nil, fmt.Errorf("there is no %s among the %d outputs", name, len(outputs))
+	}
+	return name, outputs[name], nil
 }
 
 // accuracy returns the share of the labels that count whose row's largest score is theirs; the first of equal scores counts.

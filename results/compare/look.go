@@ -104,7 +104,13 @@ func looks(ctx context.Context, o *Options, ref *trace.Reference, cand *trace.Ca
 		}
 		l = look(weights, candName, refName, cand.EvalTrained, outputs)
 	}
-	return append(out, l), nil
+	out = append(out, l)
+	for i := range out {
+		if rows := o.testRows(); rows > 0 && out[i].Rows > 0 { // scalar outputs have a row for each pass
+			out[i].Rows = rows
+		}
+	}
+	return out, nil
 }
 
 func prefixed(outputs map[string]*tensor.Tensor) map[string]*tensor.Tensor {

@@ -24,9 +24,9 @@ func (o *Options) testLosses(ref *trace.Reference, cand *trace.Candidate) (*reco
 	return l, nil
 }
 
-// testLoss is the loss of the model's one output for the test rows.
+// testLoss is the loss of the model's output for the test rows; of one that is the loss of a whole batch already, over the passes of forward.
 func (o *Options) testLoss(outputs trace.Tensors) (loss float64, rows int, err error) {
-	name, t, err := firstOutput(outputs)
+	name, t, err := o.lossOutput(outputs)
 	if err != nil {
 		return 0, 0, fmt.Errorf("test loss: %w", err)
 	}
@@ -34,5 +34,16 @@ func (o *Options) testLoss(outputs trace.Tensors) (loss float64, rows int, err e
 	if loss, err = lossformula.Value(o.Experiment.Loss, x, lossformula.Targets{Numbers: o.Data.TestNumbers}); err != nil {
 		return 0, 0, fmt.Errorf("test loss: output %s: %w", name, err)
 	}
-	return loss, t.Shape()[0], nil
+	if rows = o.testRows(); rows == 0 {
+		rows = t.Shape()[0]
+	}
+	return loss, rows, nil
+}
+
+// testRows is the number of test rows; 0 where there is no data.
+func (o *Options) testRows() int {
+	for _, t := range o.Data.Test {
+		return t.Shape()[0]
+	}
+	return 0
 }

@@ -46,7 +46,7 @@
 // "train/target" and "test/target" (for losses of classes int64 class numbers, of shape (rows), or (rows, positions) where the
 // model has scores for each position of a sample, as a language model for each byte: scores have the targets' shape and
 // after it the classes, or with loss.class_dim 1 the classes second, and a "mean" is over all positions; for other losses float32
-// numbers in the shape of the model's first output; for the loss "output" none); "order" (int64, the sample of each position of the whole
+// numbers in the shape of the model's output that the loss is taken of, the first one or that of loss.output; for the loss "output" none); "order" (int64, the sample of each position of the whole
 // training, epoch after epoch) and "offsets" (int64, steps+1 numbers: step k's batch is order[offsets[k]:offsets[k+1]]).
 // Step numbers beyond the last begin again with batch k mod steps.
 //
@@ -67,6 +67,10 @@
 // "activations/<ONNX value name>", all in the requested element type. The answer may have the digests of the batch that it was computed from: that both sides
 // make the same batches of the same data is then seen at once. update reads its "gradients/" and writes a state
 // file whose step counter is one more.
+//
+// An output of the model has one row a sample, or it is a scalar: one number for the whole batch, as of a model that computes its loss itself. forward
+// takes [ForwardRows] rows at a time, the last ones may be fewer, and writes of such an output one number for each pass, a row. Other outputs have the
+// rows of all passes.
 //
 // # Steps of several parts
 //

@@ -128,6 +128,9 @@ type StepResult struct {
 	Step    int64     `json:"step"`
 }
 
+// ForwardRows is the number of rows that forward computes at a time. It matters where an output is a scalar, which has one number for each pass.
+const ForwardRows = 256
+
 // ForwardParams asks for the model's outputs for all rows of a split.
 type ForwardParams struct {
 	Split string `json:"split"` // "train" or "test"

@@ -129,8 +129,7 @@ func (c *collector) judgedStep(ctx context.Context, s int) (*ReferenceStep, erro
 	out.Before = SampleAll(only(out.State, "parameters/"), c.sample)
 	for name, t := range out.Float32 {
 		if len(name) > len("outputs/") && name[:len("outputs/")] == "outputs/" && len(t.Shape) > 0 {
-			out.Rows = t.Shape[0]
-			break
+			out.Rows = max(out.Rows, t.Shape[0]) // scalar outputs of a step of several parts have a row for each part
 		}
 	}
 	if err := c.noise(ctx, out); err != nil {

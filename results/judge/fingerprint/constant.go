@@ -3,7 +3,6 @@ package fingerprint
 import (
 	"fmt"
 	"math"
-	"strings"
 )
 
 // constant is a number that a factor may be, with its name.
@@ -102,14 +101,8 @@ func (l *Look) rows() int {
 // targets is the number of targets of the step's batch: of its samples, or of all their positions. A loss's mean is over so many.
 func (l *Look) targets() int {
 	if l.R != nil && l.Experiment != nil && l.Experiment.Loss.Kind == "cross_entropy" {
-		outputs, n := 0, 0
-		for name, s := range l.R.Float64 {
-			if strings.HasPrefix(name, "outputs/") && len(s.Shape) > 1 {
-				outputs, n = outputs+1, elements(s.Shape[:len(s.Shape)-1])
-			}
-		}
-		if outputs == 1 {
-			return n
+		if s, known := l.lossOutput(l.R.Float64); known && len(s.Shape) > 1 {
+			return elements(s.Shape[:len(s.Shape)-1])
 		}
 	}
 	return l.rows()

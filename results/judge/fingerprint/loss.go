@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"tandem/fixtures/experiment"
+	"tandem/onnx"
 	"tandem/results/judge/lossformula"
 	"tandem/results/trace"
 )
@@ -20,19 +21,41 @@ func (l *Look) logits() (x []float64, rows, classes int, loss, tolerance float64
 	if l.C.Loss64 != nil && l.C.Float64 != nil {
 		set, loss, tolerance = l.C.Float64, float64(*l.C.Loss64), 1e-11
 	}
-	found := 0
-	for name, s := range set {
-		if len(name) > len("outputs/") && name[:len("outputs/")] == "outputs/" {
-			found++
-			v := s.Values.Float64s()
-			if len(s.Shape) < 2 || len(v) != s.Len() || s.Shape[len(s.Shape)-1] < 2 || !trace.Finite(v) {
-				return nil, 0, 0, 0, 0, false
-			}
-			x, classes = v, s.Shape[len(s.Shape)-1]
-			rows = len(v) / classes
+	s, known := l.lossOutput(set)
+	if !known || len(s.Shape) < 2 {
+		return nil, 0, 0, 0, 0, false
+	}
+	x, classes = s.Values.Float64s(), s.Shape[len(s.Shape)-1]
+	if len(x) != s.Len() || classes < 2 || !trace.Finite(x) {
+		return nil, 0, 0, 0, 0, false
+	}
+	return x, len(x) / classes, classes, loss, tolerance, !math.IsNaN(loss) && !math.IsInf(loss, 0)
+}
+
+// lossOutput returns the output that the loss is taken of: the only one, or of several the one that the experiment means.
+func (l *Look) lossOutput(set trace.Set) (trace.Sampled, bool) {
+	var names []string
+	for name := range set {
+		if after, is := strings.CutPrefix(name, "outputs/"); is {
+			names = append(names, after)
 		}
 	}
-	return x, rows, classes, loss, tolerance, found == 1 && !math.IsNaN(loss) && !math.IsInf(loss, 0)
+	if len(names) > 1 {
+		if l.Model == nil || l.Experiment == nil {
+			return trace.Sampled{}, false
+		}
+		names = l.Model.Graph.OutputNames()
+		i, err := onnx.OutputIndex(names, l.Experiment.Loss.Output)
+		if err != nil {
+			return trace.Sampled{}, false
+		}
+		names = names[i : i+1]
+	}
+	if len(names) == 0 {
+		return trace.Sampled{}, false
+	}
+	s, there := set["outputs/"+names[0]]
+	return s, there
 }
 
 // crossEntropy is -log softmax(x)[target], summed or averaged over the rows.
@@ -105,18 +128,17 @@ func findLossSettings(l *Look) *Finding {
 	if l.C.Loss64 != nil && l.C.Float64 != nil {
 		set, loss, tolerance = l.C.Float64, float64(*l.C.Loss64), 1e-11
 	}
-	var outputs []lossformula.Output
-	for name, s := range set {
-		if v := s.Values.Float64s(); strings.HasPrefix(name, "outputs/") && len(v) == s.Len() && trace.Finite(v) {
-			outputs = append(outputs, lossformula.Output{Values: v, Shape: s.Shape})
-		}
+	s, known := l.lossOutput(set)
+	if !known {
+		return nil
 	}
-	if len(outputs) != 1 {
+	output := lossformula.Output{Values: s.Values.Float64s(), Shape: s.Shape}
+	if len(output.Values) != s.Len() || !trace.Finite(output.Values) {
 		return nil
 	}
 	targets := lossformula.Targets{Classes: l.Data.Targets(l.Step), Numbers: l.Data.Numbers(l.Step)}
 	off := func(o experiment.Loss) float64 {
-		x, err := lossformula.Value(o, outputs[0], targets)
+		x, err := lossformula.Value(o, output, targets)
 		if err != nil {
 			return math.Inf(1)
 		}

@@ -8,7 +8,7 @@ import (
 	"tandem/fixtures/experiment"
 )
 
-// Output is a model's output, row-major.
+// Output is a model's output, row-major; a scalar has no shape and one value.
 type Output struct {
 	Values []float64
 	Shape  []int
@@ -22,7 +22,7 @@ type Targets struct {
 
 // Value returns the loss of an output.
 func Value(l experiment.Loss, x Output, t Targets) (float64, error) {
-	if len(x.Values) == 0 || len(x.Shape) == 0 {
+	if len(x.Values) == 0 || len(x.Shape) == 0 && (len(x.Values) > 1 || l.Kind != "output") {
 		return 0, errors.New("loss: the output has no elements")
 	}
 	if l.TakesClasses() {

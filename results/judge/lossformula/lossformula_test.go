@@ -63,6 +63,15 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s of %v: %v", c.loss.Kind, c.shape, v)
 		}
 	}
+	own := lossformula.Output{Values: []float64{2.5}}
+	for _, reduction := range []string{"mean", "sum"} {
+		if v, err := lossformula.Value(experiment.Loss{Kind: "output", Reduction: reduction}, own, lossformula.Targets{}); err != nil || v != 2.5 {
+			t.Errorf("the %s of a loss that the model computes itself is %v (%v)", reduction, v, err)
+		}
+	}
+	if v, err := lossformula.Value(experiment.Loss{Kind: "mse", Reduction: "mean"}, own, lossformula.Targets{Numbers: []float64{1}}); err == nil {
+		t.Errorf("a scalar has the squared error %v", v)
+	}
 	if _, err := lossformula.Value(experiment.Loss{Kind: "mse"}, lossformula.Output{}, lossformula.Targets{}); err == nil {
 		t.Error("an empty output has a loss")
 	}
