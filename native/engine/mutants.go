@@ -24,6 +24,7 @@ var mutants = []mutant{
 	{name: "dropout-unscaled", stage: record.StageForward, cause: "dropout-unscaled", rewrite: unscaleDropout, applies: drops},
 	{name: "dropout-mask-of-its-own", stage: record.StageForward, cause: "dropout-mask", options: func(o *train.Options) { o.Seed++ }, applies: drops},
 	{name: "dropout-mask-reused", stage: record.StageForward, cause: "dropout-mask", rewrite: reuseMask, applies: all(drops, secondStep)},
+	{name: "dropout-masks-of-the-first-part", stage: record.StageForward, cause: "dropout-mask", options: func(o *train.Options) { o.RepeatMasks = true }, applies: all(drops, accumulates)},
 	{name: "layernorm-unbiased-variance", stage: record.StageForward, cause: "unbiased-variance", rewrite: unbiasedLayerNorm, applies: has("LayerNormalization")},
 	{name: "batchnorm-eval-statistics", stage: record.StageForward, cause: "eval-statistics", rewrite: evalStatistics, applies: hasTrainingBatchNorm},
 	{name: "convolution-padding-off-by-one", stage: record.StageForward, cause: "shifted", rewrite: shiftPadding, applies: has("Conv")},

@@ -21,8 +21,10 @@ type Options struct {
 	// PartShare, when set, is what the gradients of one of several parts of a step are multiplied with, in the place of Share. It exists to
 	// plant known mistakes.
 	PartShare func(part, parts int) float64
-	Loss      Loss
-	Optimizer optim.Config
+	// RepeatMasks has each part of a step draw the dropout masks of the first. It exists to plant a known mistake.
+	RepeatMasks bool
+	Loss        Loss
+	Optimizer   optim.Config
 	// Schedule changes the learning rate from step to step; its peak is the optimizer's rate. The zero value does not.
 	Schedule schedule.Config
 	// Seed keys the dropout masks.
@@ -67,6 +69,9 @@ func New[T kernel.Float](m *onnx.Model, o Options) (*Trainer[T], error) {
 		byValue: map[stateKey]*stateTensor[T]{}, programs: map[programKey]*Batch[T]{},
 	}
 	t.run.Seed, t.run.Sites = o.Seed, uint32(t.DropoutSites())
+	if o.RepeatMasks { // sites are numbered behind those of the part before
+		t.run.Sites = 0
+	}
 	t.options.Schedule.Peak = o.Optimizer.LearningRate
 	if err := t.options.Schedule.Check(); err != nil {
 		t.pool.Close()
