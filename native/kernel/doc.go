@@ -52,6 +52,12 @@
 //     which it is 3 less: 79 to 81 % (78), with two threads 79 to 80 (78) for 77 (73). Groups of 512 to 896 KiB gave the same. 85 % is not reached: PyTorch's own product
 //     is at 82, with one thread and with two. avx2, forced there, reaches 88 to 89 (84) of its peak with one thread and with two. A single chain stays with
 //     strips: as a deep tile 256 x 256 x 256 ran at 75 % for 80 with two threads.
+//   - Of that 10.4 ms with one thread, packing the right factor took 3.0 % (4.4 transposed), the left 1.6 (3.0), the tiles ran at 88 % of the peak. Now the tiles of a
+//     thread's first rows copy the next panel to memory of its own while they compute, a row of 32 each few turns: 82.4 for 80.6 % in the plain form, 79.4 for 77.6 with a
+//     transposed left factor; with two threads 81.9 for 78.8 and 77.4 for 76.0 (78.4 for 77.3 with a transposed right factor, of whose panels now exactly what is
+//     needed is fetched); avx2, forced, 91.6 for 90.2 and 91.5 for 89.3. Medians of 3 and 4 interleaved runs, which differed by up to 1.3.
+//     In two panels' memory that stays in the second level, copied again for each group of rows, 82.0 for 81.5 but 74.3 for 78.0 with a
+//     transposed left factor: a row copied between the multiply-adds costs 5 to 15 cycles. Rows fetched to the second level a tile ahead of the copy, in place of four rows: 79.9 and 72.9.
 //   - Left there as they did not help: pages of 2 MiB (the same within 0.5 %, Adam's update too); C fetched during half, two thirds or all of the chain (the same);
 //     reading rows of the left factor 4096 bytes apart where they lie (58 for 77); sums in contiguous temporary tiles that are copied to C (53 for 77). A panel
 //     that one thread packed and the other reads comes slowly: sharing it where a thread has 64 rows, 32 x 128 x 784, gave 47 % for 69.

@@ -12,7 +12,7 @@ func strip1x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32
 // deepTile1x8AVX2 computes a tile of 1 x 8 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile1x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile1x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip1x16AVX2 computes tiles of 1 x 16 elements of C; see stripFunc.
 //
@@ -22,7 +22,7 @@ func strip1x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float3
 // deepTile1x16AVX2 computes a tile of 1 x 16 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile1x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile1x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip2x8AVX2 computes tiles of 2 x 8 elements of C; see stripFunc.
 //
@@ -32,7 +32,7 @@ func strip2x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32
 // deepTile2x8AVX2 computes a tile of 2 x 8 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile2x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile2x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip2x16AVX2 computes tiles of 2 x 16 elements of C; see stripFunc.
 //
@@ -42,7 +42,7 @@ func strip2x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float3
 // deepTile2x16AVX2 computes a tile of 2 x 16 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile2x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile2x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip3x8AVX2 computes tiles of 3 x 8 elements of C; see stripFunc.
 //
@@ -52,7 +52,7 @@ func strip3x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32
 // deepTile3x8AVX2 computes a tile of 3 x 8 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile3x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile3x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip3x16AVX2 computes tiles of 3 x 16 elements of C; see stripFunc.
 //
@@ -62,7 +62,7 @@ func strip3x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float3
 // deepTile3x16AVX2 computes a tile of 3 x 16 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile3x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile3x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip4x8AVX2 computes tiles of 4 x 8 elements of C; see stripFunc.
 //
@@ -72,7 +72,7 @@ func strip4x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32
 // deepTile4x8AVX2 computes a tile of 4 x 8 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile4x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile4x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip4x16AVX2 computes tiles of 4 x 16 elements of C; see stripFunc.
 //
@@ -82,7 +82,7 @@ func strip4x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float3
 // deepTile4x16AVX2 computes a tile of 4 x 16 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile4x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile4x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip5x8AVX2 computes tiles of 5 x 8 elements of C; see stripFunc.
 //
@@ -92,7 +92,7 @@ func strip5x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32
 // deepTile5x8AVX2 computes a tile of 5 x 8 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile5x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile5x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip5x16AVX2 computes tiles of 5 x 16 elements of C; see stripFunc.
 //
@@ -102,7 +102,7 @@ func strip5x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float3
 // deepTile5x16AVX2 computes a tile of 5 x 16 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile5x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile5x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip6x8AVX2 computes tiles of 6 x 8 elements of C; see stripFunc.
 //
@@ -112,7 +112,7 @@ func strip6x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32
 // deepTile6x8AVX2 computes a tile of 6 x 8 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile6x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile6x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip6x16AVX2 computes tiles of 6 x 16 elements of C; see stripFunc.
 //
@@ -122,7 +122,7 @@ func strip6x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float3
 // deepTile6x16AVX2 computes a tile of 6 x 16 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile6x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile6x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // copyPanelAVX2 copies rows of two vectors, which begin stepSrc bytes apart, one behind the other.
 //
@@ -225,7 +225,7 @@ func strip1x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *floa
 // deepTile1x16AVX512 computes a tile of 1 x 16 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile1x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile1x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip1x32AVX512 computes tiles of 1 x 32 elements of C; see stripFunc.
 //
@@ -235,7 +235,7 @@ func strip1x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *floa
 // deepTile1x32AVX512 computes a tile of 1 x 32 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile1x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile1x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip2x16AVX512 computes tiles of 2 x 16 elements of C; see stripFunc.
 //
@@ -245,7 +245,7 @@ func strip2x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *floa
 // deepTile2x16AVX512 computes a tile of 2 x 16 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile2x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile2x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip2x32AVX512 computes tiles of 2 x 32 elements of C; see stripFunc.
 //
@@ -255,7 +255,7 @@ func strip2x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *floa
 // deepTile2x32AVX512 computes a tile of 2 x 32 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile2x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile2x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip3x16AVX512 computes tiles of 3 x 16 elements of C; see stripFunc.
 //
@@ -265,7 +265,7 @@ func strip3x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *floa
 // deepTile3x16AVX512 computes a tile of 3 x 16 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile3x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile3x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip3x32AVX512 computes tiles of 3 x 32 elements of C; see stripFunc.
 //
@@ -275,7 +275,7 @@ func strip3x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *floa
 // deepTile3x32AVX512 computes a tile of 3 x 32 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile3x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile3x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip4x16AVX512 computes tiles of 4 x 16 elements of C; see stripFunc.
 //
@@ -285,7 +285,7 @@ func strip4x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *floa
 // deepTile4x16AVX512 computes a tile of 4 x 16 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile4x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile4x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip4x32AVX512 computes tiles of 4 x 32 elements of C; see stripFunc.
 //
@@ -295,7 +295,7 @@ func strip4x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *floa
 // deepTile4x32AVX512 computes a tile of 4 x 32 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile4x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile4x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip5x16AVX512 computes tiles of 5 x 16 elements of C; see stripFunc.
 //
@@ -305,7 +305,7 @@ func strip5x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *floa
 // deepTile5x16AVX512 computes a tile of 5 x 16 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile5x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile5x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip5x32AVX512 computes tiles of 5 x 32 elements of C; see stripFunc.
 //
@@ -315,7 +315,7 @@ func strip5x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *floa
 // deepTile5x32AVX512 computes a tile of 5 x 32 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile5x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile5x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip6x16AVX512 computes tiles of 6 x 16 elements of C; see stripFunc.
 //
@@ -325,7 +325,7 @@ func strip6x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *floa
 // deepTile6x16AVX512 computes a tile of 6 x 16 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile6x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile6x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip6x32AVX512 computes tiles of 6 x 32 elements of C; see stripFunc.
 //
@@ -335,7 +335,7 @@ func strip6x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *floa
 // deepTile6x32AVX512 computes a tile of 6 x 32 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile6x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile6x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip7x16AVX512 computes tiles of 7 x 16 elements of C; see stripFunc.
 //
@@ -345,7 +345,7 @@ func strip7x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *floa
 // deepTile7x16AVX512 computes a tile of 7 x 16 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile7x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile7x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip7x32AVX512 computes tiles of 7 x 32 elements of C; see stripFunc.
 //
@@ -355,7 +355,7 @@ func strip7x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *floa
 // deepTile7x32AVX512 computes a tile of 7 x 32 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile7x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile7x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip8x16AVX512 computes tiles of 8 x 16 elements of C; see stripFunc.
 //
@@ -365,7 +365,7 @@ func strip8x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *floa
 // deepTile8x16AVX512 computes a tile of 8 x 16 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile8x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile8x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip8x32AVX512 computes tiles of 8 x 32 elements of C; see stripFunc.
 //
@@ -375,7 +375,7 @@ func strip8x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *floa
 // deepTile8x32AVX512 computes a tile of 8 x 32 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile8x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile8x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip9x16AVX512 computes tiles of 9 x 16 elements of C; see stripFunc.
 //
@@ -385,7 +385,7 @@ func strip9x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *floa
 // deepTile9x16AVX512 computes a tile of 9 x 16 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile9x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile9x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip9x32AVX512 computes tiles of 9 x 32 elements of C; see stripFunc.
 //
@@ -395,7 +395,7 @@ func strip9x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *floa
 // deepTile9x32AVX512 computes a tile of 9 x 32 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile9x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile9x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip10x16AVX512 computes tiles of 10 x 16 elements of C; see stripFunc.
 //
@@ -405,7 +405,7 @@ func strip10x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *flo
 // deepTile10x16AVX512 computes a tile of 10 x 16 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile10x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile10x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip10x32AVX512 computes tiles of 10 x 32 elements of C; see stripFunc.
 //
@@ -415,7 +415,7 @@ func strip10x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *flo
 // deepTile10x32AVX512 computes a tile of 10 x 32 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile10x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile10x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip11x16AVX512 computes tiles of 11 x 16 elements of C; see stripFunc.
 //
@@ -425,7 +425,7 @@ func strip11x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *flo
 // deepTile11x16AVX512 computes a tile of 11 x 16 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile11x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile11x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip11x32AVX512 computes tiles of 11 x 32 elements of C; see stripFunc.
 //
@@ -435,7 +435,7 @@ func strip11x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *flo
 // deepTile11x32AVX512 computes a tile of 11 x 32 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile11x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile11x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip12x16AVX512 computes tiles of 12 x 16 elements of C; see stripFunc.
 //
@@ -445,7 +445,7 @@ func strip12x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *flo
 // deepTile12x16AVX512 computes a tile of 12 x 16 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile12x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile12x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // strip12x32AVX512 computes tiles of 12 x 32 elements of C; see stripFunc.
 //
@@ -455,7 +455,7 @@ func strip12x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *flo
 // deepTile12x32AVX512 computes a tile of 12 x 32 elements of C; see deepTileFunc.
 //
 //go:noescape
-func deepTile12x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+func deepTile12x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // stripAdam1x32AVX512 computes tiles of 1 x 32 elements of a gradient and updates with the tile before each; see stripAdamFunc.
 //

@@ -122,9 +122,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile1x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile1x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·deepTile1x8AVX2(SB), NOSPLIT, $40-104
+TEXT ·deepTile1x8AVX2(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -143,11 +143,16 @@ chain:
 	MOVQ   (BX), BX
 	MOVQ   BX, 32(SP)
 	VXORPS Y4, Y4, Y4
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000020, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -169,9 +174,23 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    Y0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000020, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Y0
@@ -200,9 +219,23 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    Y0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000020, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Y0
@@ -251,6 +284,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -395,9 +430,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile1x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile1x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·deepTile1x16AVX2(SB), NOSPLIT, $40-104
+TEXT ·deepTile1x16AVX2(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -417,11 +452,16 @@ chain:
 	MOVQ   BX, 32(SP)
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000040, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -443,9 +483,25 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    32(SI), Y1
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Y0
@@ -480,9 +536,25 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    32(SI), Y1
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Y0
@@ -540,6 +612,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -687,9 +761,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile2x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile2x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·deepTile2x8AVX2(SB), NOSPLIT, $40-104
+TEXT ·deepTile2x8AVX2(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -709,11 +783,16 @@ chain:
 	MOVQ   BX, 32(SP)
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000020, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -735,9 +814,23 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    Y0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000020, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Y0
@@ -772,9 +865,23 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    Y0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000020, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Y0
@@ -833,6 +940,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -1009,9 +1118,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile2x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile2x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·deepTile2x16AVX2(SB), NOSPLIT, $40-104
+TEXT ·deepTile2x16AVX2(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -1033,11 +1142,16 @@ chain:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000040, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -1059,9 +1173,25 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    32(SI), Y1
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Y0
@@ -1105,9 +1235,25 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    32(SI), Y1
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Y0
@@ -1181,6 +1327,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -1350,9 +1498,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile3x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile3x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·deepTile3x8AVX2(SB), NOSPLIT, $40-104
+TEXT ·deepTile3x8AVX2(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -1373,11 +1521,16 @@ chain:
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000020, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -1399,9 +1552,23 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    Y0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000020, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Y0
@@ -1442,9 +1609,23 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    Y0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000020, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Y0
@@ -1513,6 +1694,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -1721,9 +1904,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile3x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile3x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·deepTile3x16AVX2(SB), NOSPLIT, $40-104
+TEXT ·deepTile3x16AVX2(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -1747,11 +1930,16 @@ chain:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000040, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -1773,9 +1961,25 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    32(SI), Y1
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Y0
@@ -1828,9 +2032,25 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    32(SI), Y1
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Y0
@@ -1920,6 +2140,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -2114,9 +2336,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile4x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile4x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·deepTile4x8AVX2(SB), NOSPLIT, $40-104
+TEXT ·deepTile4x8AVX2(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -2138,11 +2360,16 @@ chain:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000020, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -2164,9 +2391,23 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    Y0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000020, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Y0
@@ -2215,9 +2456,23 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R11
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    Y0, (DI)
+	PREFETCHT0 (SI)(R11*4)
+	ADDQ       $0x00000020, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R11, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Y0
@@ -2297,6 +2552,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -2540,9 +2797,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile4x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile4x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·deepTile4x16AVX2(SB), NOSPLIT, $40-104
+TEXT ·deepTile4x16AVX2(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -2568,11 +2825,16 @@ chain:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000040, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -2594,9 +2856,25 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    32(SI), Y1
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Y0
@@ -2660,9 +2938,25 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R11
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    32(SI), Y1
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	PREFETCHT0 (SI)(R11*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R11, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Y0
@@ -2769,6 +3063,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -2985,9 +3281,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile5x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile5x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·deepTile5x8AVX2(SB), NOSPLIT, $40-104
+TEXT ·deepTile5x8AVX2(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -3010,11 +3306,16 @@ chain:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000020, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -3036,9 +3337,23 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    Y0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000020, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Y0
@@ -3093,9 +3408,23 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R11
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    Y0, (DI)
+	PREFETCHT0 (SI)(R11*4)
+	ADDQ       $0x00000020, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R11, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Y0
@@ -3185,6 +3514,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -3460,9 +3791,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile5x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile5x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·deepTile5x16AVX2(SB), NOSPLIT, $40-104
+TEXT ·deepTile5x16AVX2(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -3490,11 +3821,16 @@ chain:
 	VXORPS Y11, Y11, Y11
 	VXORPS Y12, Y12, Y12
 	VXORPS Y13, Y13, Y13
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000040, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -3516,9 +3852,25 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    32(SI), Y1
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Y0
@@ -3591,9 +3943,25 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R11
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    32(SI), Y1
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	PREFETCHT0 (SI)(R11*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R11, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Y0
@@ -3716,6 +4084,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -3954,9 +4324,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile6x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile6x8AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·deepTile6x8AVX2(SB), NOSPLIT, $40-104
+TEXT ·deepTile6x8AVX2(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -3980,11 +4350,16 @@ chain:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000020, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -4006,9 +4381,23 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    Y0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000020, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Y0
@@ -4069,9 +4458,23 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R11
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    Y0, (DI)
+	PREFETCHT0 (SI)(R11*4)
+	ADDQ       $0x00000020, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R11, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Y0
@@ -4171,6 +4574,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -4478,9 +4883,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile6x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile6x16AVX2(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·deepTile6x16AVX2(SB), NOSPLIT, $40-104
+TEXT ·deepTile6x16AVX2(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -4510,11 +4915,16 @@ chain:
 	VXORPS Y13, Y13, Y13
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000040, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -4536,9 +4946,25 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    32(SI), Y1
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Y0
@@ -4620,9 +5046,25 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R11
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Y0
+	VMOVUPS    32(SI), Y1
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    Y1, 32(DI)
+	PREFETCHT0 (SI)(R11*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R11, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Y0
@@ -4761,6 +5203,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -5673,9 +6117,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile1x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile1x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile1x16AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile1x16AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -5694,11 +6138,16 @@ chain:
 	MOVQ   (BX), BX
 	MOVQ   BX, 32(SP)
 	VPXORD Z4, Z4, Z4
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000040, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -5720,9 +6169,23 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -5751,9 +6214,23 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -5802,6 +6279,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -5948,9 +6427,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile1x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile1x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile1x32AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile1x32AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -5970,11 +6449,16 @@ chain:
 	MOVQ   BX, 32(SP)
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000080, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -5996,10 +6480,27 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -6034,10 +6535,27 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -6095,6 +6613,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -6242,9 +6762,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile2x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile2x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile2x16AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile2x16AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -6264,11 +6784,16 @@ chain:
 	MOVQ   BX, 32(SP)
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000040, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -6290,9 +6815,23 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -6327,9 +6866,23 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -6388,6 +6941,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -6566,9 +7121,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile2x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile2x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile2x32AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile2x32AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -6590,11 +7145,16 @@ chain:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000080, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -6616,10 +7176,27 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -6663,10 +7240,27 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -6740,6 +7334,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -6909,9 +7505,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile3x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile3x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile3x16AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile3x16AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -6932,11 +7528,16 @@ chain:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000040, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -6958,9 +7559,23 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -7001,9 +7616,23 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -7072,6 +7701,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -7282,9 +7913,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile3x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile3x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile3x32AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile3x32AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -7308,11 +7939,16 @@ chain:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000080, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -7334,10 +7970,27 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -7390,10 +8043,27 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -7483,6 +8153,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -7677,9 +8349,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile4x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile4x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile4x16AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile4x16AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -7701,11 +8373,16 @@ chain:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000040, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -7727,9 +8404,23 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -7778,9 +8469,23 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R11
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R11*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R11, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -7860,6 +8565,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -8105,9 +8812,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile4x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile4x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile4x32AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile4x32AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -8133,11 +8840,16 @@ chain:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000080, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -8159,10 +8871,27 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -8226,10 +8955,27 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R11
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 64(SI)(R11*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R11, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -8336,6 +9082,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -8552,9 +9300,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile5x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile5x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile5x16AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile5x16AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -8577,11 +9325,16 @@ chain:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000040, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -8603,9 +9356,23 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -8660,9 +9427,23 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R11
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R11*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R11, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -8752,6 +9533,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -9029,9 +9812,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile5x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile5x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile5x32AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile5x32AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -9059,11 +9842,16 @@ chain:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000080, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -9085,10 +9873,27 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -9161,10 +9966,27 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R11
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 64(SI)(R11*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R11, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -9287,6 +10109,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -9525,9 +10349,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile6x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile6x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile6x16AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile6x16AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -9551,11 +10375,16 @@ chain:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000040, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -9577,9 +10406,23 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -9640,9 +10483,23 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R11
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R11*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R11, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -9742,6 +10599,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -10051,9 +10910,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile6x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile6x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile6x32AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile6x32AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -10083,11 +10942,16 @@ chain:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000080, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -10109,10 +10973,27 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -10194,10 +11075,27 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R11
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R11*4)
+	PREFETCHT0 64(SI)(R11*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R11, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -10336,6 +11234,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -10599,9 +11499,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile7x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile7x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile7x16AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile7x16AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -10626,11 +11526,16 @@ chain:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000040, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -10652,9 +11557,23 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -10723,9 +11642,23 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R12
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R12*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R12, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -10836,6 +11769,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -11180,9 +12115,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile7x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile7x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile7x32AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile7x32AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -11214,11 +12149,16 @@ chain:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000080, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -11240,10 +12180,27 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -11336,10 +12293,27 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R12
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R12*4)
+	PREFETCHT0 64(SI)(R12*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R12, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -11495,6 +12469,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -11780,9 +12756,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile8x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile8x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile8x16AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile8x16AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -11808,11 +12784,16 @@ chain:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000040, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -11834,9 +12815,23 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -11911,9 +12906,23 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R12
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R12*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R12, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -12034,6 +13043,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -12410,9 +13421,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile8x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile8x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile8x32AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile8x32AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -12446,11 +13457,16 @@ chain:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000080, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -12472,10 +13488,27 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -12577,10 +13610,27 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R12
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R12*4)
+	PREFETCHT0 64(SI)(R12*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R12, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -12752,6 +13802,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -13059,9 +14111,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile9x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile9x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile9x16AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile9x16AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -13088,11 +14140,16 @@ chain:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000040, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -13114,9 +14171,23 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -13197,9 +14268,23 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R12
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R12*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R12, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -13330,6 +14415,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -13738,9 +14825,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile9x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile9x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile9x32AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile9x32AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -13776,11 +14863,16 @@ chain:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000080, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -13802,10 +14894,27 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -13916,10 +15025,27 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R12
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R12*4)
+	PREFETCHT0 64(SI)(R12*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R12, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -14107,6 +15233,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -14439,9 +15567,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile10x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile10x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile10x16AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile10x16AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -14469,11 +15597,16 @@ chain:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000040, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -14495,9 +15628,23 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -14586,9 +15733,23 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R13
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R13*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R13, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -14730,6 +15891,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -15173,9 +16336,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile10x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile10x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile10x32AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile10x32AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -15213,11 +16376,16 @@ chain:
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000080, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -15239,10 +16407,27 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -15364,10 +16549,27 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R13
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R13*4)
+	PREFETCHT0 64(SI)(R13*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R13, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -15572,6 +16774,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -15926,9 +17130,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile11x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile11x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile11x16AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile11x16AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -15957,11 +17161,16 @@ chain:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000040, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -15983,9 +17192,23 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -16080,9 +17303,23 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R13
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R13*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R13, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -16234,6 +17471,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -16709,9 +17948,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile11x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile11x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile11x32AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile11x32AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -16751,11 +17990,16 @@ chain:
 	VPXORD Z23, Z23, Z23
 	VPXORD Z24, Z24, Z24
 	VPXORD Z25, Z25, Z25
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000080, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -16777,10 +18021,27 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -16911,10 +18172,27 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R13
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R13*4)
+	PREFETCHT0 64(SI)(R13*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R13, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -17135,6 +18413,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -17511,9 +18791,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile12x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile12x16AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile12x16AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile12x16AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -17543,11 +18823,16 @@ chain:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000040, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -17569,9 +18854,23 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R10*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -17672,9 +18971,23 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R13
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	PREFETCHT0 (SI)(R13*4)
+	ADDQ       $0x00000040, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R13, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -17836,6 +19149,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:
@@ -18343,9 +19658,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func deepTile12x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// func deepTile12x32AVX512(a *float32, rowStride uintptr, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·deepTile12x32AVX512(SB), NOSPLIT, $40-104
+TEXT ·deepTile12x32AVX512(SB), NOSPLIT, $48-120
 	MOVQ stepB+32(FP), AX
 	MOVQ rowStride+8(FP), CX
 	MOVQ depthStride+16(FP), DX
@@ -18387,11 +19702,16 @@ chain:
 	VPXORD Z25, Z25, Z25
 	VPXORD Z26, Z26, Z26
 	VPXORD Z27, Z27, Z27
+	MOVQ   stepNext+96(FP), SI
+	MOVQ   SI, 16(SP)
+	MOVQ   into+104(FP), SI
+	MOVQ   SI, 40(SP)
 	MOVQ   next+88(FP), SI
-	MOVQ   $0x00000080, 16(SP)
-	MOVQ   every+96(FP), DI
+	MOVQ   every+112(FP), DI
 	CMPQ   chains+72(FP), $0x01
 	JNE    fetches
+	XORQ   SI, SI
+	MOVQ   SI, 40(SP)
 	MOVQ   c+40(FP), SI
 	MOVQ   stepC+48(FP), DI
 	MOVQ   DI, 16(SP)
@@ -18413,10 +19733,27 @@ fetches:
 beside:
 	DECQ       DI
 	JNZ        besideFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R10
+	TESTQ      DI, DI
+	JZ         besideFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R10*4)
+	PREFETCHT0 64(SI)(R10*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        besideMoved
+
+besideFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+besideMoved:
+	ADDQ R10, SI
+	MOVQ 24(SP), DI
 
 besideFetched:
 	VMOVUPS      (R9), Z0
@@ -18556,10 +19893,27 @@ apart:
 along:
 	DECQ       DI
 	JNZ        alongFetched
+	MOVQ       40(SP), DI
+	MOVQ       16(SP), R13
+	TESTQ      DI, DI
+	JZ         alongFetch
+	VMOVUPS    (SI), Z0
+	VMOVUPS    64(SI), Z1
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    Z1, 64(DI)
+	PREFETCHT0 (SI)(R13*4)
+	PREFETCHT0 64(SI)(R13*4)
+	ADDQ       $0x00000080, DI
+	MOVQ       DI, 40(SP)
+	JMP        alongMoved
+
+alongFetch:
 	PREFETCHT0 (SI)
 	PREFETCHT0 64(SI)
-	ADDQ       16(SP), SI
-	MOVQ       24(SP), DI
+
+alongMoved:
+	ADDQ R13, SI
+	MOVQ 24(SP), DI
 
 alongFetched:
 	VMOVUPS      (R9), Z0
@@ -18796,6 +20150,8 @@ added:
 	ADDQ    BX, b+24(FP)
 	ADDQ    $0x08, lengths+64(FP)
 	MOVQ    SI, next+88(FP)
+	MOVQ    40(SP), BX
+	MOVQ    BX, into+104(FP)
 	JMP     chain
 
 last:

@@ -14,7 +14,7 @@ const (
 	groupElements = 192 << 10
 	// keptElements is the number of elements of C (1 MiB) that a group of rows gives before End is called.
 	keptElements = 256 << 10
-	// sharedElements is the largest right factor (16 MiB) that is packed as a whole, for all threads.
+	// sharedElements is the largest right factor (16 MiB) that is packed as a whole, for all threads or by each for itself.
 	sharedElements = 4 << 20
 	// sharedRows is the number of a thread's rows from which on that pays: what the other one has packed comes slowly from its cache.
 	sharedRows = 200
@@ -34,8 +34,8 @@ type stripFunc func(a *float32, rowStride, depthStride uintptr, b *float32, step
 
 // deepTileFunc computes a tile of C as a stripFunc does, in one go through so many chains, whose lengths are given and whose factors follow each other. Sums is
 // memory for a tile, row by row, with nothing between. In all chains but the last it fetches from next on, a row of a tile each so many turns of two
-// columns.
-type deepTileFunc func(a *float32, rowStride, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)
+// columns; with into it copies that row there, one behind the other, and fetches the fourth after it.
+type deepTileFunc func(a *float32, rowStride, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)
 
 // tiled is a float32 product that runs on a path's tiles. It computes C or, if swapped, its transpose as the product of the
 // transposed factors in reverse order. A left factor is never packed to be transposed, because its elements are read one by
@@ -60,6 +60,7 @@ type tiled struct {
 	chainAt, lengths    []int     // where each part of the sums begins, the end last; and how long it is
 	leftStep            int       // the distance of packed rows: close together, and an odd number of cache lines, so that they do not displace each other
 	shared              []float32 // all of the right factor in panels, where it is packed once
+	ahead               bool      // each thread packs for itself, a panel in all chains of a block while its first tiles of the one before are computed
 }
 
 // newTiled chooses the form of a product by an estimate of its cost.
@@ -203,6 +204,8 @@ func (t *tiled) scratchSizes() (temp, strip, left, panels, c int) {
 	switch {
 	case t.shared != nil:
 		panels = 0
+	case t.ahead:
+		panels = (t.columns + t.panelWidth() - 1) / t.panelWidth() * t.panelWidth() * block
 	case t.byPanels:
 		panels = t.panelWidth() * min(t.depth, tileDepth)
 	case t.packRight:
@@ -257,7 +260,9 @@ func (t *tiled) split(pool *Pool) func() {
 		rows = (t.rows + pool.Threads() - 1) / pool.Threads()
 	}
 	size := columnTiles * width * t.depth
-	if t.byPanels && t.packRight && !t.weaves() && (rows < t.rows && rows >= sharedRows || rows > t.group) && size <= sharedElements {
+	more := rows < t.rows && rows >= sharedRows || rows > t.group
+	t.ahead = t.byPanels && t.packRight && !t.right.Transposed && !t.weaves() && t.chains() > 1 && more && size <= sharedElements
+	if t.byPanels && t.packRight && !t.ahead && !t.weaves() && more && size <= sharedElements {
 		pool.reserveShared(size)
 		t.shared = pool.shared[:size]
 	}
@@ -351,6 +356,7 @@ type block struct {
 	left, right    int
 	chain0, chain1 int
 	last           bool // no chain comes after these
+	packedTo       int  // the panels before this column are packed, where they are kept
 }
 
 const elementBytes = unsafe.Sizeof(float32(0))
@@ -375,6 +381,7 @@ func (b *block) run() {
 	if !b.byPanels {
 		b.fill()
 	}
+	b.packedTo = b.left
 	groups := b.groups(tiles)
 	for group := range groups {
 		first, end := tiles*group/groups, tiles*(group+1)/groups
@@ -383,7 +390,7 @@ func (b *block) run() {
 			b.packRows(row, first, end)
 		}
 		if b.byPanels {
-			b.panelTiles(row, first, end)
+			b.panelTiles(row, first, end, group+1 == groups)
 		}
 		for tile := first; tile < end && !b.byPanels; tile++ {
 			b.tile(row(tile), row(tile+1), lo, hi)

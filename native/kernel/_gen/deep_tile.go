@@ -10,10 +10,11 @@ import (
 )
 
 // deepTile generates the product of rows rows of the left factor with one panel of the right one through all chains of its sums, so that C passes once. What
-// stands in the third-level cache is fetched meanwhile, a little each few turns: C in the last chain, a part of the next panel in the others.
+// stands in the third-level cache is fetched meanwhile, a little each few turns: C in the last chain; in the others a part of the next panel, or the rows
+// that it is made of, which are then packed too.
 func deepTile(v vector, rows, vectors int) {
 	name := fmt.Sprintf("deepTile%dx%d%s", rows, vectors*v.lanes(), v.path)
-	TEXT(name, NOSPLIT, "func(a *float32, rowStride, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, every int)")
+	TEXT(name, NOSPLIT, "func(a *float32, rowStride, depthStride uintptr, b *float32, stepB uintptr, c *float32, stepC uintptr, sums *float32, lengths *int, chains int, alpha float32, add bool, next *float32, stepNext uintptr, into *float32, every int)")
 	Doc(fmt.Sprintf("%s computes a tile of %d x %d elements of C; see deepTileFunc.", name, rows, vectors*v.lanes()))
 	Pragma("noescape")
 	address := func(name string) Mem {
@@ -31,7 +32,7 @@ func deepTile(v vector, rows, vectors int) {
 	depthStride := Load(Param("depthStride"), GP64())
 	// The sums so far, which begin in C or nowhere, and their rows' distance.
 	source, sourceStep := AllocLocal(8), AllocLocal(8)
-	fetchStep, fetchEvery, length := AllocLocal(8), AllocLocal(8), AllocLocal(8)
+	fetchStep, fetchEvery, length, into := AllocLocal(8), AllocLocal(8), AllocLocal(8), AllocLocal(8)
 	x := GP64()
 	MOVQ(U32(0), x)
 	CMPB(address("add"), U8(0))
@@ -53,11 +54,16 @@ func deepTile(v vector, rows, vectors int) {
 		}
 	}
 	fetched, wait := GP64(), GP64()
+	MOVQ(address("stepNext"), fetched)
+	MOVQ(fetched, fetchStep)
+	MOVQ(address("into"), fetched)
+	MOVQ(fetched, into)
 	MOVQ(address("next"), fetched)
-	MOVQ(U32(uint32(width)), fetchStep)
 	MOVQ(address("every"), wait)
 	CMPQ(address("chains"), Imm(1))
 	JNE(LabelRef("fetches"))
+	XORQ(fetched, fetched)
+	MOVQ(fetched, into)
 	MOVQ(address("c"), fetched)
 	MOVQ(address("stepC"), wait)
 	MOVQ(wait, fetchStep)
@@ -73,10 +79,30 @@ func deepTile(v vector, rows, vectors int) {
 	fetch := func(name string) {
 		DECQ(wait)
 		JNZ(LabelRef(name + "Fetched"))
+		to, step := GP64(), GP64()
+		MOVQ(into, to)
+		MOVQ(fetchStep, step)
+		TESTQ(to, to)
+		JZ(LabelRef(name + "Fetch"))
+		// The registers of the loop's loads are free here.
+		for i := range vectors {
+			VMOVUPS(Mem{Base: fetched, Disp: i * v.bytes}, v.register(i))
+		}
+		for i := range vectors {
+			VMOVUPS(v.register(i), Mem{Base: to, Disp: i * v.bytes})
+		}
+		for line := 0; line < width; line += 64 {
+			PREFETCHT0(Mem{Base: fetched, Index: step, Scale: 4, Disp: line})
+		}
+		ADDQ(U32(uint32(width)), to)
+		MOVQ(to, into)
+		JMP(LabelRef(name + "Moved"))
+		Label(name + "Fetch")
 		for line := 0; line < width; line += 64 {
 			PREFETCHT0(Mem{Base: fetched, Disp: line})
 		}
-		ADDQ(fetchStep, fetched)
+		Label(name + "Moved")
+		ADDQ(step, fetched)
 		MOVQ(fetchEvery, wait)
 		Label(name + "Fetched")
 	}
@@ -133,6 +159,8 @@ func deepTile(v vector, rows, vectors int) {
 	ADDQ(moved, address("b"))
 	ADDQ(Imm(8), address("lengths"))
 	MOVQ(fetched, address("next"))
+	MOVQ(into, moved)
+	MOVQ(moved, address("into"))
 	JMP(LabelRef("chain"))
 	Label("last")
 	MOVQ(address("c"), to)
