@@ -40,7 +40,7 @@ func TestReadExport(t *testing.T) {
 				}
 				return
 			}
-			var e *ExportError
+			var e *AnswerError
 			if !errors.As(err, &e) || e.Kind != tt.kind || !strings.Contains(err.Error(), tt.says) {
 				t.Fatalf("got %v, want kind %s and %q: %s", err, tt.kind, tt.says, tt.reason)
 			}

@@ -56,7 +56,7 @@ func TestRealExportRefusesBadInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	result, err := env.Export(t.Context(), experiment, filepath.Join(dir, "data.safetensors"), output, nil)
-	var e *ExportError
+	var e *AnswerError
 	if !errors.As(err, &e) || e.Kind != "input" || !AsUserFault(err) || !strings.Contains(err.Error(), experiment) {
 		t.Errorf("a broken experiment file: %+v, %v; want an error of kind input that names the file", result, err)
 	}

@@ -34,7 +34,7 @@ func TestReadSamples(t *testing.T) {
 				}
 				return
 			}
-			var e *SamplesError
+			var e *AnswerError
 			if !errors.As(err, &e) || e.Kind != tt.kind || !strings.Contains(err.Error(), tt.says) {
 				t.Fatalf("got %v, want kind %s and %q: %s", err, tt.kind, tt.says, tt.reason)
 			}

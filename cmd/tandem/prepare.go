@@ -35,7 +35,7 @@ func prepareData(ctx context.Context, o *compare.Options, p *progress) error {
 		Call: func(ctx context.Context, e *experiment.Experiment) (string, error) { return callSource(ctx, o, e, p) },
 	})
 	_ = os.Remove(o.Folder.WorkFile(samplesFile)) // where there is one, it was read
-	var samples *pytorch.SamplesError
+	var samples *pytorch.AnswerError
 	if errors.As(err, &samples) {
 		return err // it knows whose fault it is
 	}

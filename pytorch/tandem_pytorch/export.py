@@ -32,7 +32,7 @@ from torch import nn
 from . import experiment as experiments
 from . import manifest, model_file, onnx_import, onnx_module, protocol, scalars, selfcheck, translations
 from .data import Data
-from .errors import INPUT, UNSUPPORTED, InputError, UnsupportedError, describe
+from .errors import InputError, UnsupportedError, describe
 from .experiment import Experiment
 from .files import write_atomically
 from .fold import fold
@@ -314,7 +314,7 @@ def answer(experiment_path: str, data_path: str, output: str) -> tuple[dict[str,
     except Exception as error:
         described = describe(error)
         print(f"error: {described['message']}", file=sys.stderr)
-        return {"error": described}, 2 if described["kind"] in (INPUT, UNSUPPORTED) else 3
+        return protocol.failure(described)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -324,13 +324,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", required=True, help="the data file, safetensors")
     parser.add_argument("--output", required=True, help="the ONNX file to write")
     options = parser.parse_args(arguments)
-    _, answers = protocol.claim_streams()
-    try:
-        result, status = answer(options.experiment, options.data, options.output)
-    except KeyboardInterrupt:
-        return 130
-    answers.write(json.dumps(result).encode() + b"\n")
-    return status
+    return protocol.respond(lambda: answer(options.experiment, options.data, options.output))
 
 
 if __name__ == "__main__":

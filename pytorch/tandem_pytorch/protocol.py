@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import IO, Any
 
-from .errors import InputError, UnsupportedError, describe
+from .errors import INPUT, UNSUPPORTED, InputError, UnsupportedError, describe
 
 #: The protocol's version.
 VERSION = 1
@@ -40,6 +40,22 @@ def claim_streams() -> tuple[IO[bytes], IO[bytes]]:
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     return requests, answers
+
+
+def respond(answer: Callable[[], tuple[dict[str, Any], int]]) -> int:
+    """Run a command that answers once, with one line of JSON on standard output; return its exit status."""
+    _, answers = claim_streams()
+    try:
+        result, status = answer()
+    except KeyboardInterrupt:
+        return 130
+    answers.write(json.dumps(result).encode() + b"\n")
+    return status
+
+
+def failure(described: dict[str, str]) -> tuple[dict[str, Any], int]:
+    """Return the answer and the exit status of a command that failed: 2 where the user's input is at fault, else 3."""
+    return {"error": described}, 2 if described["kind"] in (INPUT, UNSUPPORTED) else 3
 
 
 def serve(commands: dict[str, Command], requests: IO[bytes], answers: IO[bytes]) -> None:

@@ -25,7 +25,6 @@ fault and 3 otherwise.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import sys
 from collections.abc import Iterator, Mapping
@@ -38,7 +37,7 @@ from torch.utils.data import IterableDataset
 from . import experiment as experiments
 from . import protocol
 from .data import SPLITS
-from .errors import INPUT, UNSUPPORTED, InputError, describe
+from .errors import InputError, describe
 from .experiment import Experiment
 from .files import listing, write_tensors
 from .models import source
@@ -214,7 +213,7 @@ def answer(experiment_path: str, output: str) -> tuple[dict[str, Any], int]:
         described = describe(error)
         if isinstance(error, InputError):
             described["detail"] = error.detail  # the user's own traceback; where tandem found the mistake helps nobody
-        return {"error": described}, 2 if described["kind"] in (INPUT, UNSUPPORTED) else 3
+        return protocol.failure(described)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -223,13 +222,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--experiment", required=True, help="the resolved experiment, JSON")
     parser.add_argument("--output", required=True, help="the safetensors file to write")
     options = parser.parse_args(arguments)
-    _, answers = protocol.claim_streams()
-    try:
-        result, status = answer(options.experiment, options.output)
-    except KeyboardInterrupt:
-        return 130
-    answers.write(json.dumps(result).encode() + b"\n")
-    return status
+    return protocol.respond(lambda: answer(options.experiment, options.output))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ package falsealarms
 import (
 	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -81,7 +80,7 @@ func Of(records []*record.Run) (*Summary, error) {
 			return nil, errors.New("a record names no experiment or not two engines")
 		}
 		seed := r.Experiment.Seed
-		is := [...]string{r.Experiment.Name, r.Environment.Tandem, r.Environment.CPU, engine(r.Engines[0]), engine(r.Engines[1])}
+		is := [...]string{r.Experiment.Name, r.Environment.Tandem, r.Environment.CPU, r.Engines[0].Label(), r.Engines[1].Label()}
 		was := [...]*string{&s.Experiment, &s.Tandem, &s.Processor, &s.Reference, &s.Candidate}
 		for k, v := range is {
 			if i == 0 {
@@ -112,14 +111,6 @@ func Of(records []*record.Run) (*Summary, error) {
 	return s, nil
 }
 
-func engine(e record.Engine) string {
-	name := e.Name + " " + e.Version
-	if torch := e.Versions["torch"]; torch != "" {
-		name += " (torch " + torch + ")"
-	}
-	return fmt.Sprintf("%s with %d thread(s)", name, e.Threads)
-}
-
 func (s *Summary) add(r *record.Run) {
 	p := &r.Parity
 	out := Run{Seed: r.Experiment.Seed, Verdict: p.Verdict, Stage: p.Stage, Departure: -1}
@@ -140,9 +131,9 @@ func (s *Summary) add(r *record.Run) {
 			errors []record.TensorError
 		}{{&out.Forward, step.Outputs}, {&out.Gradients, step.Gradients}, {&out.Update, step.Update}} {
 			for _, e := range list.errors {
-				larger(list.rho, e.Rho)
+				record.Larger(list.rho, e.Rho)
 				if e.Float64Gap != nil {
-					larger(&out.Float64Gap, *e.Float64Gap)
+					record.Larger(&out.Float64Gap, *e.Float64Gap)
 				}
 			}
 		}
@@ -154,13 +145,6 @@ func (s *Summary) add(r *record.Run) {
 		}
 	}
 	s.Runs = append(s.Runs, out)
-}
-
-// larger keeps the larger number; a NaN stays.
-func larger(to *record.Float, v record.Float) {
-	if !(v <= *to) && !math.IsNaN(float64(*to)) {
-		*to = v
-	}
 }
 
 // Markdown is the summary for people.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -131,7 +130,7 @@ func (s *Summary) add(e *Entry, r *record.Run) error {
 			return fmt.Errorf("the comparison of %s has the planted mistake %q", e.Model, one.Mutant)
 		}
 	}
-	is := [...]string{r.Environment.Tandem, r.Environment.CPU, engine(r.Engines[0]), engine(r.Engines[1])}
+	is := [...]string{r.Environment.Tandem, r.Environment.CPU, r.Engines[0].Label(), r.Engines[1].Label()}
 	for i, was := range [...]*string{&s.Tandem, &s.Processor, &s.Reference, &s.Candidate} {
 		if s.Last.IsZero() {
 			*was = is[i]
@@ -154,9 +153,9 @@ func (s *Summary) add(e *Entry, r *record.Run) error {
 	for _, step := range p.Steps {
 		for _, list := range [][]record.TensorError{step.Outputs, step.Gradients} {
 			for _, one := range list {
-				larger(&e.Rho, one.Rho)
+				record.Larger(&e.Rho, one.Rho)
 				if one.Float64Gap != nil {
-					larger(&e.Float64Gap, *one.Float64Gap)
+					record.Larger(&e.Float64Gap, *one.Float64Gap)
 				}
 			}
 		}
@@ -165,21 +164,6 @@ func (s *Summary) add(e *Entry, r *record.Run) error {
 		e.Speedup = fmt.Sprintf("%.2f [%.2f, %.2f]", float64(t.Speedup.Median), float64(t.Speedup.Low), float64(t.Speedup.High))
 	}
 	return nil
-}
-
-func engine(e record.Engine) string {
-	name := e.Name + " " + e.Version
-	if torch := e.Versions["torch"]; torch != "" {
-		name += " (torch " + torch + ")"
-	}
-	return fmt.Sprintf("%s with %d thread(s)", name, e.Threads)
-}
-
-// larger keeps the larger number; a NaN stays.
-func larger(to *record.Float, v record.Float) {
-	if !(v <= *to) && !math.IsNaN(float64(*to)) {
-		*to = v
-	}
 }
 
 // Markdown is the table for people.
