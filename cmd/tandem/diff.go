@@ -156,7 +156,7 @@ func changeText(c diff.Change) string {
 	if !c.Significant {
 		mark = "~ "
 	}
-	return fmt.Sprintf("%s%+.1f %% (p = %.3f)", mark, 100*(c.Factor()-1), c.P)
+	return fmt.Sprintf("%s%+.1f %% (%s)", mark, 100*(c.Factor()-1), c.Probability())
 }
 
 // short writes three digits, zeros too.

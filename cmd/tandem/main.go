@@ -62,6 +62,7 @@
 //	TANDEM_TORCH_INDEX  address of a package index that has PyTorch in another build, such as its CPU-only one
 //	TANDEM_DATA         folder with the folders mnist and fashion-mnist of IDX files
 //	TANDEM_ONNXRUNTIME  ONNX Runtime's shared library, or the folder that it lies in
+//	TANDEM_KERNELS      path of the native trainer's kernels: generic, avx2 or avx512; the best that the processor has where it is unset
 //	NO_COLOR            when set, no colours
 //	TMPDIR              folder for the files that engines exchange during a run
 package main

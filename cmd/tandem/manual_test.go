@@ -103,7 +103,7 @@ func checkLine(t *testing.T, line string) string {
 func TestManualNamesVariablesAndStatuses(t *testing.T) {
 	text := manual(t)
 	words := strings.FieldsFunc(text, func(r rune) bool { return !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZ_", r) })
-	for _, v := range []string{"TANDEM_ENV", "TANDEM_PYTHON", "TANDEM_TORCH_INDEX", "TANDEM_DATA", "TANDEM_ONNXRUNTIME", "NO_COLOR"} {
+	for _, v := range []string{"TANDEM_ENV", "TANDEM_PYTHON", "TANDEM_TORCH_INDEX", "TANDEM_DATA", "TANDEM_ONNXRUNTIME", "TANDEM_KERNELS", "NO_COLOR"} {
 		if !slices.Contains(words, v) {
 			t.Errorf("the manual does not name the variable %s", v)
 		}

@@ -94,6 +94,14 @@ type Change struct {
 	Significant bool `json:"significant"`
 }
 
+// Probability writes P as statistics do: "p = 0.031", and "p < 0.001" for what three digits cannot say.
+func (c Change) Probability() string {
+	if c.P < 0.0005 {
+		return "p < 0.001"
+	}
+	return fmt.Sprintf("p = %.3f", c.P)
+}
+
 // Factor is the new median over the old one.
 func (c Change) Factor() float64 { return c.New.Median / c.Old.Median }
 
@@ -255,7 +263,7 @@ func (r *Result) speed(before, after *record.Timing) {
 	noise := max(deviation(before.Resolution), deviation(after.Resolution)) // NaN, where one was not measured, stays NaN
 	r.Speedup = change(Interval{a.Median, a.Low, a.High}, Interval{b.Median, b.Low, b.High}, a.Ratios, b.Ratios, noise)
 	factor := r.Speedup.Factor()
-	words := fmt.Sprintf("the speed-up was %.3g and is %.3g, %+.1f %% (p = %.3f; within %.1f %% nothing counts)", a.Median, b.Median, 100*(factor-1), r.Speedup.P, 100*(noise-1))
+	words := fmt.Sprintf("the speed-up was %.3g and is %.3g, %+.1f %% (%s; within %.1f %% nothing counts)", a.Median, b.Median, 100*(factor-1), r.Speedup.Probability(), 100*(noise-1))
 	switch {
 	case math.IsNaN(noise):
 		r.Notes = append(r.Notes, "a reference was not timed against itself, so that the noise is not known and no change of speed counts")

@@ -46,7 +46,7 @@ func TestTwo(t *testing.T) {
 		notes         []string
 	}{
 		{"the same", recordtest.Faster(), recordtest.Faster(), nil, nil, nil},
-		{"half as fast", recordtest.Faster(), faster(recordtest.Faster(), 0.5), []string{"the speed-up was 2.28 and is 1.14, -50.0 % (p = 0.000"}, nil, nil},
+		{"half as fast", recordtest.Faster(), faster(recordtest.Faster(), 0.5), []string{"the speed-up was 2.28 and is 1.14, -50.0 % (p < 0.001"}, nil, nil},
 		{"twice as fast", recordtest.Faster(), faster(recordtest.Faster(), 2), nil, []string{"+100.0 %"}, nil},
 		{"significant, but within the resolution", noisy(recordtest.Faster()), faster(recordtest.Faster(), 0.8), nil, nil, nil},
 		{"beyond a wide resolution", recordtest.Faster(), faster(noisy(recordtest.Faster()), 0.5), []string{"within 42.9 % nothing counts"}, nil, nil},
@@ -137,5 +137,13 @@ func TestRunsAreMatched(t *testing.T) {
 	}
 	if r := diff.Two(one, two); len(r.Notes) != 1 || !strings.Contains(r.Notes[0], "different comparisons") {
 		t.Errorf("notes %q", r.Notes)
+	}
+}
+
+func TestProbability(t *testing.T) {
+	for p, want := range map[float64]string{1: "p = 1.000", 0.0312: "p = 0.031", 0.0005: "p = 0.001", 0.00049: "p < 0.001", 0: "p < 0.001"} {
+		if got := (diff.Change{P: p}).Probability(); got != want {
+			t.Errorf("%v: %q, want %q", p, got, want)
+		}
 	}
 }
