@@ -61,10 +61,16 @@
 //   - Left there as they did not help: pages of 2 MiB (the same within 0.5 %, Adam's update too); C fetched during half, two thirds or all of the chain (the same);
 //     reading rows of the left factor 4096 bytes apart where they lie (58 for 77); sums in contiguous temporary tiles that are copied to C (53 for 77). A panel
 //     that one thread packed and the other reads comes slowly: sharing it where a thread has 64 rows, 32 x 128 x 784, gave 47 % for 69.
+//   - The Transformer's products, 512 rows of a batch, run at 72 to 82 % alone and at 74 in a step, which finds operands and C in the third level. All chains of their right
+//     factors packed in front, for deep tiles, where one thread has all rows: 512 x 768 x 256 79 % for 82, 512 x 1024 x 256 78 for 80, 256 x 1024 x 512 with
+//     the left factor transposed 74 for 72, the others the same; with two threads no difference.
 //   - A tile of 12 x 32 does 14 loads in 12 cycles, and each more costs: with a fetch a column 91 for 93 %, unrolled four times 88. 8 x 48 and 6 x 64 do 11
 //     and 10 and stay at 93 to 94 in the first level, 93 and 92 for 91 from the second. In all of 1024 x 1024 x 1024 deep tiles of 8 x 48 still took 1 % more, and were left.
 //   - Parts of 64 Ki multiply-adds for a thread: the MLP's step with two threads took 80 us for 76 to 78 with parts of 192 Ki, 80 with 320 Ki. The second layer, 32 x 64 x
 //     128, so runs on one thread, which has less to fetch from the other's cache. A waiting thread that looks eight times as often gained nothing.
+//   - The updates of the MLP's second layer and biases by the caller while the other thread has begun with the first layer's, of which the caller then does less: the
+//     step with two threads 73.6 to 75.3 us for 76.5 to 77.5. Of what is left the layers behind the first take 11 us on one thread, the first layer's product 24 and its
+//     update 36; each is near what its parts take alone, so 60 % of the limit is not reached without another form of the weights.
 //   - The first layer takes 20 us with two threads alone and 24 in a step; writing the batch anew before each step costs 2 us more with two threads, none with one.
 //   - Beside PyTorch's matmul in the same minutes (an Intel with two 512-bit units) the MLP's products run 1.3 to 4.0 times as fast with one thread and with two, but for 128 x 784 x 32 at
 //     1.05 and 1.27: there PyTorch is at 78 % of the peak with one thread. With avx2 forced they run at 76 to 92 % of its peak, those with a side or depth of 10 at 38 to 73; a step

@@ -24,6 +24,10 @@ type Pool struct {
 	// scratch is one buffer for each thread, shared by all calls prepared for this pool, which run one at a time.
 	scratch [][]float32
 	shared  []float32 // likewise, for what all threads read
+	// beside is what the caller does before its part of the next loop, which is smaller by so much of all of it; within is set meanwhile.
+	beside []func()
+	less   float64
+	within bool
 	// workspaces are what Workspace gave out.
 	workspaces map[workspaceKey]any
 }
@@ -157,7 +161,8 @@ func alignedSlice(n int) []float32 {
 // is. It returns when all are done. It allocates nothing; body should be made once, not at each call.
 func (p *Pool) For(n, grain int, body func(worker, lo, hi int)) {
 	parts := min(p.threads, n/max(grain, 1))
-	if parts <= 1 {
+	if parts <= 1 || p.within {
+		p.doBeside()
 		if n > 0 {
 			body(0, 0, n)
 		}
@@ -165,11 +170,16 @@ func (p *Pool) For(n, grain int, body func(worker, lo, hi int)) {
 	}
 	p.body = body
 	p.pending.Store(int32(parts - 1))
+	first := n / parts
+	if p.beside != nil {
+		first = max(0, first-int(float64(n*(parts-1)/parts)*p.less))
+	}
 	for i, w := range p.workers[:parts-1] {
-		w.lo, w.hi = n*(i+1)/parts, n*(i+2)/parts
+		w.lo, w.hi = first+(n-first)*i/(parts-1), first+(n-first)*(i+1)/(parts-1)
 		w.signal()
 	}
-	body(0, 0, n/parts)
+	p.doBeside()
+	body(0, 0, first)
 	// What a worker has not begun, because the system gives its processor to others, is done here in its place.
 	for i, w := range p.workers[:parts-1] {
 		if w.take() {
@@ -181,6 +191,29 @@ func (p *Pool) For(n, grain int, body func(worker, lo, hi int)) {
 	}
 	p.caller.wait(p.spin)
 	p.body = nil
+}
+
+// Beside runs calls prepared for the pool that are independent of each other and have little to do, and then last, which has much and uses no
+// memory that they write; share is how much they have to do together, as a part of what last has. Where the first loop of last is shared between threads, the
+// caller does the others meanwhile, alone, and less of the loop: what they read and write stays in its cache.
+func (p *Pool) Beside(calls []func(), share float64, last func()) {
+	p.beside, p.less = calls, share
+	last()
+	p.doBeside() // where it had no loop
+}
+
+// doBeside does what is to be done beside a loop.
+func (p *Pool) doBeside() {
+	if p.beside == nil {
+		return
+	}
+	calls := p.beside
+	p.beside = nil
+	p.within = true
+	for _, call := range calls {
+		call()
+	}
+	p.within = false
 }
 
 // Close ends the workers. The pool must be idle.

@@ -164,3 +164,60 @@ func TestWorkspace(t *testing.T) {
 		t.Errorf("in float64 two threads have %v", double)
 	}
 }
+
+// TestBeside: what runs beside a loop runs once, on the caller's thread and without a loop of its own being shared, and the loop still covers its range; the same where the
+// loop is not shared, or where there is nothing to run beside it.
+func TestBeside(t *testing.T) {
+	for _, threads := range []int{1, 2, 3} {
+		p := NewPool(threads)
+		for _, c := range []struct {
+			n, grain, calls int
+			share           float64
+		}{{128, 1, 2, 0.1}, {128, 1, 0, 0}, {7, 1, 1, 0.9}, {2, 1, 3, 5}, {3, 100, 2, 0.5}, {0, 1, 2, 0.1}} {
+			var beside []func()
+			done := make([]int, 10)
+			for i := range c.calls {
+				beside = append(beside, func() {
+					p.For(10, 1, func(worker, lo, hi int) {
+						if worker != 0 || lo != 0 || hi != 10 {
+							t.Errorf("%d threads, %+v: a loop beside another runs %d ... %d on thread %d", threads, c, lo, hi, worker)
+						}
+						done[i]++
+					})
+				})
+			}
+			covered := make([]atomic.Int32, c.n)
+			p.Beside(beside, c.share, func() {
+				p.For(c.n, c.grain, func(_, lo, hi int) {
+					for i := lo; i < hi; i++ {
+						covered[i].Add(1)
+					}
+				})
+			})
+			for i, n := range done {
+				if want := 0; i < c.calls {
+					if want = 1; n != want {
+						t.Errorf("%d threads, %+v: call %d ran %d times", threads, c, i, n)
+					}
+				}
+			}
+			for i := range covered {
+				if covered[i].Load() != 1 {
+					t.Errorf("%d threads, %+v: element %d was done %d times", threads, c, i, covered[i].Load())
+				}
+			}
+			parts := make([]atomic.Int32, 12) // the next loop is an ordinary one
+			p.For(12, 1, func(_, lo, hi int) {
+				for i := lo; i < hi; i++ {
+					parts[i].Add(1)
+				}
+			})
+			for i := range parts {
+				if parts[i].Load() != 1 {
+					t.Errorf("%d threads, %+v: a loop after it did element %d %d times", threads, c, i, parts[i].Load())
+				}
+			}
+		}
+		p.Close()
+	}
+}

@@ -17,6 +17,11 @@ type Program[T kernel.Float] struct {
 	Calls []func()
 	Nodes []*ir.Node
 
+	// beside is how many of the calls in front of the last are run beside it, and share what they have to do as a part of what the last has.
+	beside int
+	share  float64
+	pool   *kernel.Pool
+
 	state     func(*ir.Value) []T
 	constants map[*ir.Value]op.Buffer[T]
 	floats    []T
@@ -55,7 +60,7 @@ func Bind[T kernel.Float](g *ir.Graph, plan *Plan, run *op.Run, pool *kernel.Poo
 func BindIn[T kernel.Float](a *Arena[T], g *ir.Graph, plan *Plan, run *op.Run, pool *kernel.Pool, state func(*ir.Value) []T) (*Program[T], error) {
 	a.hold(plan)
 	p := &Program[T]{
-		Graph: g, Plan: plan, state: state,
+		Graph: g, Plan: plan, state: state, pool: pool,
 		constants: map[*ir.Value]op.Buffer[T]{},
 		floats:    a.floats[:plan.Length[ir.Float]],
 		ints:      a.ints[:plan.Length[ir.Int64]],
@@ -88,7 +93,19 @@ func BindIn[T kernel.Float](a *Arena[T], g *ir.Graph, plan *Plan, run *op.Run, p
 		p.Calls = append(p.Calls, call)
 		p.Nodes = append(p.Nodes, n)
 	}
+	p.beside, p.share = beside(p.Nodes)
 	return p, nil
+}
+
+// Run runs the calls, the last of them beside others where that is possible.
+func (p *Program[T]) Run() {
+	last := len(p.Calls) - 1
+	for _, call := range p.Calls[:max(0, last-p.beside)] {
+		call()
+	}
+	if last >= 0 {
+		p.pool.Beside(p.Calls[last-p.beside:last], p.share, p.Calls[last])
+	}
 }
 
 // bindNode chooses the operator's binding for T.

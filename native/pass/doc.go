@@ -8,7 +8,7 @@
 //	Update         (training only) the optimizer's nodes are added
 //	Prune          what nothing needs is taken away
 //	Recompute      what is quickly computed a second time is not kept for the backward pass
-//	Fuse           nodes that one kernel can compute are put together: a list of rules
+//	Fuse           nodes that one kernel can compute are put together: a list of rules; the largest update comes last, for others to run beside it
 //	ChannelsLast   images near convolutions get their channels last, and nodes are put together by rules of that layout
 //	Plan           each value gets its place in memory
 //	Bind           each node becomes a call

@@ -46,6 +46,7 @@ func Fuse(g *ir.Graph) error {
 		}
 		g.Nodes = slices.DeleteFunc(g.Nodes, func(n *ir.Node) bool { return f.removed[n] })
 	}
+	lastUpdate(g)
 	return g.Verify()
 }
 

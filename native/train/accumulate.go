@@ -43,9 +43,7 @@ func (t *Trainer[T]) Accumulate(b *Batch[T], part, parts int) (T, error) {
 	}
 	t.begin()
 	t.run.Part, t.run.Share = part, t.PartShare(part, parts)
-	for _, call := range b.program.Calls {
-		call()
-	}
+	b.program.Run()
 	return b.loss[0], nil
 }
 
@@ -63,9 +61,7 @@ func (t *Trainer[T]) Update() error {
 		return errors.New("train: Update without Accumulate")
 	}
 	t.begin()
-	for _, call := range t.updates.Calls {
-		call()
-	}
+	t.updates.Run()
 	t.step++
 	return nil
 }

@@ -200,9 +200,7 @@ func (b *Batch[T]) runForward() error {
 		copy(to.Int, from.Int)
 		copy(to.Bool, from.Bool)
 	}
-	for _, call := range b.forward.Calls {
-		call()
-	}
+	b.forward.Run()
 	return nil
 }
 

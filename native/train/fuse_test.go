@@ -93,3 +93,31 @@ func fusionKeepsTheBits[T kernel.Float](t *testing.T, c optim.Config, p float64)
 		t.Errorf("%d calls, unfused %d: nothing was fused", n, m)
 	}
 }
+
+// TestUpdatesBesideTheLastKeepTheBits trains a model whose last update is large enough for several threads, which do the others beside it.
+func TestUpdatesBesideTheLastKeepTheBits(t *testing.T) {
+	m := mlp(t, 784, 128, 10, 0.25)
+	const rows, classes = 32, 10
+	unfused := newTrainer[float32](t, m, adamConfig, 1)
+	unfused.unfused = true
+	losses := steps(t, unfused, 3, rows, classes)
+	want := unfused.State()
+	for threads := 1; threads <= 3; threads++ {
+		tr := newTrainer[float32](t, m, adamConfig, threads)
+		if got := steps(t, tr, 3, rows, classes); !slices.Equal(got, losses) {
+			t.Errorf("%d threads: losses %v, want %v", threads, got, losses)
+		}
+		for name, got := range tr.State() {
+			if !got.Equal(want[name]) {
+				t.Errorf("%d threads: %s has other bits", threads, name)
+			}
+		}
+		b, err := tr.TrainingBatch(rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if last := b.program.Nodes[len(b.program.Nodes)-1]; last.Op != "tandem.optim.adam.product" || last.Inputs[1].Shape[1] != 784 {
+			t.Errorf("the last node is %v", last)
+		}
+	}
+}

@@ -216,9 +216,7 @@ func (t *Trainer[T]) Updated(gradients map[string]*tensor.Tensor) (map[string]*t
 		}
 		assign(b.Float, gradients[parameter.Name])
 	}
-	for _, call := range p.Calls {
-		call()
-	}
+	p.Run()
 	return after.StateView(), nil // of memory that nobody else has
 }
 

@@ -218,9 +218,7 @@ func (t *Trainer[T]) Step(b *Batch[T]) (T, error) {
 		return 0, err
 	}
 	t.begin()
-	for _, call := range b.program.Calls {
-		call()
-	}
+	b.program.Run()
 	t.step++
 	return b.loss[0], nil
 }
@@ -244,9 +242,7 @@ func (t *Trainer[T]) PartGradient(b *Batch[T], part int) (T, error) {
 		return 0, err
 	}
 	t.run.Step, t.run.Part = t.step, part
-	for _, call := range b.program.Calls {
-		call()
-	}
+	b.program.Run()
 	if err := b.runForward(); err != nil {
 		return 0, err
 	}
@@ -258,9 +254,7 @@ func (t *Trainer[T]) Forward(b *Batch[T]) error {
 	if b.kind != evaluation || b.owner != t {
 		return errors.New("train: Forward needs a batch made by this trainer's EvaluationBatch")
 	}
-	for _, call := range b.program.Calls {
-		call()
-	}
+	b.program.Run()
 	return nil
 }
 
