@@ -144,7 +144,7 @@ func operatorStrips(p *record.Profile) *strips {
 
 func layerTable(r *record.Run) *table {
 	p, errors := r.Profile, layerErrors(r)
-	t := &table{Head: []string{"layer", "operator", "algorithm", ">forward", ">backward", ">update", ">operations", ">bytes", ">limit", ">rho"}}
+	t := &table{Class: "layers", Head: []string{"layer", "operator", "algorithm", ">forward", ">backward", ">update", ">operations", ">bytes", ">limit", ">rho"}}
 	time := func(s float64, path string) []shown {
 		if s == 0 {
 			return words("")
