@@ -18,22 +18,26 @@ func Table(w io.Writer, entries ...Entry) error {
 		}
 		rows = append(rows, tableOf(e.Run, e.Source))
 	}
-	d.table([]string{"experiment", ">training rows", ">epochs", ">steps", ">trainings", ">threads", "verdict", ">largest rho", "after training, reference and candidate", ">reference", ">candidate", ">speed-up [95 %]", ">resolution"}, rows)
+	d.table([]string{"experiment", "training", ">threads", "verdict", ">largest rho", "after training", ">step", ">speed-up [95 %]", ">resolution"}, rows)
+	if len(rows) > 0 {
+		d.para("Of two values the first is the reference's, the second the candidate's.")
+	}
 	_, err := io.WriteString(w, d.b.String())
 	return err
 }
 
 func tableOf(r *record.Run, source string) []string {
-	name, epochs := "experiment", "-"
+	name, training := "experiment", count(r.Data.TrainRows)+" rows"
 	if r.Experiment != nil {
-		name, epochs = escape(r.Experiment.Name), count(r.Experiment.Train.Epochs)
+		name = escape(r.Experiment.Name)
+		training += ", " + plural(r.Experiment.Train.Epochs, "epoch")
+	}
+	training += ", " + plural(r.Data.Steps, "step")
+	if r.Runs != nil {
+		training += fmt.Sprintf(", %d times", len(r.Runs.Trainings))
 	}
 	if source != "" {
 		name = fmt.Sprintf("[%s](%s)", name, source)
-	}
-	trainings := 1
-	if r.Runs != nil {
-		trainings = len(r.Runs.Trainings)
 	}
 	threads, largest, quality := "-", "-", "-"
 	if len(r.Engines) > 1 {
@@ -50,14 +54,14 @@ func tableOf(r *record.Run, source string) []string {
 	case r.TestLoss != nil:
 		quality = fmt.Sprintf("test loss %s, %s", loss(r.TestLoss.Reference), loss(r.TestLoss.Candidate))
 	}
-	row := []string{name, count(r.Data.TrainRows), epochs, count(r.Data.Steps), count(trainings), threads, string(r.Parity.Verdict), largest, quality, "-", "-", "-", "-"}
+	row := []string{name, training, threads, string(r.Parity.Verdict), largest, quality, "-", "-", "-"}
 	if t := r.Timing; t != nil && r.Parity.Verdict == record.Pass {
-		row[9], row[10] = seconds(t.Reference.StepSeconds.Median), seconds(t.Candidate.StepSeconds.Median)
-		row[11] = "not claimed"
+		row[6] = seconds(t.Reference.StepSeconds.Median) + ", " + seconds(t.Candidate.StepSeconds.Median)
+		row[7] = "not claimed"
 		if s := t.Speedup; s != nil {
-			row[11] = fmt.Sprintf("%s [%s, %s]", ratio(s.Median), ratio(s.Low), ratio(s.High))
+			row[7] = fmt.Sprintf("%s [%s, %s]", ratio(s.Median), ratio(s.Low), ratio(s.High))
 		}
-		row[12] = fmt.Sprintf("[%s, %s]", ratio(t.Resolution.Low), ratio(t.Resolution.High))
+		row[8] = fmt.Sprintf("[%s, %s]", ratio(t.Resolution.Low), ratio(t.Resolution.High))
 	}
 	return row
 }
