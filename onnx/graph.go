@@ -63,6 +63,14 @@ func OutputIndex(outputs []string, wanted string) (int, error) {
 	return 0, fmt.Errorf("the model has no output %q: it may be one of %s, or a position from 0 to %d", wanted, strings.Join(outputs, ", "), len(outputs)-1)
 }
 
+// FixedBatch returns the number of rows that every batch must have, which is the first dimension of the first input; 0 where it is open.
+func (g *Graph) FixedBatch() int {
+	if len(g.Inputs) == 0 || len(g.Inputs[0].Shape) == 0 {
+		return 0
+	}
+	return int(max(g.Inputs[0].Shape[0].Value, 0))
+}
+
 // OutputNames returns the names of the graph's outputs in their order.
 func (g *Graph) OutputNames() []string {
 	names := make([]string, len(g.Outputs))

@@ -28,12 +28,12 @@ type exportInfo struct {
 func (a *app) exportCommand() *cobra.Command {
 	var inputs, sets []string
 	var out string
-	var opset int
+	var opset, static int
 	c := &cobra.Command{
 		Use:   "export FILE.py:CALLABLE",
 		Short: "Write a PyTorch model as ONNX that can be trained, and check it",
 		Long: `Export a PyTorch model for training: BatchNorm and dropout work as in training, every parameter keeps its name, nothing is
-folded or merged, the batch size is open. The file says in its metadata which tensors are parameters and buffers. The exporter runs the result
+folded or merged, and the batch size is open, unless --static fixes it. The file says in its metadata which tensors are parameters and buffers. The exporter runs the result
 and compares it with the module, its gradients among the rest, before the file is written.
 
 The callable returns a torch.nn.Module. torch.onnx's own export is silently wrong for training.`,
@@ -49,6 +49,12 @@ The callable returns a torch.nn.Module. torch.onnx's own export is silently wron
 			parsed, err := parseInputs(inputs)
 			if err != nil {
 				return err
+			}
+			if static < 0 {
+				return usageError{fmt.Errorf("--static %d is no number of rows", static)}
+			}
+			if static > 0 {
+				sets = append(sets, "model.static=true", fmt.Sprintf("train.batch=%d", static))
 			}
 			settings, err := parseSettings(append(sets, fmt.Sprintf("model.opset=%d", opset)))
 			if err != nil {
@@ -73,7 +79,8 @@ The callable returns a torch.nn.Module. torch.onnx's own export is silently wron
 	flags := c.Flags()
 	flags.StringArrayVar(&inputs, "input", nil, inputHelp)
 	flags.StringVarP(&out, "out", "o", "", "the ONNX file (default the Python file's name with .onnx)")
-	flags.IntVar(&opset, "opset", 20, "ONNX operator set, 18 or newer")
+	flags.IntVar(&opset, "opset", 20, "ONNX operator set, 18 to 25")
+	flags.IntVar(&static, "static", 0, "fix the batch at so many `ROWS`, for a forward that needs one; by default any batch will do")
 	flags.StringArrayVar(&sets, "set", nil, "change a `KEY=VALUE` of the experiment, such as model.args.width=64 or seed=1")
 	return c
 }

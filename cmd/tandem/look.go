@@ -53,23 +53,23 @@ func onnxRuntime(hint string) compare.Looker {
 	return l
 }
 
-// forward computes a model's outputs for some rows: at once, or where an output is a scalar in the passes that the engines' protocol
-// prescribes.
+// forward computes a model's outputs for some rows: at once, or where an output is a scalar or the batch's size is fixed in the passes that the
+// engines' protocol prescribes.
 func forward(m *onnx.Model, inputs map[string]*tensor.Tensor, run func(map[string]*tensor.Tensor) (map[string]*tensor.Tensor, error)) (map[string]*tensor.Tensor, error) {
 	scalar := func(out onnx.ValueInfo) bool { return out.HasShape && len(out.Shape) == 0 }
-	if !slices.ContainsFunc(m.Graph.Outputs, scalar) {
+	if !slices.ContainsFunc(m.Graph.Outputs, scalar) && m.Graph.FixedBatch() == 0 {
 		return run(inputs)
 	}
-	rows := 0
+	rows, size := 0, engine.RowsOfPass(m)
 	for _, t := range inputs {
 		rows = t.Shape()[0]
 	}
 	values, shapes := map[string][]float64{}, map[string][]int{}
-	for from := 0; from < rows; from += engine.ForwardRows {
+	for from := 0; from < rows; from += size {
 		part := map[string]*tensor.Tensor{}
 		for name, t := range inputs {
 			var err error
-			if part[name], err = rowsOf(t, from, min(from+engine.ForwardRows, rows)); err != nil {
+			if part[name], err = rowsOf(t, from, min(from+size, rows)); err != nil {
 				return nil, err
 			}
 		}

@@ -46,6 +46,9 @@ func prepareData(ctx context.Context, o *compare.Options, p *progress) error {
 		p.notice("Note: " + d.Instead + ".\nIn its place: " + d.Description + ".")
 		o.Experiment.Data.Source, o.Experiment.Data.Substitute, o.Experiment.Data.Dir = d.Source, "", ""
 	}
+	if err := wholeBatches(o.Experiment, d); err != nil {
+		return err
+	}
 	batches, err := d.Draw(o.Experiment)
 	if err != nil {
 		return inputError{err}
@@ -87,6 +90,27 @@ func prepareData(ctx context.Context, o *compare.Options, p *progress) error {
 		}
 	default:
 		o.Data.TestNumbers = t.Float64s()
+	}
+	return nil
+}
+
+// wholeBatches refuses rows that leave a short batch to a model that takes batches of one size alone.
+func wholeBatches(e *experiment.Experiment, d *dataset.Dataset) error {
+	if !e.Model.Static {
+		return nil
+	}
+	batch := e.Train.Batch
+	for _, s := range []struct {
+		split string
+		rows  int
+	}{{"train", d.TrainRows()}, {"test", d.TestRows()}} {
+		switch rest := s.rows % batch; {
+		case rest == 0:
+		case s.rows < batch:
+			return inputError{fmt.Errorf("model.static: the model takes batches of train.batch = %d rows alone, and the %s rows are only %d: choose a smaller train.batch", batch, s.split, s.rows)}
+		default:
+			return inputError{fmt.Errorf("model.static: the model takes batches of train.batch = %d rows alone, and %d %s rows leave a batch of %d: set data.%s = %d", batch, s.rows, s.split, rest, s.split, s.rows-rest)}
+		}
 	}
 	return nil
 }

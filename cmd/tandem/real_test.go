@@ -266,6 +266,61 @@ def build(scores=True):
 	}
 }
 
+// TestRealStatic trains a model that writes the batch's size into its shapes, at the newest operator set.
+func TestRealStatic(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	model := filepath.Join(dir, "fixed.py")
+	if err := os.WriteFile(model, []byte(`import torch
+from torch import nn
+
+
+class Fixed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.norm, self.head, self.dropout = nn.Linear(6, 16), nn.BatchNorm1d(16), nn.Linear(16, 3), nn.Dropout(0.1)
+
+    def forward(self, x):
+        x = self.norm(self.hidden(x.view(16, 6)))
+        return self.head(self.dropout(torch.relu(x)))
+`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	run := func(flags ...string) (status int, stdout, stderr, out string) {
+		args := []string{
+			"run", model + ":Fixed", "--input", "x=2x3", "--set", "model.static=true", "--set", "model.opset=25", "--set", "train.batch=16", "--set", "train.epochs=4",
+			"--set", "optimizer.learning_rate=0.02", "--set", "parity.judged_steps=[0,3]", "--timing=false", "--threads=1", "--quiet", "--out", "run",
+		}
+		return realTandem(t, append(args, flags...)...)
+	}
+	status, stdout, stderr, out := run("--set", "data.train=160", "--set", "data.test=32", "--set", "train.accumulate=2")
+	if status != statusOK {
+		t.Fatalf("status %d\n%s%s", status, stdout, stderr)
+	}
+	r, err := record.Read(filepath.Join(out, "run", compare.ResultFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Parity.Verdict != record.Pass || r.Model.Opset != 25 || !strings.Contains(strings.Join(r.Model.ExporterChecks, "\n"), "batches of 16 rows alone") {
+		t.Errorf("verdict %s, opset %d: %q", r.Parity.Verdict, r.Model.Opset, r.Model.ExporterChecks)
+	}
+	for _, l := range r.Forward {
+		if !l.OK || l.Rows != 32 {
+			t.Errorf("the look %+v", l)
+		}
+	}
+	if status, _, stderr, _ = run("--set", "data.train=150", "--set", "data.test=32"); status != statusUsage || !strings.Contains(stderr, "set data.train = 144") {
+		t.Errorf("a short batch: status %d: %s", status, stderr)
+	}
+	file := filepath.Join(dir, "fixed.onnx")
+	if status, stdout, stderr, _ := realTandem(t, "export", model+":Fixed", "--input", "x=2x3", "--static", "16", "-o", file); status != statusOK || !strings.Contains(stdout, "batches of 16 rows alone") {
+		t.Errorf("export: status %d: %s%s", status, stdout, stderr)
+	}
+	if status, _, stderr, _ := realTandem(t, "export", model+":Fixed", "--input", "x=2x3", "-o", file); status != statusUsage || !strings.Contains(stderr, "--static ROWS") {
+		t.Errorf("export of any batch: status %d: %s", status, stderr)
+	}
+}
+
 // TestRealCallableData trains on what a user's callable returns: a torch Dataset for the training, arrays by name for the test.
 func TestRealCallableData(t *testing.T) {
 	t.Parallel()

@@ -261,7 +261,7 @@ func (a *app) exported(ctx context.Context, source string, inputs []modelInput, 
 	}
 	var ofModel []experiment.Setting // others may be for a loss that is not known yet
 	for _, s := range settings {
-		if strings.HasPrefix(s.Key, "model.") || s.Key == "seed" {
+		if strings.HasPrefix(s.Key, "model.") || s.Key == "seed" || s.Key == "train.batch" {
 			ofModel = append(ofModel, s)
 		}
 	}
@@ -270,6 +270,9 @@ func (a *app) exported(ctx context.Context, source string, inputs []modelInput, 
 		return nil, "", err
 	}
 	e.Data.Train, e.Data.Test = e.Train.Batch, 1
+	if e.Model.Static {
+		e.Data.Test = e.Train.Batch
+	}
 	env, err := pytorch.Locate()
 	if err != nil {
 		return nil, "", err

@@ -438,10 +438,11 @@ func (n *Native) Forward(_ context.Context, p engine.ForwardParams) (*engine.For
 func forward[T float32 | float64](d *data, s *split, t *train.Trainer[T]) (map[string]*tensor.Tensor, error) {
 	parts := map[string][]T{}
 	shapes := map[string][]int{}
-	rows := make([]int64, 0, engine.ForwardRows)
-	for from := 0; from < s.rows; from += engine.ForwardRows {
+	size := engine.RowsOfPass(t.Model())
+	rows := make([]int64, 0, size)
+	for from := 0; from < s.rows; from += size {
 		rows = rows[:0]
-		for r := from; r < min(from+engine.ForwardRows, s.rows); r++ {
+		for r := from; r < min(from+size, s.rows); r++ {
 			rows = append(rows, int64(r))
 		}
 		b, err := t.EvaluationBatch(len(rows))

@@ -5,6 +5,7 @@ import (
 
 	"tandem/native/ir"
 	"tandem/native/kernel"
+	"tandem/native/op"
 	"tandem/native/pass"
 	"tandem/onnx/tensor"
 )
@@ -75,6 +76,9 @@ func (t *Trainer[T]) batch(k kind, rows int) (*Batch[T], error) {
 	}
 	if rows < 1 {
 		return nil, fmt.Errorf("train: a batch of %d rows", rows)
+	}
+	if fixed := t.model.Graph.FixedBatch(); fixed > 0 && rows != fixed {
+		return nil, fmt.Errorf("train: a batch of %d rows is %w: the model is for batches of %d rows alone", rows, op.ErrUnsupported, fixed)
 	}
 	b := &Batch[T]{Rows: rows, owner: t, kind: k}
 	var err error

@@ -61,8 +61,8 @@ type Trainer[T kernel.Float] struct {
 // The symbolic dimension that PyTorch's export leaves open.
 const batchDim = "batch"
 
-// New compiles nothing yet but checks that the model can be trained: it builds the training graph for a batch of one
-// and reports the first operator, attribute or shape that is not supported.
+// New compiles nothing yet but checks that the model can be trained: it builds the training graph for a batch of one, or of the
+// only size that the model takes, and reports the first operator, attribute or shape that is not supported.
 func New[T kernel.Float](m *onnx.Model, o Options) (*Trainer[T], error) {
 	t := &Trainer[T]{
 		model: m, options: o, pool: kernel.NewPool(o.Threads),
@@ -77,7 +77,7 @@ func New[T kernel.Float](m *onnx.Model, o Options) (*Trainer[T], error) {
 		t.pool.Close()
 		return nil, fmt.Errorf("train: %w", err)
 	}
-	g, _, err := t.trainingGraph(1)
+	g, _, err := t.trainingGraph(max(m.Graph.FixedBatch(), 1))
 	if err != nil {
 		t.pool.Close()
 		return nil, err

@@ -62,6 +62,8 @@ class Loaded:
     data: Data
     trainer: Trainer
     variants: variants.Variants
+    #: The rows that a static model takes; 0 for any number.
+    batch: int
 
     def capture(self) -> state.State:
         """Copy out the present state."""
@@ -151,7 +153,14 @@ class Engine:
             file.outputs[output],
         )
         self._loaded = Loaded(
-            experiment, module, named, model, data, trainer, variants.Variants(model, experiment.loss, trainer.masks)
+            experiment,
+            module,
+            named,
+            model,
+            data,
+            trainer,
+            variants.Variants(model, experiment.loss, trainer.masks, static=file.batch > 0),
+            file.batch,
         )
         return {
             "parameters": [_info(name, value) for name, value in named.parameters.items()],
@@ -164,7 +173,7 @@ class Engine:
 
     @staticmethod
     def _check_sites(trainer: Trainer, file: model_file.ModelFile) -> None:
-        found = len(trainer.sites(trainer.data.batch(0)))
+        found = len(trainer.sites(trainer.parts(trainer.data.batch(0))[0]))
         if found != file.dropout_sites:
             raise InputError(
                 f"{file.path} has {file.dropout_sites} Dropout and Bernoulli nodes, but the module draws {found} masks "
@@ -284,8 +293,9 @@ class Engine:
         loaded.module.eval()
         try:
             with torch.no_grad():
-                for start in range(0, rows, FORWARD_ROWS):
-                    inputs = loaded.data.inputs(split, start, min(start + FORWARD_ROWS, rows))
+                size = loaded.batch or FORWARD_ROWS
+                for start in range(0, rows, size):
+                    inputs = loaded.data.inputs(split, start, min(start + size, rows))
                     returned = gradients.call(loaded.module, tensors, inputs, dtype)
                     for name, value in losses.named_outputs(returned, loaded.model.outputs).items():
                         parts[name].append(np.atleast_1d(state.array(value)))

@@ -48,6 +48,8 @@ class Model:
     source: str
     args: dict[str, Any]
     opset: int
+    #: The ONNX file is for batches of the experiment's size alone.
+    static: bool = False
 
 
 @dataclass(frozen=True)
@@ -236,7 +238,12 @@ class _Reader:
             data=self.source(),
             deterministic=deterministic,
             accumulate=accumulate,
-            model=Model(self.get("model.source", str), dict(args or {}), self.get("model.opset", int)),
+            model=Model(
+                self.get("model.source", str),
+                dict(args or {}),
+                self.get("model.opset", int),
+                "static" in self.content["model"] and self.get("model.static", bool),
+            ),
             loss=self.loss(),
             optimizer=self.optimizer(),
             schedule=self.schedule(),

@@ -46,21 +46,24 @@ from .parameters import floating_buffers
 LOGITS = "logits"
 #: Most rows of the example batch; tracing and checking need no more.
 EXAMPLE_ROWS = 32
-#: The oldest opset of the translations, and the newest that was tried.
-OPSETS = (18, 23)
+#: The oldest opset of the translations, and the newest that torch.onnx 2.15 writes: asked for more, it leaves nodes of another one.
+OPSETS = (18, 25)
 
 
-def export(module: nn.Module, inputs: dict[str, torch.Tensor], opset: int) -> onnx.ModelProto:
+def export(
+    module: nn.Module, inputs: dict[str, torch.Tensor], opset: int, static: bool = False
+) -> onnx.ModelProto:
     """Return the module as a training-mode ONNX model with its manifest, examined.
 
-    ``inputs`` are example tensors of at least two rows by input name, in the order of forward's arguments.
+    ``inputs`` are example tensors of at least two rows by input name, in the order of forward's arguments. A ``static`` model
+    is for batches of as many rows alone, which may be one.
     """
     if not OPSETS[0] <= opset <= OPSETS[1]:
         raise UnsupportedError(f"model.opset is {opset}; this exporter writes {OPSETS[0]} to {OPSETS[1]}")
     module.train()
     _refuse(module)
-    sites, names = _probe(module, inputs)
-    model, numbers = _trace(module, inputs, names, opset)
+    sites, names = _probe(module, inputs, static)
+    model, numbers = _trace(module, inputs, names, opset, static)
     protected = {*manifest.first_names(module), *floating_buffers(module)}
     fold(model, protected, numbers)
     _untie(model.graph, manifest.first_names(module))
@@ -69,7 +72,7 @@ def export(module: nn.Module, inputs: dict[str, torch.Tensor], opset: int) -> on
     _shorten_paths(model)
     described = manifest.describe(model.graph, module, sites, numbers)
     proto = ir.to_proto(model)
-    described["checks"] = selfcheck.run(selfcheck.Subject(proto, described, module, inputs, sites))
+    described["checks"] = selfcheck.run(selfcheck.Subject(proto, described, module, inputs, sites, static))
     onnx.helper.set_model_props(
         proto, {**{p.key: p.value for p in proto.metadata_props}, model_file.MANIFEST: json.dumps(described)}
     )
@@ -77,8 +80,11 @@ def export(module: nn.Module, inputs: dict[str, torch.Tensor], opset: int) -> on
 
 
 def example(experiment: Experiment, data: Data) -> dict[str, torch.Tensor]:
-    """Return the first training rows as example inputs: a whole batch, at most EXAMPLE_ROWS and at least two rows."""
-    rows = max(2, min(experiment.batch, EXAMPLE_ROWS))
+    """Return the first training rows as example inputs: a whole batch, at most EXAMPLE_ROWS and at least two rows.
+
+    Of a static model it is the batch as it is.
+    """
+    rows = experiment.batch if experiment.model.static else max(2, min(experiment.batch, EXAMPLE_ROWS))
     if data.rows("train") < rows:
         raise InputError(f"{data.path} has {data.rows('train')} training samples; exporting needs {rows}")
     given = data.inputs("train", 0, rows)
@@ -101,17 +107,27 @@ def _refuse(module: nn.Module) -> None:
             )
 
 
-def _probe(module: nn.Module, inputs: dict[str, torch.Tensor]) -> tuple[list[Site], list[str]]:
+def _probe(
+    module: nn.Module, inputs: dict[str, torch.Tensor], static: bool = False
+) -> tuple[list[Site], list[str]]:
     """Run the module twice without changing it: its dropout draws, and names for its outputs.
 
     An output has a row for each sample, or it is a scalar, as a loss that the model computes itself.
     """
     rows = next(iter(inputs.values())).shape[0]
     returned, sites = _forward(module, inputs, "")
+    names = _names(module, inputs, returned)
+    if static:
+        for name, value in zip(names, outputs(returned), strict=True):
+            if value.dim() > 0 and value.shape[0] != rows:
+                raise InputError(
+                    f"output {name} of the model's forward has the shape {list(value.shape)} for {rows} rows; its first "
+                    "dimension must be the batch, or it must be a scalar"
+                )
+        return sites, names
     longer = {name: torch.cat([value, value[:1]]) for name, value in inputs.items()}
     remark = f" while it works for {rows} rows: it must not fix the batch size, as x.view(32, ...) does"
     other, _ = _forward(module, longer, remark)
-    names = _names(module, inputs, returned)
     for name, first, second in zip(names, outputs(returned), outputs(other), strict=True):
         if first.dim() == second.dim() == 0:
             continue
@@ -145,12 +161,18 @@ def _forward(module: nn.Module, inputs: dict[str, torch.Tensor], remark: str) ->
         raise
     except Exception as error:
         shapes = ", ".join(f"{name} {list(value.shape)} {value.dtype}" for name, value in inputs.items())
-        raise InputError(f"the model's forward failed on a batch of the data ({shapes}){remark}: {error}") from error
+        text = f"the model's forward failed on a batch of the data ({shapes}){remark}: {error}"
+        if remark or "invalid for input of size" in str(error):
+            text += (
+                "; where forward takes batches of one size alone, say so: model.static = true with train.batch as that size, or tandem "
+                "export --static ROWS"
+            )
+        raise InputError(text) from error
     return returned, probe.sites
 
 
 def _trace(
-    module: nn.Module, inputs: dict[str, torch.Tensor], names: list[str], opset: int
+    module: nn.Module, inputs: dict[str, torch.Tensor], names: list[str], opset: int, static: bool = False
 ) -> tuple[ir.Model, set[float]]:
     """Run torch.onnx with nothing but the translation: no optimizer, no folding. Also return the program's numbers."""
     try:
@@ -164,7 +186,7 @@ def _trace(
                 external_data=False,
                 opset_version=opset,
                 # At least two rows, since BatchNorm in training mode refuses one.
-                dynamic_shapes=tuple({0: torch.export.Dim(selfcheck.BATCH, min=2)} for _ in inputs),
+                dynamic_shapes=None if static else tuple({0: torch.export.Dim(selfcheck.BATCH, min=2)} for _ in inputs),
                 custom_translation_table=translations.table(),
                 input_names=list(inputs),
                 output_names=names,
@@ -283,7 +305,7 @@ def run(experiment_path: str, data_path: str, output: str, start: float) -> dict
     module = source.build(experiment.model, experiment.seed)
     inputs = example(experiment, data)
     _say(f"exporting in training mode, opset {experiment.model.opset}", start)
-    proto = export(module, inputs, experiment.model.opset)
+    proto = export(module, inputs, experiment.model.opset, experiment.model.static)
     described = json.loads(next(p.value for p in proto.metadata_props if p.key == model_file.MANIFEST))
     return _written(proto, described, sum(parameter.numel() for parameter in module.parameters()), output, start)
 

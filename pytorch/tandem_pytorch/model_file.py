@@ -31,6 +31,8 @@ class ModelFile:
     inputs: list[str]
     outputs: list[str]
     dropout_sites: int
+    #: The number of rows that all batches must have; 0 where they may have any.
+    batch: int = 0
     manifest: dict[str, Any] = field(default_factory=dict)
     #: The whole file, where it was asked for.
     proto: onnx.ModelProto = field(default_factory=onnx.ModelProto, repr=False)
@@ -66,6 +68,7 @@ def read(path: str | os.PathLike[str], with_graph: bool = False) -> ModelFile:
         inputs=[value.name for value in graph.input if value.name not in initializers],
         outputs=[value.name for value in graph.output],
         dropout_sites=len(drawing),
+        batch=max((v.type.tensor_type.shape.dim[0].dim_value for v in graph.input[:1] if v.type.tensor_type.shape.dim), default=0),
         manifest=manifest,
         **({"proto": model} if with_graph else {}),
     )

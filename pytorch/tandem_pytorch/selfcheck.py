@@ -50,6 +50,8 @@ class Subject:
     module: nn.Module
     inputs: dict[str, torch.Tensor]
     sites: list[Site]
+    #: The model is for batches of as many rows as the inputs have.
+    static: bool = False
 
 
 def run(subject: Subject) -> list[str]:
@@ -73,12 +75,15 @@ def _valid(subject: Subject) -> str:
         raise CheckError(f"the exported file is not valid ONNX: {error}; report this with the model") from error
     for value in subject.model.graph.input:
         first = value.type.tensor_type.shape.dim[0]
-        if first.dim_param != BATCH:
+        if subject.static and first.dim_value != len(subject.inputs[value.name]):
+            raise CheckError(f"input {value.name} is not for batches of {len(subject.inputs[value.name])} rows alone")
+        if not subject.static and first.dim_param != BATCH:
             raise CheckError(
                 f"input {value.name} has the fixed batch size {first.dim_value}: forward must take any number of rows"
             )
     nodes = len(subject.model.graph.node)
-    return f"onnx.checker accepts the file: {nodes} nodes, opset {_opset(subject.model)}, any batch size"
+    size = f"batches of {len(next(iter(subject.inputs.values())))} rows alone" if subject.static else "any batch size"
+    return f"onnx.checker accepts the file: {nodes} nodes, opset {_opset(subject.model)}, {size}"
 
 
 def _parameters(subject: Subject) -> str:
@@ -196,7 +201,8 @@ def _eval_mode(subject: Subject) -> str:
     means = {entry["mean"] for entry in subject.manifest["batch_norm"]}
     session = _session(rewrite.in_eval_mode(subject.model, means))
     rows = next(iter(subject.inputs.values())).shape[0]
-    random = random_rows(subject.inputs, rows + 1)  # another batch size than the traced one
+    more = rows if subject.static else rows + 1  # another batch size than the traced one, where it may be
+    random = random_rows(subject.inputs, more)
     worst = {}
     for kind, inputs in (("real", subject.inputs), ("random", random)):
         subject.module.eval()
@@ -209,7 +215,7 @@ def _eval_mode(subject: Subject) -> str:
         worst[kind] = _compare("in eval mode", subject.model, expected, got)
     return (
         f"eval mode, ONNX Runtime against PyTorch: largest relative difference {worst['real']:.1e} on {rows} real "
-        f"and {worst['random']:.1e} on {rows + 1} random rows"
+        f"and {worst['random']:.1e} on {more} random rows"
     )
 
 
@@ -270,10 +276,12 @@ def _candidates(graph: onnx.GraphProto, modules: dict[str, torch.Tensor]) -> dic
     Left out are values that are the same for every batch, such as embedded positions: whoever rearranges a batch takes
     the first dimension of an activation for its samples.
     """
+    rows = {value.type.tensor_type.shape.dim[0].dim_value for value in graph.input}  # 0 where the batch is open
     fixed = {
         value.name
         for value in graph.value_info
-        if not value.type.tensor_type.shape.dim or value.type.tensor_type.shape.dim[0].HasField("dim_value")
+        if not value.type.tensor_type.shape.dim
+        or (value.type.tensor_type.shape.dim[0].HasField("dim_value") and value.type.tensor_type.shape.dim[0].dim_value not in rows)
     }
     found: dict[str, list[str]] = {}
     for node in graph.node:

@@ -56,7 +56,7 @@ class Trainer:
         self._forward: Callable[..., torch.Tensor] = self._plain_forward
         self._update: Callable[[], object] = self.optimizer.step
         if self.mode.compiled:
-            if shared and self.sites(data.batch(0)):
+            if shared and self.sites(self.parts(data.batch(0))[0]):
                 raise UnsupportedError(
                     f'mode "{mode}" cannot draw shared dropout masks, since its compiled graph draws its own; '
                     'load with random "own", or in mode "eager" or "fused"'

@@ -37,8 +37,9 @@ def names() -> list[str]:
 class Variants:
     """Computes gradients by variant for one loaded model, and remembers which variants that model admits."""
 
-    def __init__(self, model: Model, loss: Loss, source: MaskSource) -> None:
+    def __init__(self, model: Model, loss: Loss, source: MaskSource, static: bool = False) -> None:
         self._model = model
+        self._static = static
         self._loss = loss
         self._source = source
         self._refused: dict[str, str | None] = {}
@@ -139,6 +140,8 @@ class Variants:
         """The batch in two halves, each with its share of the masks; losses and gradients summed by their weights."""
         if batch.size < 2:
             raise UnsupportedError('variant "split" needs a batch of at least two samples')
+        if self._static:
+            raise UnsupportedError('variant "split" needs a model that takes batches of any size, and this one was exported static')
         middle = (batch.size + 1) // 2
         parts: list[tuple[float, Evaluation]] = []
         for rows in (torch.arange(middle), torch.arange(middle, batch.size)):

@@ -201,7 +201,7 @@ class Traps(unittest.TestCase):
             def forward(self, x: torch.Tensor) -> torch.Tensor:
                 return F.cross_entropy(x, torch.zeros(x.shape[0], dtype=torch.int64), label_smoothing=0.5)
 
-        value = torch.randn(4, 3)
+        value = torch.tensor([4.0, 0.0, 0.0]) + torch.arange(12.0).reshape(4, 3) / 10  # a sure class, whose loss smoothing raises
         right = Losing()(value).numpy()
         theirs = run_unoptimized(default_export(Losing(), value), value)
         self.assertGreater(abs(theirs - right), 0.1, "the default no longer drops label_smoothing")
@@ -274,12 +274,52 @@ class Result(unittest.TestCase):
         self.assertEqual(len(manifest["checks"]), 7)
 
     def test_opsets(self) -> None:
-        for opset in (18, 23):
+        class Mixed(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.conv, self.norm, self.group = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.GroupNorm(2, 4)
+                self.layer, self.root, self.fc, self.drop = nn.LayerNorm(4), nn.RMSNorm(4), nn.Linear(16, 3), nn.Dropout(0.25)
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                y = self.root(self.layer(self.group(self.norm(self.conv(x))).flatten(2)))
+                return self.fc(self.drop(F.gelu(F.scaled_dot_product_attention(y, y, y)).flatten(1)))
+
+        for opset, some in ((18, "Erf"), (export.OPSETS[1], "RMSNormalization")):  # each end, with what it is known by
             with self.subTest(opset):
-                model, _ = ours(nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.25)), torch.randn(4, 3), opset)
+                model, manifest = ours(Mixed(), torch.randn(4, 1, 4, 4), opset)
                 self.assertEqual(model.opset_import[0].version, opset)
+                self.assertIn(some, operators(model))
+                self.assertEqual((len(manifest["dropout"]), len(manifest["batch_norm"])), (1, 1))
+        with self.assertRaisesRegex(UnsupportedError, "opset is 26"):
+            ours(nn.Linear(3, 2), torch.randn(4, 3), export.OPSETS[1] + 1)
         with self.assertRaisesRegex(UnsupportedError, "opset is 9"):
             ours(nn.Linear(3, 2), torch.randn(4, 3), 9)
+
+    def test_static_batch(self) -> None:
+        class Fixed(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.fc, self.norm, self.drop = nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Dropout(0.5)
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return self.drop(self.norm(self.fc(x.view(5, 2, 3).flatten(1))))
+
+        value = torch.randn(5, 2, 3)
+        with self.assertRaisesRegex(InputError, "model.static = true"):
+            ours(Fixed(), value)
+        model = export.export(Fixed(), {"x": value}, 20, static=True)
+        manifest = json.loads(next(p.value for p in model.metadata_props if p.key == model_file.MANIFEST))
+        self.assertEqual([d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim], [5, 2, 3])
+        self.assertNotIn("Shape", operators(model))
+        self.assertIn("batches of 5 rows alone", manifest["checks"][0])
+        self.assertIn("fc", [entry["module"] for entry in manifest["activations"]])
+        self.assertEqual([entry["module"] for entry in manifest["dropout"]], ["drop"])
+        # The examination notices an open batch where it is asked for a fixed one.
+        opened = onnx.ModelProto()
+        opened.CopyFrom(model)
+        opened.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+        with self.assertRaisesRegex(selfcheck.CheckError, "not for batches of 5 rows alone"):
+            selfcheck._valid(selfcheck.Subject(opened, manifest, Fixed(), {"x": value}, [], static=True))
 
     def test_frozen_parameters_are_recorded(self) -> None:
         module = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))

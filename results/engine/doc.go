@@ -69,7 +69,7 @@
 // file whose step counter is one more.
 //
 // An output of the model has one row a sample, or it is a scalar: one number for the whole batch, as of a model that computes its loss itself. forward
-// takes [ForwardRows] rows at a time, the last ones may be fewer, and writes of such an output one number for each pass, a row. Other outputs have the
+// takes [ForwardRows] rows at a time, the last ones may be fewer, or as many as the model's inputs have where their first dimension is fixed, and writes of such an output one number for each pass, a row. Other outputs have the
 // rows of all passes.
 //
 // # Steps of several parts

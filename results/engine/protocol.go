@@ -1,6 +1,10 @@
 package engine
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"tandem/onnx"
+)
 
 // Version is the protocol's version. An engine that answers hello with another one is refused.
 const Version = 1
@@ -130,6 +134,14 @@ type StepResult struct {
 
 // ForwardRows is the number of rows that forward computes at a time. It matters where an output is a scalar, which has one number for each pass.
 const ForwardRows = 256
+
+// RowsOfPass returns the number of rows that forward computes at a time for a model.
+func RowsOfPass(m *onnx.Model) int {
+	if fixed := m.Graph.FixedBatch(); fixed > 0 {
+		return fixed
+	}
+	return ForwardRows
+}
 
 // ForwardParams asks for the model's outputs for all rows of a split.
 type ForwardParams struct {
