@@ -125,8 +125,9 @@ type winogradForward[T Float] struct {
 	Winograd
 	winogradEngine[T]
 	WinogradOperands[T]
-	transformed []T // weights
-	zeros, sink []T // what pixels outside are read from and written to
+	transformed []T   // weights
+	zeros       []T   // what pixels outside are read from
+	sinks       [][]T // what each thread writes them to
 	scratch     threadScratch[T]
 	panels      int
 	block       int // tiles
@@ -136,7 +137,10 @@ type winogradForward[T Float] struct {
 // PrepareWinograd returns the call that computes a convolution.
 func PrepareWinograd[T Float](w Winograd, pool *Pool, o WinogradOperands[T]) func() {
 	w.check()
-	f := &winogradForward[T]{Winograd: w, winogradEngine: newWinogradEngine[T](), WinogradOperands: o, zeros: make([]T, w.In), sink: make([]T, w.Out)}
+	f := &winogradForward[T]{Winograd: w, winogradEngine: newWinogradEngine[T](), WinogradOperands: o, zeros: make([]T, w.In), sinks: make([][]T, pool.Threads())}
+	for i := range f.sinks {
+		f.sinks[i] = make([]T, w.Out)
+	}
 	f.transformed = o.Workspace[:w.Workspace()]
 	f.panels = (w.Out + f.panel - 1) / f.panel
 	f.block = min(winogradTiles, w.tiles())
@@ -145,7 +149,7 @@ func PrepareWinograd[T Float](w Winograd, pool *Pool, o WinogradOperands[T]) fun
 	if w.byParts() {
 		f.block, f.parts = w.tiles(), columns
 		f.scratch = newThreadScratch[T](pool, (f.stepV()+f.stepM()+stepPart)*winogradPositions+f.looseWeights())
-		body := func(worker, lo, hi int) { f.computeByParts(f.scratch.of(worker), lo, hi) }
+		body := func(worker, lo, hi int) { f.computeByParts(worker, lo, hi) }
 		return func() { pool.For(columns, 1, body) }
 	}
 	blocks := (w.tiles() + f.block - 1) / f.block
@@ -160,7 +164,7 @@ func PrepareWinograd[T Float](w Winograd, pool *Pool, o WinogradOperands[T]) fun
 			f.transformWeights(f.transformed[(panel*f.In+c0)*f.panel:], f.panels*f.In*f.panel, f.scratch.of(worker), panel, c0)
 		}
 	}
-	body := func(worker, lo, hi int) { f.compute(f.scratch.of(worker), lo, hi) }
+	body := func(worker, lo, hi int) { f.compute(worker, lo, hi) }
 	return func() {
 		pool.For(f.panels*groups, 1, transform)
 		pool.For(blocks*f.parts, 1, body)
@@ -196,7 +200,8 @@ func (f *winogradForward[T]) transformWeights(to []T, step int, scratch []T, pan
 }
 
 // compute does tasks lo ... hi: a block of tiles and a part of the output's channels each.
-func (f *winogradForward[T]) compute(scratch []T, lo, hi int) {
+func (f *winogradForward[T]) compute(worker, lo, hi int) {
+	scratch := f.scratch.of(worker)
 	v, m := scratch[:f.stepV()*winogradPositions], scratch[f.stepV()*winogradPositions:][:f.stepM()*winogradPositions]
 	columnGroups := (f.Out + winogradColumns - 1) / winogradColumns
 	last := -1
@@ -216,13 +221,14 @@ func (f *winogradForward[T]) compute(scratch []T, lo, hi int) {
 					f.chain(m, v, p, c0, columns, n, f.transformed[((p*f.panels+k0/f.panel)*f.In+c0)*f.panel:], f.In*f.panel)
 				}
 			}
-			f.outputs(m, first, n, k0, columns)
+			f.outputs(f.sinks[worker], m, first, n, k0, columns)
 		}
 	}
 }
 
 // computeByParts does groups lo ... hi of the output's channels for all tiles, which are one block.
-func (f *winogradForward[T]) computeByParts(scratch []T, lo, hi int) {
+func (f *winogradForward[T]) computeByParts(worker, lo, hi int) {
+	scratch := f.scratch.of(worker)
 	v, scratch := scratch[:f.stepV()*winogradPositions], scratch[f.stepV()*winogradPositions:]
 	m, scratch := scratch[:f.stepM()*winogradPositions], scratch[f.stepM()*winogradPositions:]
 	u, loose := scratch[:stepPart*winogradPositions], scratch[stepPart*winogradPositions:]
@@ -240,7 +246,7 @@ func (f *winogradForward[T]) computeByParts(scratch []T, lo, hi int) {
 				f.chain(m, v, p, c0, columns, f.block, u[p*stepPart:], winogradChain*f.panel)
 			}
 		}
-		f.outputs(m, 0, f.block, k0, columns)
+		f.outputs(f.sinks[worker], m, 0, f.block, k0, columns)
 	}
 }
 
@@ -254,14 +260,14 @@ func (f *winogradForward[T]) inputs(v []T, first, n int) {
 }
 
 // outputs transforms n tiles of the output from the first on, their channels from k0 on.
-func (f *winogradForward[T]) outputs(m []T, first, n, k0, columns int) {
+func (f *winogradForward[T]) outputs(sink, m []T, first, n, k0, columns int) {
 	for t := range n {
 		var pixels [winogradTile * winogradTile]*T
-		outputPixels(&f.Winograd, f.Y, f.sink, first+t, k0, &pixels)
+		outputPixels(&f.Winograd, f.Y, sink, first+t, k0, &pixels)
 		var others [winogradTile * winogradTile]*T
 		switch {
 		case f.Added != nil:
-			outputPixels(&f.Winograd, f.Added, f.sink, first+t, k0, &others)
+			outputPixels(&f.Winograd, f.Added, sink, first+t, k0, &others)
 		case f.Bias != nil:
 			for i := range others {
 				others[i] = &f.Bias[k0]
