@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -121,7 +122,7 @@ func (a *app) experiment(ctx context.Context, name string, f *userFlags, setting
 	if isUserModel(name) {
 		return a.userExperiment(ctx, name, f, settings)
 	}
-	if len(f.inputs) > 0 || f.loss != "" {
+	if (len(f.inputs) > 0 || f.loss != "") && !strings.HasSuffix(name, ".py") { // of a Python file without its callable there is more to say
 		return nil, usageError{errors.New("--input and --loss are for a model named as FILE.py:CALLABLE or FILE.onnx")}
 	}
 	e, err := experiment.Load(name, settings...)

@@ -61,6 +61,9 @@ func parseInputs(flags []string) ([]modelInput, error) {
 	var inputs []modelInput
 	for i, flag := range flags {
 		m := inputFlag.FindStringSubmatch(flag)
+		if m == nil && strings.HasSuffix(flag, ":int") && inputFlag.MatchString(flag+":2") {
+			return nil, usageError{fmt.Errorf("--input %q does not say how many different whole numbers there are: write %s:30522 for those below 30522", flag, flag)}
+		}
 		if m == nil {
 			return nil, usageError{fmt.Errorf("--input %q is not NAME=SHAPE, such as image=3x32x32 or tokens=16:int:30522", flag)}
 		}
