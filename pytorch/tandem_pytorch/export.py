@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import inspect
 import json
 import logging
 import os
@@ -162,7 +163,10 @@ def _forward(module: nn.Module, inputs: dict[str, torch.Tensor], remark: str) ->
     except Exception as error:
         shapes = ", ".join(f"{name} {list(value.shape)} {value.dtype}" for name, value in inputs.items())
         text = f"the model's forward failed on a batch of the data ({shapes}){remark}: {error}"
-        if remark or "invalid for input of size" in str(error):
+        if isinstance(error, TypeError) and "positional argument" in str(error):
+            taken = ", ".join(inspect.signature(module.forward).parameters)
+            text += f"; the data's inputs (--input, data.inputs) must be the arguments of forward({taken})"
+        elif remark or "invalid for input of size" in str(error):
             text += (
                 "; where forward takes batches of one size alone, say so: model.static = true with train.batch as that size, or tandem "
                 "export --static ROWS"

@@ -385,11 +385,16 @@ class Refusals(unittest.TestCase):
             def forward(self, x: torch.Tensor) -> torch.Tensor:
                 return x.sum(0)
 
+        class Two(nn.Module):
+            def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+                return x + y
+
         class Each(nn.Linear):
             def forward(self, x: torch.Tensor) -> torch.Tensor:
                 return F.cross_entropy(super().forward(x), torch.zeros(x.shape[0], dtype=torch.int64), reduction="none")
 
         cases: list[tuple[str, nn.Module, type[Exception], str]] = [
+            ("an argument too many", Two(), InputError, r"must be the arguments of forward\(x, y\)"),
             ("a loss of each row inside", Each(3, 2), UnsupportedError, "log_softmax"),
             ("an unused parameter", Unused(), selfcheck.CheckError, "unused.weight is not in the graph"),
             ("other randomness", Noisy(3, 2), UnsupportedError, "random operator"),
