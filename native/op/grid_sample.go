@@ -7,15 +7,21 @@ import (
 	"tandem/native/kernel"
 )
 
-// GridSample looks into images at the places of a grid, [batch, height, width, 2] numbers (x, y) from -1 to 1: by the nearest element or linear
-// interpolation. It is what a spatial transformer network ends with (Jaderberg and others, 2015). Volumes and cubic interpolation are
-// not implemented.
+// GridSample looks into images at the places of a grid, [batch, height, width, 2] numbers (x, y) from -1 to 1: by the nearest element, linear
+// or cubic interpolation; or into volumes at [batch, depth, height, width, 3] numbers (x, y, z), by the first two. It is what a spatial
+// transformer network ends with (Jaderberg and others, 2015).
 func init() {
 	x := CaseInput{Shape: []int{2, 2, 4, 5}}
 	// Off all kinks: no place is at the middle of an element.
 	grid := CaseInput{Shape: []int{2, 2, 2, 2}, Float: []float64{-0.93, -0.57, 0.31, 0.13, 0.77, -0.21, -0.11, 0.89, 0.03, 0.41, -1.31, 0.23, 0.57, 1.73, -2.69, -1.87}}
 	fixed := grid
 	fixed.NoGrad = true
+	volume := CaseInput{Shape: []int{2, 2, 3, 2, 4}}
+	places := CaseInput{Shape: []int{2, 1, 2, 2, 3}, Float: []float64{
+		-0.93, -0.57, 0.31, 0.13, 0.77, -0.21, -0.11, 0.89, 0.03, 0.41, -1.31, 0.23, 0.57, 1.73, -2.69, -1.87, 0.15, 0.71, 0.37, -0.41, 0.83, -0.73, 0.19, -1.43,
+	}}
+	fixedPlaces := places
+	fixedPlaces.NoGrad = true
 	mode := func(mode, padding string, align int64) map[string]any {
 		return map[string]any{"mode": mode, "padding_mode": padding, "align_corners": align}
 	}
@@ -26,19 +32,20 @@ func init() {
 				return err
 			}
 			x, grid := n.Inputs[0].Shape, n.Inputs[1].Shape
-			if len(x) == 5 {
-				return fmt.Errorf("looking into volumes, %v, is %w", x, ErrUnsupported)
-			}
-			if len(x) != 4 || len(grid) != 4 || grid[3] != 2 || grid[0] != x[0] {
-				return fmt.Errorf("images %v and a grid %v, want [batch, channels, height, width] and [batch, rows, columns, 2]", x, grid)
+			if axes := len(x) - 2; axes != 2 && axes != 3 || len(grid) != len(x) || grid[axes+1] != axes || grid[0] != x[0] {
+				return fmt.Errorf("images %v and a grid %v, want [batch, channels, height, width] and [batch, rows, columns, 2], or the same of volumes", x, grid)
 			}
 			if elements(x) == 0 {
 				return fmt.Errorf("an image of shape %v has nothing to look at", x)
 			}
-			if _, err := newGridSampling(n); err != nil {
+			g, err := newGridSampling(n)
+			if err != nil {
 				return err
 			}
-			setOutput(n, 0, ir.Float, x[0], x[1], grid[1], grid[2])
+			if g.Cubic && len(x) == 5 {
+				return fmt.Errorf("cubic interpolation in volumes, %v, is %w", x, ErrUnsupported)
+			}
+			setOutput(n, 0, ir.Float, append([]int{x[0], x[1]}, grid[1:len(grid)-1]...)...)
 			return nil
 		},
 		Float32: bindGridSample[float32], Float64: bindGridSample[float64],
@@ -58,6 +65,12 @@ func init() {
 			{Name: "reflection", Inputs: []CaseInput{x, grid}, Attributes: mode("linear", "reflection", 0)},
 			{Name: "reflection, corners", Inputs: []CaseInput{x, grid}, Attributes: mode("linear", "reflection", 1)},
 			{Name: "nearest", Inputs: []CaseInput{x, fixed}, Attributes: mode("nearest", "zeros", 0)},
+			{Name: "cubic", Inputs: []CaseInput{x, grid}, Attributes: mode("cubic", "zeros", 0)},
+			{Name: "cubic, border", Inputs: []CaseInput{x, grid}, Attributes: mode("bicubic", "border", 1)},
+			{Name: "cubic, reflection", Inputs: []CaseInput{x, grid}, Attributes: mode("cubic", "reflection", 0)},
+			{Name: "volume", Inputs: []CaseInput{volume, places}},
+			{Name: "volume, reflection, corners", Inputs: []CaseInput{volume, places}, Attributes: mode("linear", "reflection", 1)},
+			{Name: "volume, nearest", Inputs: []CaseInput{volume, fixedPlaces}, Attributes: mode("nearest", "border", 0)},
 			{Name: "nearest, border", Inputs: []CaseInput{x, fixed}, Attributes: mode("nearest", "border", 1)},
 		},
 	})
@@ -86,8 +99,10 @@ func newGridSampling(n *ir.Node) (g kernel.GridSampling, err error) {
 	case "linear", "bilinear":
 	case "nearest":
 		g.Nearest = true
+	case "cubic", "bicubic":
+		g.Cubic = true
 	default:
-		return g, fmt.Errorf("mode %q is %w; it has linear and nearest", mode, ErrUnsupported)
+		return g, fmt.Errorf("mode %q is none of linear, nearest and cubic", mode)
 	}
 	padding, err := n.Attributes.String("padding_mode", "zeros")
 	if err != nil {
@@ -109,7 +124,11 @@ func newGridSampling(n *ir.Node) (g kernel.GridSampling, err error) {
 
 // sized adds the sizes of images and grid.
 func sized(g kernel.GridSampling, x, grid []int) *kernel.GridSampling {
-	g.Channels, g.Height, g.Width, g.Places = x[1], x[2], x[3], grid[1]*grid[2]
+	g.Channels, g.Places = x[1], elements(grid[1:len(grid)-1])
+	if len(x) == 5 {
+		g.Depth, x = x[2], x[1:]
+	}
+	g.Height, g.Width = x[2], x[3]
 	return &g
 }
 
