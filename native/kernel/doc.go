@@ -55,7 +55,7 @@
 //   - Of that 10.4 ms with one thread, packing the right factor took 3.0 % (4.4 transposed), the left 1.6 (3.0), the tiles ran at 88 % of the peak. Now the tiles of a
 //     thread's first rows copy the next panel to memory of its own while they compute, a row of 32 each few turns: 82.4 for 80.6 % in the plain form, 79.4 for 77.6 with a
 //     transposed left factor; with two threads 81.9 for 78.8 and 77.4 for 76.0 (78.4 for 77.3 with a transposed right factor, of whose panels now exactly what is
-//     needed is fetched); avx2, forced, 91.6 for 90.2 and 91.5 for 89.3. Medians of 3 and 4 interleaved runs, which differed by up to 1.3.
+//     needed is fetched); avx2, forced, 91.6 for 90.2 and 91.5 for 89.3. Medians of 3 and 4 interleaved runs, which differed by up to 1.4, but for 85.8 to 89.3 before with avx2 and two threads.
 //     In two panels' memory that stays in the second level, copied again for each group of rows, 82.0 for 81.5 but 74.3 for 78.0 with a
 //     transposed left factor: a row copied between the multiply-adds costs 5 to 15 cycles. Rows fetched to the second level a tile ahead of the copy, in place of four rows: 79.9 and 72.9.
 //   - Left there as they did not help: pages of 2 MiB (the same within 0.5 %, Adam's update too); C fetched during half, two thirds or all of the chain (the same);
