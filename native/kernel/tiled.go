@@ -61,6 +61,7 @@ type tiled struct {
 	leftStep            int       // the distance of packed rows: close together, and an odd number of cache lines, so that they do not displace each other
 	shared              []float32 // all of the right factor in panels, where it is packed once
 	ahead               bool      // each thread packs for itself, a panel in all chains of a block while its first tiles of the one before are computed
+	own                 []float32 // their memory, one thread's behind the other's: where other products share what they pack
 }
 
 // newTiled chooses the form of a product by an estimate of its cost.
@@ -202,10 +203,8 @@ func (t *tiled) scratchSizes() (temp, strip, left, panels, c int) {
 	}
 	panels = t.panelWidth() * block
 	switch {
-	case t.shared != nil:
+	case t.shared != nil, t.ahead:
 		panels = 0
-	case t.ahead:
-		panels = (t.columns + t.panelWidth() - 1) / t.panelWidth() * t.panelWidth() * block
 	case t.byPanels:
 		panels = t.panelWidth() * min(t.depth, tileDepth)
 	case t.packRight:
@@ -223,6 +222,12 @@ func (t *tiled) scratchSizes() (temp, strip, left, panels, c int) {
 func (t *tiled) scratchSize() int {
 	temp, strip, left, panels, c := t.scratchSizes()
 	return temp + strip + left + panels + c + t.tileElements()
+}
+
+// aheadElements is the size of all panels that a thread packs for itself.
+func (t *tiled) aheadElements() int {
+	width := t.panelWidth()
+	return (t.columns + width - 1) / width * width * t.blockDepth()
 }
 
 // tileElements is the size of a tile.
@@ -266,12 +271,21 @@ func (t *tiled) split(pool *Pool) func() {
 		pool.reserveShared(size)
 		t.shared = pool.shared[:size]
 	}
+	if t.ahead {
+		pool.reserveShared(pool.Threads() * t.aheadElements())
+	}
 	pool.reserve(t.scratchSize())
 	call := t.rowsLoop(pool)
 	if byColumns {
 		grain := max(1, tiledGrain/max(1, width*t.rows*t.depth))
 		body := func(w, lo, hi int) { t.compute(w, pool.scratch[w], 0, t.rows, lo*width, min(hi*width, t.columns)) }
 		call = func() { pool.For(columnTiles, grain, body) }
+	}
+	if t.ahead {
+		return func() {
+			t.own = pool.shared
+			call()
+		}
 	}
 	if t.shared == nil {
 		return call
@@ -329,6 +343,10 @@ func (t *tiled) compute(worker int, memory []float32, lo, hi, left, right int) {
 		}
 	}
 	b := block{tiled: t, worker: worker, scratch: t.cut(memory), lo: lo, hi: hi}
+	if t.ahead {
+		n := t.aheadElements()
+		b.panels = t.own[worker*n:][:n]
+	}
 	chains := t.chains()
 	for b.left = left; b.left < right; b.left += t.blockColumns {
 		b.right = min(b.left+t.blockColumns, right)
