@@ -199,10 +199,13 @@ def _trace(
         own = _cause(error, translations.UntranslatableError)
         if own is not None:
             raise UnsupportedError(str(own)) from error
-        first = str(error).strip().splitlines() or ["no message"]
+        origin: BaseException = error
+        while (before := origin.__cause__ or origin.__context__) is not None:
+            origin = before
+        first = str(origin).strip().splitlines() or ["no message"]
         raise UnsupportedError(
-            f"torch.onnx cannot export this model: {type(error).__name__}: {first[0]} (a forward whose course depends "
-            "on the values of tensors is the usual cause; the traceback is in the detail)"
+            f"torch.onnx cannot export this model: {type(origin).__name__}: {first[0]} (the usual cause is a forward whose "
+            "course depends on the values of tensors: choose by torch.where in place of if, and leave out .item() and .tolist())"
         ) from error
     assert program is not None  # with dynamo=True there always is one
     assert program.exported_program is not None

@@ -37,7 +37,7 @@ from torch.utils.data import IterableDataset
 from . import experiment as experiments
 from . import protocol
 from .data import SPLITS
-from .errors import InputError, describe
+from .errors import InputError, describe, user_trace
 from .experiment import Experiment
 from .files import listing, write_tensors
 from .models import source
@@ -133,7 +133,7 @@ class _Reader:
             except Exception as error:
                 raise self.wrong(
                     f"returned the data set {kind}{where}, whose item {i} of {count} failed: {type(error).__name__}: {error}",
-                    source.user_trace(error),
+                    user_trace(error),
                 ) from error
             for name, value in self._named(item, f"has as item {i}{where}").items():
                 one = self._array(value, f'"{name}" of item {i}{where}', single=True)

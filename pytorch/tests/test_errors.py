@@ -3,6 +3,7 @@
 import unittest
 
 from tandem_pytorch.errors import InputError, describe
+from tandem_pytorch.models import source
 
 
 class TestDescribe(unittest.TestCase):
@@ -29,7 +30,14 @@ class TestDescribe(unittest.TestCase):
                 raise InputError("the model cannot be built: wrong shape") from error
         except InputError as error:
             described = describe(error)
-        self.assertIn("ValueError", described["detail"])
+        self.assertIn("raise ValueError", described["detail"])
+        self.assertNotIn("Traceback", described["detail"])
+
+    def test_what_tandem_found_has_none(self) -> None:
+        """Tandem's own lines, PyTorch's and Python's are not the user's to mend."""
+        with self.assertRaises(InputError) as caught:
+            source.call("model", "mnist_mlp:build", {"widht": 3}, 0)
+        self.assertEqual(describe(caught.exception)["detail"], "")
 
 
 if __name__ == "__main__":

@@ -22,9 +22,13 @@ def failing(): raise RuntimeError("no such luck")
 def number(): return 5
 def rms(): return nn.Sequential(nn.RMSNorm(3), nn.RMSNorm(3, eps=1e-3))
 def empty(): return nn.ReLU()
+def frozen(): return build().requires_grad_(False)
+def half_frozen(): return nn.Sequential(frozen(), nn.Linear(2, 2))
 class Holder:
     build = staticmethod(build)
 CONSTANT = 3
+READY = build()
+def forgets(): build()
 """
 
 
@@ -92,10 +96,19 @@ class Lookup(unittest.TestCase):
             with self.subTest(text), self.assertRaisesRegex(InputError, expected):
                 self.build(text)
 
-    def test_wrong_arguments_show_the_users_traceback(self) -> None:
-        with self.assertRaisesRegex(InputError, "depth=2") as caught:
+    def test_the_users_own_lines_are_shown(self) -> None:
+        with self.assertRaisesRegex(InputError, "depth=2.*TypeError") as caught:
             self.build(f"{self.file}:build", depth=2)
-        self.assertIn("TypeError", caught.exception.detail)
+        self.assertEqual(caught.exception.detail, "")
+        with self.assertRaisesRegex(InputError, "no such luck") as caught:
+            self.build(f"{self.file}:failing")
+        self.assertRegex(caught.exception.detail, r'user.py", line \d+, in failing\n    def failing\(\)')
+
+    def test_a_module_in_place_of_its_builder(self) -> None:
+        with self.assertRaisesRegex(InputError, r"is a module already \(Linear\): name its class, or a function"):
+            self.build(f"{self.file}:READY")
+        with self.assertRaisesRegex(InputError, "returned NoneType; .*is a return missing"):
+            self.build(f"{self.file}:forgets")
 
 
 if __name__ == "__main__":

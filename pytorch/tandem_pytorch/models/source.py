@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -14,19 +13,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import InputError
+from ..errors import InputError, user_trace
 from ..experiment import Model
 
 
 def build(model: Model, seed: int) -> nn.Module:
     """Call the model's builder right after ``torch.manual_seed(seed)`` and return its module.
 
-    Every failure is an InputError: the source is the user's, and so is the traceback in the error's detail.
+    Every failure is an InputError: the source is the user's, and so are the lines in the error's detail.
     """
     module = call("model", model.source, model.args, seed)
     if not isinstance(module, nn.Module):
+        forgotten = ": is a return missing?" if module is None else ""
         raise InputError(
-            f'model source "{model.source}" returned {type(module).__name__}; it must return a torch.nn.Module'
+            f'model source "{model.source}" returned {type(module).__name__}; it must return a torch.nn.Module{forgotten}'
         )
     if not any(True for _ in module.parameters()):
         raise InputError(f'model source "{model.source}" returned a module without parameters: nothing to train')
@@ -40,6 +40,11 @@ def call(kind: str, source: str, args: dict[str, Any], seed: int) -> Any:
         callable_ = find(source)
     except InputError as error:
         raise InputError(f"{kind} {error.message}", error.detail) from error
+    if isinstance(callable_, nn.Module):
+        raise InputError(
+            f'{kind} source "{source}" is a module already ({type(callable_).__name__}): name its class, or a function that '
+            "returns a new one, which gets its first weights from the experiment's seed"
+        )
     torch.manual_seed(seed)
     try:
         return callable_(**args)
@@ -124,8 +129,3 @@ def _import(place: str, source: str) -> ModuleType:
 
 def _call(args: dict[str, Any]) -> str:
     return "arguments " + ", ".join(f"{name}={value!r}" for name, value in args.items()) if args else "no arguments"
-
-
-def user_trace(error: BaseException) -> str:
-    """Return an exception of the user's code as Python shows it, for an error's detail."""
-    return "".join(traceback.format_exception(error))
