@@ -176,11 +176,41 @@ func givenModel(o *compare.Options) (*experiment.Experiment, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := freeze(m.Manifest, o.Experiment.Model.Frozen); err != nil {
+		return nil, inputError{fmt.Errorf("%s: %w", o.Experiment.ModelFile(), err)}
+	}
+	if m, err = m.WithManifest(m.Manifest); err != nil {
+		return nil, inputError{err}
+	}
 	e := *o.Experiment
 	if e.Model.Source, err = filepath.Abs(o.Folder.WorkFile("given.onnx")); err != nil {
 		return nil, err
 	}
 	return &e, m.Save(e.Model.Source)
+}
+
+// freeze has the parameters of a file not trained whose names fit a pattern of model.frozen. Of a PyTorch model its source does the same
+// (tandem_pytorch/models/source.py).
+func freeze(m *onnx.Manifest, patterns []string) error {
+	var names []string
+	for _, p := range m.Parameters {
+		names = append(names, p.Name)
+	}
+	for _, pattern := range patterns {
+		found := false
+		for i, name := range names {
+			if experiment.Fits(name, pattern) {
+				found, m.Parameters[i].RequiresGrad = true, false
+			}
+		}
+		if !found {
+			return fmt.Errorf("no parameter's name fits the pattern %q of model.frozen; the parameters are %s", pattern, strings.Join(names, ", "))
+		}
+	}
+	if len(patterns) > 0 && !slices.ContainsFunc(m.Parameters, func(p onnx.Parameter) bool { return p.RequiresGrad }) {
+		return fmt.Errorf("model.frozen, %s, leaves no parameter to train; the parameters are %s", strings.Join(patterns, ", "), strings.Join(names, ", "))
+	}
+	return nil
 }
 
 // trainableFile reads an ONNX file from any exporter, with an open batch and a manifest.

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"maps"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"tandem/onnx"
+	"tandem/onnx/tensor"
 	"tandem/results/compare"
 	"tandem/results/record"
 )
@@ -263,6 +266,95 @@ def build(scores=True):
 	status, _, stderr, _ := realTandem(t, append([]string{"run", model + ":build", "--set", "loss.output=logits"}, small...)...)
 	if want := `the model has no output "logits": it may be one of loss, scores`; status != statusUsage || !strings.Contains(stderr, want) {
 		t.Errorf("status %d without %q: %s", status, want, stderr)
+	}
+}
+
+// TestRealFrozen leaves parameters untrained: of a PyTorch model, beside one that it freezes itself, and of a file of another exporter.
+func TestRealFrozen(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	module, file := filepath.Join(dir, "part.py"), filepath.Join(dir, "part.onnx")
+	if err := os.WriteFile(module, []byte(`from torch import nn
+
+
+class Part(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.head = nn.Linear(6, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+        self.second.bias.requires_grad_(False)
+
+    def forward(self, x):
+        return self.head(self.second(self.first(x).tanh()).tanh())
+`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	weights := func(shape ...int) *tensor.Tensor {
+		w := tensor.New(tensor.Float32, shape...)
+		for i := range w.Len() {
+			tensor.View[float32](w)[i] = 0.4 * float32(math.Sin(float64(7*i+len(shape))))
+		}
+		return w
+	}
+	linear := map[string]any{"transB": 1}
+	m, err := onnx.NewBuilder("part", 20).Input("x", tensor.Float32, -1, 6).
+		Initializer("first.weight", weights(8, 6)).Initializer("first.bias", weights(8)).
+		Initializer("second.weight", weights(8, 8)).Initializer("second.bias", weights(8)).
+		Initializer("head.weight", weights(3, 8)).Initializer("head.bias", weights(3)).
+		Node("Gemm", []string{"x", "first.weight", "first.bias"}, []string{"z1"}, linear).Node("Tanh", []string{"z1"}, []string{"a1"}, nil).
+		Node("Gemm", []string{"a1", "second.weight", "second.bias"}, []string{"z2"}, linear).Node("Tanh", []string{"z2"}, []string{"a2"}, nil).
+		Node("Gemm", []string{"a2", "head.weight", "head.bias"}, []string{"y"}, linear).Output("y", tensor.Float32, -1, 3).Build()
+	if err == nil {
+		err = m.Save(file)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	small := []string{
+		"--loss", "cross_entropy", "--set", "data.train=160", "--set", "data.test=20", "--set", "train.batch=16", "--set", "train.epochs=12", "--set", "optimizer.learning_rate=0.02",
+		"--set", "optimizer.kind=adamw", "--set", "optimizer.weight_decay=0.01", "--set", "optimizer.clip_norm=0.5", "--set", "parity.judged_steps=[0,3]", "--timing=false", "--threads=1", "--quiet", "--save", "--out", "run",
+	}
+	for _, c := range []struct {
+		source []string
+		kept   []string
+	}{
+		{[]string{module + ":Part", "--input", "x=6"}, []string{"first.weight", "first.bias", "second.bias"}},
+		{[]string{file}, []string{"first.weight", "first.bias"}},
+	} {
+		name := filepath.Base(c.source[0])
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := append(append([]string{"run"}, c.source...), small...)
+			status, stdout, stderr, out := realTandem(t, append(args, "--set", `model.frozen=["first.*"]`)...)
+			if status != statusOK {
+				t.Fatalf("status %d\n%s%s", status, stdout, stderr)
+			}
+			before, err := onnx.Load(filepath.Join(out, "run", modelFile))
+			if err != nil {
+				t.Fatal(err)
+			}
+			after, err := onnx.Load(filepath.Join(out, "run", "trained.onnx"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := len(before.Manifest.Parameters); n != 6 {
+				t.Errorf("%d parameters", n)
+			}
+			for _, p := range before.Manifest.Parameters {
+				same := slices.Equal(before.Graph.Initializer(p.Name).Float64s(), after.Graph.Initializer(p.Name).Float64s())
+				if frozen := slices.Contains(c.kept, p.Name); same != frozen || p.RequiresGrad == frozen {
+					t.Errorf("%s: it kept its numbers: %v, requires_grad is %v", p.Name, same, p.RequiresGrad)
+				}
+			}
+			for patterns, want := range map[string]string{
+				`["first"]`: `no parameter's name fits the pattern "first" of model.frozen; the parameters are first.weight, `,
+				`["*"]`:     "model.frozen, *, leaves no parameter to train",
+			} {
+				status, stdout, stderr, _ := realTandem(t, append(args, "--set", "model.frozen="+patterns)...)
+				if status != statusUsage || !strings.Contains(stderr, want) {
+					t.Errorf("%s: status %d without %q\n%s%s", patterns, status, want, stdout, stderr)
+				}
+			}
+		})
 	}
 }
 

@@ -172,6 +172,7 @@ func experimentText(source string, args map[string]any, inputs []modelInput, t t
 
 [model]
 source = %q   # %s
+# frozen = ["backbone.*"]         # parameters that are not trained on either side, by name; "*" stands for any text
 
 %s
 [data]

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,8 @@ class Model:
     opset: int
     #: The ONNX file is for batches of the experiment's size alone.
     static: bool = False
+    #: Patterns of the names of parameters that are not trained; "*" stands for any text.
+    frozen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -154,6 +157,17 @@ class Experiment:
     accumulate: int = 1
 
 
+def fitting(pattern: str, names: Collection[str], setting: str) -> set[str]:
+    """Return the parameters' names that fit a pattern of a setting, in which "*" stands for any text; none is an error."""
+    expression = re.compile(".*".join(re.escape(part) for part in pattern.split("*")))
+    found = {name for name in names if expression.fullmatch(name)}
+    if not found:
+        raise InputError(
+            f'no parameter\'s name fits the pattern "{pattern}" of {setting}; the parameters are ' + ", ".join(names)
+        )
+    return found
+
+
 def read(path: str | os.PathLike[str]) -> Experiment:
     """Read and check an experiment file."""
     try:
@@ -243,6 +257,7 @@ class _Reader:
                 dict(args or {}),
                 self.get("model.opset", int),
                 "static" in self.content["model"] and self.get("model.static", bool),
+                self.texts("model.frozen") if "frozen" in self.content["model"] else (),
             ),
             loss=self.loss(),
             optimizer=self.optimizer(),

@@ -6,7 +6,6 @@ The whole recipe of an update is here: weight-decay groups, clipping by the glob
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from torch import nn
 
 from . import schedules
 from .errors import InputError, UnsupportedError
-from .experiment import OPTIMIZERS, Optimizer, Schedule
+from .experiment import OPTIMIZERS, Optimizer, Schedule, fitting
 from .lion import Lion
 
 
@@ -75,14 +74,7 @@ def _groups(settings: Optimizer, parameters: Mapping[str, nn.Parameter]) -> list
     """Return torch's parameter groups: those with weight decay, those whose name fits a pattern of no_decay."""
     plain: set[str] = set()
     for pattern in settings.no_decay:
-        fitting = re.compile(".*".join(re.escape(part) for part in pattern.split("*")))
-        found = {name for name in parameters if fitting.fullmatch(name)}
-        if not found:
-            raise InputError(
-                f'no parameter\'s name fits the pattern "{pattern}" of optimizer.no_decay; the parameters are '
-                + ", ".join(parameters)
-            )
-        plain |= found
+        plain |= fitting(pattern, parameters, "optimizer.no_decay")
     decayed = [value for name, value in parameters.items() if value.requires_grad and name not in plain]
     others = [value for name, value in parameters.items() if value.requires_grad and name in plain]
     groups: list[dict[str, Any]] = [{"params": decayed}] if decayed else []

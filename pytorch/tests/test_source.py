@@ -65,6 +65,23 @@ class Lookup(unittest.TestCase):
             with self.subTest(text):
                 self.assertIsInstance(self.build(text), nn.Module)
 
+    def test_frozen(self) -> None:
+        def trained(*patterns: str, text: str = "mnist_mlp:build") -> list[str]:
+            module = source.build(Model(text, {}, 20, frozen=patterns), seed=11)
+            return [name for name, parameter in module.named_parameters() if parameter.requires_grad]
+
+        self.assertEqual(trained("fc1.*", "*3.bias"), ["fc2.weight", "fc2.bias", "fc3.weight"])
+        self.assertEqual(trained("weight", text=f"{self.file}:build"), ["bias"])
+        self.assertEqual(trained(text=f"{self.file}:half_frozen"), ["1.weight", "1.bias"])
+        for patterns, message in (
+            (("fc1", "*.bias"), 'no parameter\'s name fits the pattern "fc1" of model.frozen; the parameters are fc1.weight, '),
+            (("*",), "model.frozen, \\*, leaves no parameter to train; the parameters are fc1.weight, "),
+        ):
+            with self.subTest(patterns), self.assertRaisesRegex(InputError, message):
+                trained(*patterns)
+        with self.assertRaisesRegex(InputError, 'model source ".*:frozen" leaves no parameter to train'):
+            trained(text=f"{self.file}:frozen")
+
     def test_seed_decides_the_weights(self) -> None:
         torch.manual_seed(11)
         expected = nn.Linear(4, 2)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"tandem/onnx"
 	"tandem/results/engine"
 	"tandem/results/environment"
 	"tandem/results/judge"
@@ -120,10 +121,30 @@ func (o *Options) reference(ctx context.Context, adjust func(*trace.ReferenceOpt
 		return nil, err
 	}
 	options := o.referenceOptions(c.Hello().Name)
+	if options.Frozen, err = o.frozen(); err != nil {
+		return nil, err
+	}
 	if adjust != nil {
 		adjust(&options)
 	}
 	return trace.CollectReference(ctx, c, options)
+}
+
+// frozen returns the names of the parameters that the model's file has not trained.
+func (o *Options) frozen() ([]string, error) {
+	m, err := onnx.Load(o.ModelFile)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	if m.Manifest != nil {
+		for _, p := range m.Manifest.Parameters {
+			if !p.RequiresGrad {
+				names = append(names, p.Name)
+			}
+		}
+	}
+	return names, nil
 }
 
 // referenceOptions are the trace's options for a comparison's reference, which keeps every tensor of a model whole that is not large.

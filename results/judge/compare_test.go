@@ -117,6 +117,26 @@ func masked(r *trace.Reference, c *trace.Candidate, reference, candidate float64
 	}
 }
 
+// frozen leaves fc1's bias untrained, on both sides.
+func frozen(r *trace.Reference, c *trace.Candidate) {
+	const name = "parameters/fc1.bias"
+	r.Frozen = []string{"fc1.bias"}
+	for i := range r.Steps {
+		r, c := &r.Steps[i], &c.Steps[i]
+		for _, s := range []trace.Set{r.Float32, r.Float64, c.Float32, c.Float64} {
+			delete(s, "gradients/fc1.bias")
+		}
+		for _, s := range []trace.Set{r.Update32, r.Update64, r.After, r.Exact, c.Update32, c.Update64, c.After} {
+			s[name] = r.Before[name]
+			for key := range s {
+				if strings.HasPrefix(key, "optimizer/") && strings.HasSuffix(key, "/fc1.bias") {
+					delete(s, key)
+				}
+			}
+		}
+	}
+}
+
 func TestCompare(t *testing.T) {
 	low := math.Inf(-1)
 	const w, b = "gradients/fc1.weight", "gradients/fc1.bias"
@@ -142,6 +162,32 @@ func TestCompare(t *testing.T) {
 		{"digest said is not the one written", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { c.Loaded.Parameters[0].SHA256 = "abc" }, record.Fail, record.StageWeights, "said after loading", "an engine's word is checked"},
 		{"given state not held", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { c.Steps[1].Held[0].SHA256 = "abc" }, record.Fail, record.StageWeights, "before step 3", ""},
 		{"initial shape", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { c.Initial[0].Shape = []int{1, 16} }, record.Fail, record.StageWeights, "is float32[1 16]", ""},
+
+		{"a parameter is not trained", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) { frozen(r, c) }, record.Pass, "", "", "the model says so"},
+		{"a parameter loses its gradient", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) {
+			frozen(r, c)
+			r.Frozen = nil
+		}, record.Inconclusive, "", `no gradient of "parameters/fc1.bias"`, "nobody said that it is not trained"},
+		{"a gradient that should not be", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) {
+			given := c.Steps[0].Float32[b]
+			frozen(r, c)
+			c.Steps[0].Float32[b] = given
+		}, record.Fail, record.StageBackward, `"gradients/fc1.bias"`, ""},
+		{"the candidate trains what is not trained", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) {
+			given := c.Steps[1].Update32["parameters/fc1.bias"]
+			frozen(r, c)
+			c.Steps[1].Update32["parameters/fc1.bias"] = given
+		}, record.Fail, record.StageOptimizer, `The candidate changes "parameters/fc1.bias" at step 3`, ""},
+		{"the candidate's step trains what is not trained", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) {
+			given := c.Steps[1].After["parameters/fc1.bias"]
+			frozen(r, c)
+			c.Steps[1].After["parameters/fc1.bias"] = given
+		}, record.Fail, record.StageOptimizer, `The candidate changes "parameters/fc1.bias" at step 3`, ""},
+		{"the reference trains what is not trained", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) {
+			given := r.Steps[1].After["parameters/fc1.bias"]
+			frozen(r, c)
+			r.Steps[1].After["parameters/fc1.bias"] = given
+		}, record.Inconclusive, "", `The reference changes "parameters/fc1.bias" at step 3`, ""},
 
 		{"no judged steps", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) { r.Steps, c.Steps = nil, nil }, record.Inconclusive, "", "no judged step", "a curve alone never passes"},
 		{"candidate without steps", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { c.Steps = nil }, record.Inconclusive, "", "no answers at judged step 0", ""},

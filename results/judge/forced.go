@@ -64,6 +64,7 @@ func (j *judgement) forced() []record.JudgedStep {
 		})
 		j.everyParameter(backward, r)
 
+		j.kept(optimizer, r, c)
 		for _, prefix := range slots(r.Update64, c.Update32) {
 			result.Update = append(result.Update, j.compare(optimizer, family{
 				what: "updated", prefix: prefix, step: r.Step, sample: j.ref.Sample,
@@ -172,6 +173,9 @@ func (j *judgement) loss(s *stage, r *trace.ReferenceStep, c *trace.CandidateSte
 func (j *judgement) lossSensitivity(r *trace.ReferenceStep) float64 {
 	sum := 0.0
 	for _, name := range sorted(r.Before) {
+		if j.frozen(name) {
+			continue // it is the same number on both sides, rounded once
+		}
 		weights, err := r.Before[name].Float64s(j.ref.Sample)
 		if err != nil || len(weights) == 0 {
 			return 0
@@ -196,12 +200,47 @@ func (j *judgement) lossSensitivity(r *trace.ReferenceStep) float64 {
 	return sum * roundings / 2
 }
 
-// everyParameter demands a gradient for each parameter, so that a reference that lost some is noticed.
+// everyParameter demands a gradient for each trained parameter, so that a reference that lost some is noticed.
 func (j *judgement) everyParameter(s *stage, r *trace.ReferenceStep) {
 	for _, name := range sorted(r.Before) {
+		if j.frozen(name) {
+			continue
+		}
 		gradient := "gradients/" + strings.TrimPrefix(name, "parameters/")
 		if _, ok := r.Float64[gradient]; !ok {
 			s.doubt("The reference has no gradient of %q at step %d, so its update rests on nothing that was judged.", name, r.Step)
+		}
+	}
+}
+
+// frozen reports whether a parameter, named as in a state, is one that the model has not trained.
+func (j *judgement) frozen(name string) bool {
+	return slices.Contains(j.ref.Frozen, strings.TrimPrefix(name, "parameters/"))
+}
+
+// kept demands that parameters that are not trained have the same numbers after an update and a training step as before, on both sides.
+func (j *judgement) kept(s *stage, r *trace.ReferenceStep, c *trace.CandidateStep) {
+	for _, name := range sorted(r.Before) {
+		if !j.frozen(name) {
+			continue
+		}
+		before, err := r.Before[name].Float64s(j.ref.Sample)
+		if err != nil {
+			continue // the comparison of the states has said so
+		}
+		same := func(after trace.Set) bool {
+			t, ok := after[name]
+			if !ok {
+				return true // likewise
+			}
+			values, err := t.Float64s(j.ref.Sample)
+			return err == nil && slices.Equal(values, before)
+		}
+		switch {
+		case !same(r.Update32) || !same(r.After):
+			s.doubt("The reference changes %q at step %d, which the model has not trained (model.frozen, requires_grad).", name, r.Step)
+		case !same(c.Update32) || !same(c.After):
+			s.fail("The candidate changes %q at step %d, which the model has not trained (model.frozen, requires_grad).", name, r.Step)
 		}
 	}
 }

@@ -27,7 +27,7 @@ func CollectReference(ctx context.Context, e engine.Engine, o ReferenceOptions) 
 		return nil, c.fail(fmt.Errorf("it offers %v", e.Hello().DTypes), "a reference must compute in float32 and float64")
 	}
 	var err error
-	r := &Reference{Experiment: o.Experiment, Sample: o.Sample}
+	r := &Reference{Experiment: o.Experiment, Sample: o.Sample, Frozen: o.Frozen}
 	if err = c.begin(ctx, o.Load, &r.Common); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ type ReferenceOptions struct {
 	Load       engine.LoadParams
 	Experiment *experiment.Experiment // the content of Load.Experiment, kept in the trace
 	Steps      int                    // of the free run: the length of the training
+	Frozen     []string               // the parameters that Load.Model has not trained, kept in the trace
 	// JudgedSteps as [JudgedSteps] resolves them.
 	JudgedSteps []int
 	// Sample keeps at most so many elements of a tensor where it need not be whole; 0 keeps all, [SampleLarge] all of a model that is not large.

@@ -29,7 +29,9 @@ type Reference struct {
 	Common
 	Experiment *experiment.Experiment `json:"experiment"`
 	Sample     int                    `json:"sample"` // elements kept of a tensor at most; 0 means all
-	Steps      []ReferenceStep        `json:"steps"`
+	// Frozen are the parameters that the model has not trained, by name: they have no gradient and keep their numbers.
+	Frozen []string        `json:"frozen,omitempty"`
+	Steps  []ReferenceStep `json:"steps"`
 	// FreeRuns are the reference's runs from nudged starts.
 	FreeRuns []FreeRun `json:"free_runs"`
 }

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from ..errors import InputError, user_trace
-from ..experiment import Model
+from ..experiment import Model, fitting
 
 
 def build(model: Model, seed: int) -> nn.Module:
@@ -31,6 +31,7 @@ def build(model: Model, seed: int) -> nn.Module:
     if not any(True for _ in module.parameters()):
         raise InputError(f'model source "{model.source}" returned a module without parameters: nothing to train')
     _fix_epsilons(module)
+    _freeze(module, model)
     return module
 
 
@@ -52,6 +53,17 @@ def call(kind: str, source: str, args: dict[str, Any], seed: int) -> Any:
         raise InputError(
             f'{kind} source "{source}" failed with {_call(args)}: {type(error).__name__}: {error}', user_trace(error)
         ) from error
+
+
+def _freeze(module: nn.Module, model: Model) -> None:
+    """Have the parameters not trained whose first names fit a pattern of model.frozen."""
+    parameters = dict(module.named_parameters())
+    for pattern in model.frozen:
+        for name in fitting(pattern, parameters, "model.frozen"):
+            parameters[name].requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in parameters.values()):
+        why = f"model.frozen, {', '.join(model.frozen)}," if model.frozen else f'model source "{model.source}"'
+        raise InputError(f"{why} leaves no parameter to train; the parameters are {', '.join(parameters)}")
 
 
 def _fix_epsilons(module: nn.Module) -> None:

@@ -2,7 +2,6 @@ package updateformula
 
 import (
 	"math"
-	"strings"
 
 	"tandem/fixtures/experiment"
 )
@@ -54,23 +53,9 @@ func ClipScale(o experiment.Optimizer, norm float64) float64 {
 // Decays reports whether the weight decay applies to a parameter: unless its name fits a pattern of no_decay.
 func Decays(o experiment.Optimizer, parameter string) bool {
 	for _, pattern := range o.NoDecay {
-		if fits(parameter, pattern) {
+		if experiment.Fits(parameter, pattern) {
 			return false
 		}
 	}
 	return true
-}
-
-func fits(name, pattern string) bool {
-	first, rest, more := strings.Cut(pattern, "*")
-	name, ok := strings.CutPrefix(name, first)
-	if !ok || !more {
-		return ok && name == ""
-	}
-	for i := range len(name) + 1 {
-		if fits(name[i:], rest) {
-			return true
-		}
-	}
-	return false
 }
