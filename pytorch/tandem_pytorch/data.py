@@ -102,6 +102,10 @@ class Data:
         """Return the inputs of a split's rows start ... end-1, not copied."""
         return tuple(value[start:end] for value in self._inputs[split])
 
+    def targets(self) -> dict[str, torch.Tensor]:
+        """Return the targets of both splits by their names in the file, not copied."""
+        return {f"{split}/target": self._targets[split] for split in SPLITS}
+
     def _find_augmentation(self, values: dict[str, np.ndarray]) -> tuple[torch.Tensor, torch.Tensor] | None:
         """Return the changes of each position, [positions, 3] int64, and black in each channel; None where images stay."""
         changes, fill = values.get("augment"), values.get("fill")

@@ -38,7 +38,7 @@ from .experiment import Experiment
 from .files import write_atomically
 from .fold import fold
 from .gradients import call, copies
-from .losses import outputs
+from .losses import check, outputs, position
 from .masks import MaskSource, SharedMasks, Site
 from .models import source
 from .parameters import floating_buffers
@@ -307,14 +307,26 @@ def run(experiment_path: str, data_path: str, output: str, start: float) -> dict
     if onnx_module.is_file(experiment.model.source):
         _say(f"examining {experiment.model.source}", start)
         proto, described, count = onnx_import.examined(experiment.model.source, example(experiment, data))
+        _check_targets(proto, experiment, data)
         return _written(proto, described, count, output, start)
     _say(f"building {experiment.model.source}", start)
     module = source.build(experiment.model, experiment.seed)
     inputs = example(experiment, data)
     _say(f"exporting in training mode, opset {experiment.model.opset}", start)
     proto = export(module, inputs, experiment.model.opset, experiment.model.static)
+    _check_targets(proto, experiment, data)
     described = json.loads(next(p.value for p in proto.metadata_props if p.key == model_file.MANIFEST))
     return _written(proto, described, sum(parameter.numel() for parameter in module.parameters()), output, start)
+
+
+def _check_targets(proto: onnx.ModelProto, experiment: Experiment, data: Data) -> None:
+    """Refuse targets that do not fit the model's output, before an engine meets them in the middle of a training."""
+    if not experiment.loss.takes_target:
+        return
+    output = proto.graph.output[position(experiment.loss, [value.name for value in proto.graph.output])]
+    dims = output.type.tensor_type.shape.dim
+    if output.type.tensor_type.HasField("shape") and all(dim.HasField("dim_value") for dim in dims[1:]):
+        check(experiment.loss, output.name, [dim.dim_value for dim in dims], data.targets())
 
 
 def _written(proto: onnx.ModelProto, described: dict[str, Any], count: int, output: str, start: float) -> dict[str, Any]:

@@ -109,6 +109,25 @@ def as_output(loss: Loss, output: torch.Tensor, target: torch.Tensor) -> torch.T
     return target.reshape(output.shape).to(output.dtype)
 
 
+def check(loss: Loss, name: str, shape: Sequence[int], targets: Mapping[str, torch.Tensor]) -> None:
+    """Refuse targets, by their names in the data, that do not fit an output of a shape whose first dimension is the batch."""
+    for where, target in targets.items():
+        output = torch.empty((len(target), *shape[1:]) if shape else (), device="meta")
+        if not loss.takes_classes:
+            as_output(loss, output, target)
+            continue
+        classes = as_rows(loss, output, target)[0].shape[1]
+        counted = target if loss.ignore_index is None else target[target != loss.ignore_index]
+        wrong = counted[(counted < 0) | (counted >= classes)]
+        if len(wrong):
+            value = int(wrong[0])
+            raise InputError(
+                f"{where} has the class {value}, and the model's output {name} has {classes} classes: class numbers go from 0 to "
+                f"{classes - 1}; give the model more outputs, number the classes from 0, or leave these targets out by "
+                f"loss.ignore_index = {value}"
+            )
+
+
 def weight(loss: Loss, target: torch.Tensor) -> float:
     """Return the weight of a part of a batch in the loss of the whole: what a mean divides by, 1 for a sum."""
     if loss.reduction == "sum":

@@ -549,6 +549,12 @@ class Command(unittest.TestCase):
         for path in (str(ROOT), sys.prefix, str(self.folder)):
             self.assertNotIn(path.encode(), content)
 
+    def test_targets_must_fit_the_output(self) -> None:
+        args = {**fixtures.EXPERIMENT["model"]["args"], "classes": 3}
+        with self.assertRaisesRegex(InputError, "train/target has the class 3, and the model's output logits has 3 classes"):
+            self.export(fixtures.experiment(model={"args": args}))
+        self.assertFalse((self.folder / "model.onnx").exists())
+
     def test_bad_input_is_status_2_and_leaves_nothing(self) -> None:
         path = fixtures.write_experiment(
             self.folder / "experiment.json", fixtures.experiment(model={"source": "mnist_mlp:nothing"})

@@ -51,6 +51,26 @@ class Losses(unittest.TestCase):
                     )
                     torch.testing.assert_close(parts, compute(output, target), rtol=1e-12, atol=0)
 
+    def test_targets_that_do_not_fit_the_output(self) -> None:
+        classes = torch.tensor([[0, 2], [1, 0], [-100, 2]])
+        numbers = torch.zeros(3, 2)
+        entropy, other = Loss("cross_entropy", "mean", ignore_index=-100), Loss("cross_entropy", "mean", class_dim=1)
+        losses.check(entropy, "logits", [0, 2, 3], {"train/target": classes})
+        losses.check(Loss("mse", "mean"), "logits", [0, 2, 1], {"train/target": numbers})
+        losses.check(Loss("nll", "mean", class_dim=1), "logits", [0, 3, 2], {"train/target": classes.clamp(min=0)})
+        cases: list[tuple[Loss, list[int], torch.Tensor, str]] = [
+            (entropy, [0, 2, 2], classes, "test/target has the class 2, and the model's output logits has 2 classes: .* 0 to 1"),
+            (Loss("nll", "mean"), [0, 2, 3], classes, "has the class -100, .*loss.ignore_index = -100"),
+            (entropy, [0, 3], classes, r"output has shape \[3, 3\] for targets of shape \[3, 2\]"),
+            (other, [0, 2, 3], classes, "its classes second"),
+            (entropy, [], classes, "for targets of shape"),
+            (Loss("l1", "mean"), [0, 3], numbers, "l1 needs both alike"),
+            (Loss("huber", "mean"), [], numbers, "huber needs both alike"),
+        ]
+        for loss, shape, target, message in cases:
+            with self.subTest(message), self.assertRaisesRegex(InputError, message):
+                losses.check(loss, "logits", shape, {"test/target": target})
+
     def test_shapes(self) -> None:
         mse, entropy = Loss("mse", "mean"), Loss("cross_entropy", "mean")
         self.assertEqual(losses.as_output(mse, torch.zeros(5, 1), torch.zeros(5)).shape, (5, 1))
