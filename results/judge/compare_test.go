@@ -347,7 +347,13 @@ func TestCompare(t *testing.T) {
 		{"a loss too few", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { c.Losses = c.Losses[:63] }, record.Fail, record.StageCurve, "63 free-running steps", "the last short batch"},
 		{"no losses", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) { r.Losses, c.Losses = nil, nil }, record.Inconclusive, "", "no free-running loss", ""},
 		{"loss NaN", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { c.Losses[60] = math.NaN() }, record.Fail, record.StageCurve, "NaN at step 60", ""},
-		{"reference's loss NaN", func(_ record.Parity, r *trace.Reference, _ *trace.Candidate) { r.Losses[60] = math.NaN() }, record.Inconclusive, "", "reference's own loss", ""},
+		{"reference's loss NaN", func(_ record.Parity, r *trace.Reference, _ *trace.Candidate) { r.Losses[60] = math.NaN() }, record.Inconclusive, "", "reference's own loss is NaN at step 60: a lower learning rate", ""},
+		{"reference's loss NaN where targets are left out", func(_ record.Parity, r *trace.Reference, _ *trace.Candidate) {
+			r.Losses[60] = math.NaN()
+			e := *r.Experiment
+			e.Loss.Reduction, e.Loss.IgnoreIndex = "mean", new(int)
+			r.Experiment = &e
+		}, record.Inconclusive, "", "all targets are loss.ignore_index, 0, is 0/0", "a batch may have no other"},
 		{"no nudged runs", func(_ record.Parity, r *trace.Reference, _ *trace.Candidate) { r.FreeRuns = nil }, record.Inconclusive, "", "no nudged runs", ""},
 		{"nudged runs too short", func(_ record.Parity, r *trace.Reference, _ *trace.Candidate) { r.FreeRuns[0].Losses = nil }, record.Inconclusive, "", "more than 0.001 apart from step 0", ""},
 		{"flat reference", func(_ record.Parity, r *trace.Reference, c *trace.Candidate) {
@@ -362,7 +368,7 @@ func TestCompare(t *testing.T) {
 					c.Steps[i].Replay[k] = 1.6
 				}
 			}
-		}, record.Inconclusive, "", "did not learn", "the benchmark that this project began from"},
+		}, record.Inconclusive, "", "train longer (train.epochs)", "the benchmark that this project began from"},
 		{"one loss off by a flip", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) { c.Losses[40] *= 1 + 3e-4 }, record.Pass, "", "", "a maximum is no gate"},
 		{"all losses off from step 30 on", func(_ record.Parity, _ *trace.Reference, c *trace.Candidate) {
 			for i := 30; i < 64; i++ {

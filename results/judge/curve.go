@@ -58,7 +58,7 @@ func (j *judgement) curve() *record.Curve {
 		return nil
 	}
 	if i := slices.IndexFunc(ref, notFinite); i >= 0 {
-		s.doubt("The reference's own loss is %v at step %d.", ref[i], i)
+		s.doubt("The reference's own loss is %v at step %d: %s.", ref[i], i, j.notANumber())
 		return nil
 	}
 	if i := slices.IndexFunc(cand, notFinite); i >= 0 {
@@ -117,7 +117,7 @@ func (j *judgement) curve() *record.Curve {
 	}
 	spread := standardErrors * math.Hypot(standardError(ref[:tenth]), standardError(ref[len(ref)-tenth:]))
 	if fall := float64(out.FirstTenth - out.LastTenth); !(fall >= l.Learning*float64(out.FirstTenth)) || !(fall >= spread) {
-		s.doubt("The reference itself did not learn: its mean loss is %.6g in the first tenth of the steps and %.6g in the last, where a fall of %g %% and of %.2g, twice the standard error over batches, is the least. Two flat curves agree whatever the trainers do.",
+		s.doubt("The reference itself did not learn: its mean loss is %.6g in the first tenth of the steps and %.6g in the last, where a fall of %g %% and of %.2g, twice the standard error over batches, is the least. Two flat curves agree whatever the trainers do: train longer (train.epochs) or with a higher learning rate.",
 			float64(out.FirstTenth), float64(out.LastTenth), 100*l.Learning, spread)
 	}
 	s.summary = fmt.Sprintf("The free-running losses stay inside the envelope of the reference's nudged runs for all %d steps, typically %.2g times as far from the reference as those are",
@@ -189,4 +189,12 @@ func mean(x []float64) float64 {
 		sum += v / float64(len(x))
 	}
 	return sum
+}
+
+// notANumber says what to change where the reference's loss is no finite number.
+func (j *judgement) notANumber() string {
+	if e := j.ref.Experiment; e != nil && e.Loss.IgnoreIndex != nil && e.Loss.Reduction == "mean" {
+		return fmt.Sprintf("the mean of a batch of which all targets are loss.ignore_index, %d, is 0/0, so that a larger train.batch or loss.reduction = \"sum\" may be what is needed", *e.Loss.IgnoreIndex)
+	}
+	return "a lower learning rate, or inputs of a smaller scale, may be what is needed"
 }
