@@ -49,8 +49,8 @@ def imported(model: onnx.ModelProto, constants: set[str] | None = None) -> OnnxM
         "embedding_padding": [],
     }
     inputs = [value.name for value in model.graph.input if value.name not in initializers]
-    file = ModelFile("test.onnx", initializers, inputs, [v.name for v in model.graph.output], 0, manifest, model)
-    return OnnxModule(file)
+    outputs = [value.name for value in model.graph.output]
+    return OnnxModule(ModelFile("test.onnx", initializers, inputs, outputs, dropout_sites=0, manifest=manifest, proto=model))
 
 
 class Operators(unittest.TestCase):
