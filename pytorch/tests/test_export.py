@@ -158,7 +158,6 @@ class Traps(unittest.TestCase):
         )
         self.assertNotIn("head.weight", initializers(model))
 
-
     def test_dropout_of_channels_and_in_place(self) -> None:
         class Layers(nn.Module):
             def __init__(self) -> None:
@@ -174,6 +173,25 @@ class Traps(unittest.TestCase):
         model, manifest = ours(Layers(), value)
         self.assertNotIn("RandomUniformLike", operators(model))
         self.assertEqual([entry["module"] for entry in manifest["dropout"]], ["channels", "place"])
+
+    def test_stochastic_depth(self) -> None:
+        class Block(nn.Module):
+            """A branch that is left out of a sample at random, drawn as torchvision and timm draw it."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.fc = nn.Linear(6, 6)
+
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                y: torch.Tensor = self.fc(x)
+                return x + (y * torch.empty(x.shape[0], 1).bernoulli_(0.75).div_(0.75) if self.training else y)
+
+        value = torch.randn(4, 6)
+        theirs = operators(default_export(Block(), value))
+        self.assertIn("RandomUniformLike", theirs, "the default no longer writes a chain of random operators")
+        model, manifest = ours(Block(), value)
+        self.assertNotIn("RandomUniformLike", operators(model))
+        self.assertEqual([(entry["operator"], entry["p"]) for entry in manifest["dropout"]], [("Bernoulli", 0.25)])
 
     def test_names_of_parameters(self) -> None:
         module = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(12, 2))
