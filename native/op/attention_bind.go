@@ -19,15 +19,18 @@ type attention[T kernel.Float] struct {
 	added  func(head, row, column int) T
 }
 
-func newAttention[T kernel.Float](n *ir.Node, mask *Buffer[T], maskValue *ir.Value) (*attention[T], error) {
-	a, err := ReadAttention(n.Attributes)
+// newAttention reads a node whose roots begin at the input first, with the mask behind them where it has one.
+func newAttention[T kernel.Float](c *Context[T], first int) (*attention[T], error) {
+	a, err := ReadAttention(c.Node.Attributes)
 	if err != nil {
 		return nil, err
 	}
 	s := &attention[T]{Attention: a, heads: elements(a.Heads)}
-	if mask == nil {
+	i := first + a.Roots
+	if c.Node.Input(i) == nil {
 		return s, nil
 	}
+	mask, maskValue := &c.In[i], c.Node.Inputs[i]
 	w := newWalk(mask.Shape, a.scores())
 	at := func(head, row, column int) int { return w.offset[head*a.Rows+row] + column*w.step }
 	if maskValue.Type == ir.Float {
@@ -242,24 +245,8 @@ func (w workspace[T]) product(pool *kernel.Pool, offsets []kernel.Offsets, of fu
 	return func(worker, head int) { calls[worker](worker, head) }
 }
 
-// maskOf returns the mask's buffer and value, nil when there is none; first is the number of the first root.
-func maskOf[T kernel.Float](c *Context[T], first int) (*Buffer[T], *ir.Value, error) {
-	a, err := ReadAttention(c.Node.Attributes)
-	if err != nil {
-		return nil, nil, err
-	}
-	if i := first + a.Roots; c.Node.Input(i) != nil {
-		return &c.In[i], c.Node.Inputs[i], nil
-	}
-	return nil, nil, nil
-}
-
 func bindAttention[T kernel.Float](c *Context[T]) (func(), error) {
-	mask, maskValue, err := maskOf(c, 0)
-	if err != nil {
-		return nil, err
-	}
-	s, err := newAttention(c.Node, mask, maskValue)
+	s, err := newAttention(c, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -327,11 +314,7 @@ func (s *attention[T]) mixing(pool *kernel.Pool, softmax []T, kept []bool, value
 }
 
 func bindAttentionAgain[T kernel.Float](c *Context[T]) (func(), error) {
-	mask, maskValue, err := maskOf(c, 1)
-	if err != nil {
-		return nil, err
-	}
-	s, err := newAttention(c.Node, mask, maskValue)
+	s, err := newAttention(c, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -354,11 +337,7 @@ func (s *attention[T]) each(pool *kernel.Pool, do func(worker, head int)) func()
 //
 //	dV = (P D)' dY,  dP = D (dY V'),  dS = P (dP - sum of dP P over the row),  dQ = scale dS K,  dK = scale dS' Q
 func bindAttentionGradient[T kernel.Float](c *Context[T]) (func(), error) {
-	mask, maskValue, err := maskOf(c, 2)
-	if err != nil {
-		return nil, err
-	}
-	s, err := newAttention(c.Node, mask, maskValue)
+	s, err := newAttention(c, 2)
 	if err != nil {
 		return nil, err
 	}
