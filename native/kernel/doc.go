@@ -58,6 +58,10 @@
 //     needed is fetched); avx2, forced, 91.6 for 90.2 and 91.5 for 89.3. Medians of 3 and 4 interleaved runs, which differed by up to 1.4, but for 85.8 to 89.3 before with avx2 and two threads.
 //     In two panels' memory that stays in the second level, copied again for each group of rows, 82.0 for 81.5 but 74.3 for 78.0 with a
 //     transposed left factor: a row copied between the multiply-adds costs 5 to 15 cycles. Rows fetched to the second level a tile ahead of the copy, in place of four rows: 79.9 and 72.9.
+//   - The peak itself is not reached by anything that loads its numbers: on that Intel multiply-adds in registers run at 3.9 GHz, while an integer chain of known length beside
+//     them shows 3.8 with 6 loads for 24 multiply-adds, 3.7 with the 14 of a tile of 12 x 32, and 3.6 and 3.5 with the same loop unrolled four and eight times; the units
+//     are busy in every cycle. So 94 % is what a tile of 512-bit vectors can have there (BenchmarkTile: 92 with random numbers), and 8 x 48, 9 x 48 and 14 x 32 have no more; the
+//     clock recovers some milliseconds later. With avx2 it stays, and a tile reaches 99 %.
 //   - Left there as they did not help: pages of 2 MiB (the same within 0.5 %, Adam's update too); C fetched during half, two thirds or all of the chain (the same);
 //     reading rows of the left factor 4096 bytes apart where they lie (58 for 77); sums in contiguous temporary tiles that are copied to C (53 for 77). A panel
 //     that one thread packed and the other reads comes slowly: sharing it where a thread has 64 rows, 32 x 128 x 784, gave 47 % for 69.

@@ -54,9 +54,17 @@ func (d *document) machine(l *limits) {
 	for _, s := range slices.SortedFunc(maps.Keys(l.peaks), func(a, b setting) int {
 		return cmp.Or(cmp.Compare(a.path, b.path), cmp.Compare(a.threads, b.threads))
 	}) {
-		rows = append(rows, []string{s.path, strconv.Itoa(s.threads), number(l.peaks[s])})
+		row := []string{s.path, strconv.Itoa(s.threads), number(l.peaks[s]), "", ""}
+		if tile := l.tiles[s]; tile > 0 {
+			row[3], row[4] = number(tile), share(tile, l.peaks[s])
+		}
+		rows = append(rows, row)
 	}
-	d.table([]string{"multiply-adds", ">threads", ">GF/s"}, rows)
+	if len(l.tiles) > 0 {
+		d.para("The peak is that of multiply-adds whose numbers are in registers. No product does without loads: beside the peak stands what a tile reaches alone, its factors in the " +
+			"first-level cache. A processor whose loads have units of their own may still lower its clock for them. All shares below are of the peak.")
+	}
+	d.table([]string{"multiply-adds", ">threads", ">peak, GF/s", ">a tile alone, GF/s", ">share of the peak"}, rows)
 	threads := slices.Sorted(maps.Keys(l.bandwidths))
 	titles := []string{">bytes in use"}
 	for _, t := range threads {
@@ -117,7 +125,7 @@ func (d *document) products(run *Run, l *limits) {
 	var rows [][]string
 	for _, r := range run.Results {
 		rate, peak := r.Values["GF/s"], l.peak(r.Keys["path"], r.threads())
-		if r.Name == peakName || r.Name == torchName || !(rate > 0) || !(peak > 0) {
+		if r.Name == peakName || r.Name == tileName || r.Name == torchName || !(rate > 0) || !(peak > 0) {
 			continue
 		}
 		row := []string{label(r), r.Keys["path"], strconv.Itoa(r.threads()), number(rate), share(rate, peak), "", ""}

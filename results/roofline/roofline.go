@@ -74,6 +74,7 @@ func Read(r io.Reader, file string) (*Run, error) {
 // The names of the benchmarks that are limits, and of the other program's products.
 const (
 	peakName      = "Peak"
+	tileName      = "Tile"
 	bandwidthName = "Bandwidth"
 	torchName     = "TorchGemm"
 )
@@ -95,19 +96,24 @@ type setting struct {
 // limits are what the machine can do.
 type limits struct {
 	peaks map[setting]float64 // GF/s
-	best  string              // the path with the highest peak
+	// tiles are the GF/s of multiply-adds with the loads of a product, all from the first-level cache.
+	tiles map[setting]float64
+	best  string // the path with the highest peak
 	// bandwidths are GB/s by threads, by size of the set.
 	bandwidths map[int]map[float64]float64
 }
 
 // limits finds the limits among the results.
 func (run *Run) limits() (*limits, error) {
-	l := &limits{peaks: map[setting]float64{}, bandwidths: map[int]map[float64]float64{}}
+	l := &limits{peaks: map[setting]float64{}, tiles: map[setting]float64{}, bandwidths: map[int]map[float64]float64{}}
 	for _, r := range run.Results {
 		switch r.Name {
 		case peakName:
 			s := setting{r.Keys["path"], r.threads()}
 			l.peaks[s] = max(l.peaks[s], r.Values["GF/s"])
+		case tileName:
+			s := setting{r.Keys["path"], r.threads()}
+			l.tiles[s] = max(l.tiles[s], r.Values["GF/s"])
 		case bandwidthName:
 			set, err := strconv.ParseFloat(r.Keys["set"], 64)
 			if err != nil {
