@@ -14,19 +14,21 @@ func TestBatchNormRows(t *testing.T) {
 		for _, size := range [][2]int{{1, 16}, {3, 7}, {70, 48}, {1300, 16}, {257, 5}, {40, 512}} {
 			for _, form := range []struct{ add, relu bool }{{false, false}, {true, false}, {false, true}, {true, true}} {
 				t.Run(fmt.Sprintf("%d rows of %d, add %v, relu %v", size[0], size[1], form.add, form.relu), func(t *testing.T) {
-					testBatchNormRows[float32](t, size[0], size[1], form.add, form.relu, 1e-6)
-					testBatchNormRows[float64](t, size[0], size[1], form.add, form.relu, 1e-14)
+					for _, atEnd := range []bool{true, false} {
+						testBatchNormRows[float32](t, size[0], size[1], form.add, form.relu, atEnd, 1e-6)
+						testBatchNormRows[float64](t, size[0], size[1], form.add, form.relu, atEnd, 1e-14)
+					}
 				})
 			}
 		}
 	})
 }
 
-func testBatchNormRows[T Float](t *testing.T, rows, channels int, add, relu bool, limit float64) {
+func testBatchNormRows[T Float](t *testing.T, rows, channels int, add, relu, atEnd bool, limit float64) {
 	rng := rand.New(rand.NewPCG(uint64(rows), uint64(channels)))
 	// Both layouts of the same numbers: rows of channels, and a row for each channel.
 	draw := func(middle float64) (last []T, first []float64) {
-		last, first = make([]T, rows*channels), make([]float64, rows*channels)
+		last, first = fenced[T](t, rows*channels, atEnd), make([]float64, rows*channels)
 		for i := range last {
 			last[i] = T(float32(rng.NormFloat64() + middle))
 			first[i%channels*rows+i/channels] = float64(last[i])
@@ -45,6 +47,10 @@ func testBatchNormRows[T Float](t *testing.T, rows, channels int, add, relu bool
 	}
 	const epsilon = 1e-3
 	b := NewBatchNormRows[T](rows, channels, epsilon)
+	b.sums = fencedCopy(t, b.sums, atEnd)
+	for _, x := range []*[]T{&b.mean, &b.factor, &b.shift, &b.off, &b.slope} {
+		*x = fencedNaN[T](t, channels, atEnd)
+	}
 	oracle := BatchNorm[float64]{Images: 1, Channels: channels, Size: rows, Epsilon: epsilon}
 	compare := func(what string, got []T, want []float64) {
 		t.Helper()
@@ -71,8 +77,8 @@ func testBatchNormRows[T Float](t *testing.T, rows, channels int, add, relu bool
 	for i := range b.Slabs() {
 		b.Moments(x, i)
 	}
-	y, wantY := make([]T, len(x)), make([]float64, len(x))
-	mean, inverse := make([]T, channels), make([]T, channels)
+	y, wantY := fencedNaN[T](t, len(x), atEnd), make([]float64, len(x))
+	mean, inverse := fenced[T](t, channels, atEnd), make([]T, channels)
 	for c := range channels {
 		m, v := b.Statistics(x, c)
 		wantMean, wantVariance := oracle.Statistics(wantX, c)
@@ -107,7 +113,7 @@ func testBatchNormRows[T Float](t *testing.T, rows, channels int, add, relu bool
 	for i := range b.Slabs() {
 		b.GradientSums(dy, x, gate, mean, i)
 	}
-	dx, wantDX := make([]T, len(x)), make([]float64, len(x))
+	dx, wantDX := fencedNaN[T](t, len(x), atEnd), make([]float64, len(x))
 	for c := range channels {
 		sum, product := b.Sums(c, inverse[c])
 		wantSum, wantProduct := oracle.Sums(wantDY, wantX, c, float64(mean[c]), float64(inverse[c]))
@@ -118,7 +124,7 @@ func testBatchNormRows[T Float](t *testing.T, rows, channels int, add, relu bool
 	}
 	var gated []T
 	if relu && add {
-		gated = make([]T, len(x))
+		gated = fencedNaN[T](t, len(x), atEnd)
 	}
 	b.Data(dx, dy, x, gate, gated, 0, rows/2)
 	b.Data(dx, dy, x, gate, gated, rows/2, rows)

@@ -412,9 +412,10 @@ var elsewhere = map[string]string{
 	"MeasureLimits":                  "TestLimits: measures the machine",
 	"Path, Paths, Use, UseVariable":  "path_test.go",
 
-	"Unfold, Fold": "the operator Conv's cases: copies, and Accumulate of rows",
-	"UnfoldRows, FoldRows, PrepareWeightsToRows, PrepareRowsToWeights": "TestConvNHWC in package op: copies, transposes, and Accumulate of rows",
-	"PrepareWinograd, PrepareWinogradWeights":                          "TestWinograd: against the direct sums in float64",
+	"Unfold, Fold":         "the operator Conv's cases: copies, and Accumulate of rows",
+	"UnfoldRows, FoldRows": "TestConvNHWC in package op: copies, and Accumulate of rows",
+	"PrepareWeightsToRows, PrepareRowsToWeights": "TestWeightsToRows: copies and transposes",
+	"PrepareWinograd, PrepareWinogradWeights":    "TestWinograd: against the direct sums in float64",
 	"MaxPoolRows":      "TestChannelsLast in package pass: generic alone",
 	"NewBatchNormRows": "TestBatchNormRows: against BatchNorm in float64",
 	"Depthwise, DepthwiseData, DepthwiseWeights":           "the operator Conv's cases: generic alone",

@@ -82,21 +82,23 @@ var special = []float32{
 
 func TestKeepIsPhilox(t *testing.T) {
 	eachPath(t, func(t *testing.T) {
-		rng := rand.New(rand.NewPCG(2, 2))
+		rng, f := rand.New(rand.NewPCG(2, 2)), &fences{t: t}
 		for _, n := range []int{0, 1, 3, 4, 31, 32, 33, 35, 36, 67, 100, 129, elementsPerCall + 77} {
 			for first := range 9 {
 				for _, p := range []float64{0, 0x1p-32, 0.2, 0.5, 1 - 0x1p-32, 1} {
 					s := philox.Stream{Seed: rng.Uint64(), Step: rng.Uint64(), Site: rng.Uint32()}
-					whole := make([]bool, n+64)
-					got := whole[32 : 32+n]
 					want := make([]bool, n)
-					Keep(got, s, 1000+first, p)
 					s.Keep(want, 1000+first, p)
-					if !slices.Equal(got, want) {
-						t.Fatalf("%d elements from %d, p = %g: the mask differs from philox's", n, 1000+first, p)
-					}
-					if slices.Contains(whole[:32], true) || slices.Contains(whole[32+n:], true) {
-						t.Fatalf("%d elements from %d: wrote outside", n, 1000+first)
+					for position := range positions {
+						m := f.place(0, n, 1, position, rng)
+						got := slice[bool](m)
+						Keep(got, s, 1000+first, p)
+						if !slices.Equal(got, want) {
+							t.Fatalf("%d elements from %d, p = %g: the mask differs from philox's", n, 1000+first, p)
+						}
+						if !m.stands() {
+							t.Fatalf("%d elements from %d: wrote outside", n, 1000+first)
+						}
 					}
 				}
 			}

@@ -1,45 +1,13 @@
-//go:build unix
-
 package kernel
 
 import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"runtime/debug"
 	"slices"
 	"testing"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
 )
-
-// fenced returns n elements that end where an unreadable page begins, or begin where one ends: touching the page is a fault. Some
-// elements of misalignment may be left between.
-func fenced(t testing.TB, n int, atEnd bool) []float32 {
-	t.Helper()
-	page := os.Getpagesize()
-	size := (n*4 + page - 1) / page * page
-	m, err := unix.Mmap(-1, 0, size+2*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = unix.Munmap(m) })
-	for _, fence := range [][]byte{m[:page], m[page+size:]} {
-		if err := unix.Mprotect(fence, unix.PROT_NONE); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if n == 0 {
-		return []float32{}
-	}
-	at := page
-	if atEnd {
-		at += size - 4*n
-	}
-	return unsafe.Slice((*float32)(unsafe.Pointer(&m[at])), n)
-}
 
 // shape is a product with the form of its operands: bits 0 and 1 of form transpose A and B, bit 2 puts the operands at the end of their
 // memory, bit 3 gives C a start.
@@ -60,14 +28,14 @@ func checkShape(t *testing.T, s shape, alpha float32) (c []float32) {
 			rows, columns = columns, rows
 		}
 		m := Matrix[float32]{Stride: columns + extra, Transposed: transposed}
-		m.Data = fenced(t, max(0, (rows-1)*m.Stride+columns), s.form&4 != 0)
+		m.Data = fenced[float32](t, max(0, (rows-1)*m.Stride+columns), s.form&4 != 0)
 		for i := range m.Data {
 			m.Data[i] = float32(rng.NormFloat64())
 		}
 		return m
 	}
 	a, b := operand(s.m, s.k, s.strideA, s.form&1 != 0), operand(s.k, s.n, s.strideB, s.form&2 != 0)
-	c = fenced(t, s.m*s.n, s.form&4 != 0)
+	c = fenced[float32](t, s.m*s.n, s.form&4 != 0)
 	for i := range c {
 		c[i] = float32(math.NaN()) // what stood in C must not matter
 	}
@@ -86,7 +54,9 @@ func checkShape(t *testing.T, s shape, alpha float32) (c []float32) {
 	}
 	pool := NewPool(1)
 	defer pool.Close()
-	g.Prepare(pool)()
+	call := g.Prepare(pool)
+	fenceScratch(t, pool, s.form&4 != 0)
+	call()
 	if !slices.Equal(a.Data, a0) || !slices.Equal(b.Data, b0) {
 		t.Fatalf("%+v: an operand was changed", s)
 	}
@@ -134,7 +104,11 @@ func checkEnd(t *testing.T, s shape, g Gemm[float32], pool *Pool, want []float32
 			}
 			g.C = nil
 		}
-		g.Prepare(pool)()
+		call := g.Prepare(pool)
+		if !kept { // it has asked for more
+			fenceScratch(t, pool, s.form&4 != 0)
+		}
+		call()
 		for i := range want {
 			if times[i] != 1 || math.Float32bits(got[i]) != math.Float32bits(want[i]) {
 				t.Fatalf("%+v, kept %v: End got element (%d, %d) %d times, as %g, want %g", s, kept, i/s.n, i%s.n, times[i], got[i], want[i])

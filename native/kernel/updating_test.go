@@ -1,5 +1,3 @@
-//go:build unix
-
 package kernel
 
 import (
@@ -24,6 +22,9 @@ func TestAdamProduct(t *testing.T) {
 		{5, 3, 0},
 		{1, 32, 1},
 		{2, 33, 2},
+		{3, 64, 7},
+		{4, 97, 33},
+		{5, 80, 5},
 		{12, 64, 3},
 		{13, 48, 7},
 		{25, 97, 23},
@@ -49,11 +50,13 @@ func TestAdamProduct(t *testing.T) {
 				for name, step := range steps {
 					rows, columns, depth := s[0], s[1], s[2]
 					a, b := randomMatrix[float32](rng, rows, depth, form&1 == 0), randomMatrix[float32](rng, depth, columns, form&2 != 0)
+					atEnd := rng.IntN(2) == 0
+					a, b = fencedMatrix(t, a, rows, depth, atEnd), fencedMatrix(t, b, depth, columns, atEnd)
 					state := func() *AdamProduct[float32] {
 						rng := rand.New(rand.NewPCG(uint64(rows), uint64(depth)))
 						u := AdamProduct[float32]{Step: &step}
 						for _, x := range []*[]float32{&u.P, &u.M, &u.V} {
-							*x = fenced(t, rows*columns, form&1 != 0)
+							*x = fenced[float32](t, rows*columns, form&1 != 0)
 							for i := range *x {
 								(*x)[i] = rng.Float32() - 0.5
 							}
@@ -75,6 +78,7 @@ func TestAdamProduct(t *testing.T) {
 						got := state()
 						pool := NewPool(threads)
 						call := Gemm[float32]{M: rows, N: columns, K: depth, Alpha: 1, A: a, B: b, Adam: got}.Prepare(pool)
+						fenceScratch(t, pool, threads != 2)
 						call()
 						call()
 						pool.Close()

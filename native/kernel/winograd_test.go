@@ -107,13 +107,17 @@ func testWinograd[T Float](t *testing.T, e *winogradExample, limit float64) {
 	var first [][]T
 	for threads := 1; threads <= 3; threads++ {
 		pool := NewPool(threads)
-		junk := func(n int) (x []T) { return slices.Repeat([]T{T(math.NaN())}, n) }
+		atEnd := threads != 2
+		fence := func(x []T) []T { return fencedCopy(t, x, atEnd) }
+		junk := func(n int) []T { return fencedNaN[T](t, n, atEnd) }
+		x, weights, dy := fence(x), fence(weights), fence(dy)
 		gotY, gotDX, gotDW := junk(len(y)), junk(len(x)), junk(len(dw))
 		calls := []func(){
 			PrepareWinograd(w, pool, WinogradOperands[T]{Y: gotY, X: x, Weights: weights, Workspace: junk(w.Workspace())}),
 			PrepareWinograd(back, pool, WinogradOperands[T]{Y: gotDX, X: dy, Weights: weights, Workspace: junk(back.Workspace()), Rotated: true}),
 			PrepareWinogradWeights(w, pool, gotDW, dy, x, junk(w.GradientWorkspace())),
 		}
+		fenceScratch(t, pool, atEnd)
 		for _, call := range calls {
 			call()
 		}
@@ -124,8 +128,8 @@ func testWinograd[T Float](t *testing.T, e *winogradExample, limit float64) {
 				t.Errorf("%s: off by %g of its norm, limit %g", name, e, limit)
 			}
 		}
-		added := draw(len(y))
-		inPlace := slices.Clone(added)
+		added := fence(draw(len(y)))
+		inPlace := fence(added)
 		for _, sum := range [][]T{junk(len(y)), inPlace} {
 			other := added
 			if &sum[0] == &inPlace[0] {
@@ -139,7 +143,7 @@ func testWinograd[T Float](t *testing.T, e *winogradExample, limit float64) {
 				}
 			}
 		}
-		bias, biased := draw(w.Out), junk(len(y))
+		bias, biased := fence(draw(w.Out)), junk(len(y))
 		PrepareWinograd(w, pool, WinogradOperands[T]{Y: biased, X: x, Weights: weights, Bias: bias, Workspace: junk(w.Workspace())})()
 		for i := range biased {
 			if biased[i] != bias[i%w.Out]+gotY[i] {
