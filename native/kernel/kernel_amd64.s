@@ -5258,7 +5258,7 @@ done:
 	RET
 
 // func reluAVX2(y *float32, x *float32, vectors int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·reluAVX2(SB), NOSPLIT, $0-24
 	MOVQ   y+0(FP), AX
 	MOVQ   x+8(FP), CX
@@ -5268,20 +5268,22 @@ TEXT ·reluAVX2(SB), NOSPLIT, $0-24
 	JZ     done
 
 loop:
-	VMOVUPS (CX), Y1
-	VMAXPS  Y1, Y0, Y1
-	VMOVUPS Y1, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	DECQ    DX
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMOVUPS    (CX), Y1
+	VMAXPS     Y1, Y0, Y1
+	VMOVUPS    Y1, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	DECQ       DX
+	JNZ        loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func reluGradientAVX2(dx *float32, dy *float32, y *float32, vectors int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·reluGradientAVX2(SB), NOSPLIT, $0-32
 	MOVQ   dx+0(FP), AX
 	MOVQ   dy+8(FP), CX
@@ -5292,22 +5294,25 @@ TEXT ·reluGradientAVX2(SB), NOSPLIT, $0-32
 	JZ     done
 
 loop:
-	VMOVUPS (DX), Y1
-	VCMPPS  $0x1e, Y0, Y1, Y1
-	VANDPS  (CX), Y1, Y1
-	VMOVUPS Y1, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	ADDQ    $0x00000020, DX
-	DECQ    BX
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (DX), Y1
+	VCMPPS     $0x1e, Y0, Y1, Y1
+	VANDPS     (CX), Y1, Y1
+	VMOVUPS    Y1, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	DECQ       BX
+	JNZ        loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func gateAVX2(dx *float32, dy *float32, y *float32, vectors int, scale float32)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·gateAVX2(SB), NOSPLIT, $0-36
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), CX
@@ -5319,23 +5324,26 @@ TEXT ·gateAVX2(SB), NOSPLIT, $0-36
 	JZ           done
 
 loop:
-	VMOVUPS (DX), Y1
-	VCMPPS  $0x1e, Y0, Y1, Y1
-	VMULPS  (CX), Y2, Y3
-	VANDPS  Y3, Y1, Y1
-	VMOVUPS Y1, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	ADDQ    $0x00000020, DX
-	DECQ    BX
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (DX), Y1
+	VCMPPS     $0x1e, Y0, Y1, Y1
+	VMULPS     (CX), Y2, Y3
+	VANDPS     Y3, Y1, Y1
+	VMOVUPS    Y1, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	DECQ       BX
+	JNZ        loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func maskAVX2(y *float32, x *float32, keep *bool, vectors int, scale float32)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·maskAVX2(SB), NOSPLIT, $0-36
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -5347,23 +5355,26 @@ TEXT ·maskAVX2(SB), NOSPLIT, $0-36
 	JZ           done
 
 loop:
-	VPMOVZXBD (DX), Y1
-	VPCMPGTD  Y0, Y1, Y1
-	VMULPS    (CX), Y2, Y3
-	VANDPS    Y3, Y1, Y1
-	VMOVUPS   Y1, (AX)
-	ADDQ      $0x00000020, AX
-	ADDQ      $0x00000020, CX
-	ADDQ      $0x00000008, DX
-	DECQ      BX
-	JNZ       loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VPMOVZXBD  (DX), Y1
+	VPCMPGTD   Y0, Y1, Y1
+	VMULPS     (CX), Y2, Y3
+	VANDPS     Y3, Y1, Y1
+	VMOVUPS    Y1, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000008, DX
+	DECQ       BX
+	JNZ        loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func accumulateAVX2(y *float32, x *float32, vectors int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·accumulateAVX2(SB), NOSPLIT, $0-24
 	MOVQ  y+0(FP), AX
 	MOVQ  x+8(FP), CX
@@ -5372,20 +5383,22 @@ TEXT ·accumulateAVX2(SB), NOSPLIT, $0-24
 	JZ    done
 
 loop:
-	VMOVUPS (AX), Y0
-	VADDPS  (CX), Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	DECQ    DX
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMOVUPS    (AX), Y0
+	VADDPS     (CX), Y0, Y0
+	VMOVUPS    Y0, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	DECQ       DX
+	JNZ        loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func addScaledAVX2(y *float32, x *float32, vectors int, factor float32)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·addScaledAVX2(SB), NOSPLIT, $0-28
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -5395,20 +5408,22 @@ TEXT ·addScaledAVX2(SB), NOSPLIT, $0-28
 	JZ           done
 
 loop:
-	VMULPS  (CX), Y2, Y0
-	VADDPS  (AX), Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	DECQ    DX
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMULPS     (CX), Y2, Y0
+	VADDPS     (AX), Y0, Y0
+	VMOVUPS    Y0, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	DECQ       DX
+	JNZ        loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func adamAVX2(p *float32, gradient *float32, m *float32, v *float32, vectors int, c *float32)
-// Requires: AVX, SSE
+// Requires: AVX, MMX+, SSE
 TEXT ·adamAVX2(SB), NOSPLIT, $8-48
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -5433,32 +5448,36 @@ TEXT ·adamAVX2(SB), NOSPLIT, $8-48
 	JZ           done
 
 loop:
-	VMULPS  (AX), Y8, Y0
-	VMULPS  Y0, Y9, Y1
-	VADDPS  (CX), Y1, Y1
-	VMOVUPS (DX), Y2
-	VSUBPS  Y2, Y1, Y4
-	VMULPS  Y4, Y10, Y4
-	VADDPS  Y4, Y2, Y2
-	VMOVUPS Y2, (DX)
-	VMULPS  Y1, Y12, Y4
-	VMULPS  Y1, Y4, Y4
-	VMULPS  (BX), Y11, Y3
-	VADDPS  Y4, Y3, Y3
-	VMOVUPS Y3, (BX)
-	VSQRTPS Y3, Y3
-	VMULPS  Y14, Y3, Y3
-	VADDPS  Y15, Y3, Y3
-	VMULPS  Y2, Y13, Y2
-	VDIVPS  Y3, Y2, Y2
-	VSUBPS  Y2, Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	ADDQ    $0x00000020, DX
-	ADDQ    $0x00000020, BX
-	DECQ    SI
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	PREFETCHT0 2048(BX)
+	VMULPS     (AX), Y8, Y0
+	VMULPS     Y0, Y9, Y1
+	VADDPS     (CX), Y1, Y1
+	VMOVUPS    (DX), Y2
+	VSUBPS     Y2, Y1, Y4
+	VMULPS     Y4, Y10, Y4
+	VADDPS     Y4, Y2, Y2
+	VMOVUPS    Y2, (DX)
+	VMULPS     Y1, Y12, Y4
+	VMULPS     Y1, Y4, Y4
+	VMULPS     (BX), Y11, Y3
+	VADDPS     Y4, Y3, Y3
+	VMOVUPS    Y3, (BX)
+	VSQRTPS    Y3, Y3
+	VMULPS     Y14, Y3, Y3
+	VADDPS     Y15, Y3, Y3
+	VMULPS     Y2, Y13, Y2
+	VDIVPS     Y3, Y2, Y2
+	VSUBPS     Y2, Y0, Y0
+	VMOVUPS    Y0, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	ADDQ       $0x00000020, BX
+	DECQ       SI
+	JNZ        loop
 
 done:
 	LDMXCSR (SP)
@@ -5466,7 +5485,7 @@ done:
 	RET
 
 // func sgdAVX2(p *float32, gradient *float32, vectors int, c *float32)
-// Requires: AVX, SSE
+// Requires: AVX, MMX+, SSE
 TEXT ·sgdAVX2(SB), NOSPLIT, $8-32
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -5483,16 +5502,18 @@ TEXT ·sgdAVX2(SB), NOSPLIT, $8-32
 	JZ           done
 
 loop:
-	VMOVUPS (AX), Y0
-	VMULPS  Y0, Y9, Y1
-	VADDPS  (CX), Y1, Y1
-	VMULPS  Y1, Y8, Y1
-	VSUBPS  Y1, Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	DECQ    DX
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMOVUPS    (AX), Y0
+	VMULPS     Y0, Y9, Y1
+	VADDPS     (CX), Y1, Y1
+	VMULPS     Y1, Y8, Y1
+	VSUBPS     Y1, Y0, Y0
+	VMOVUPS    Y0, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	DECQ       DX
+	JNZ        loop
 
 done:
 	LDMXCSR (SP)
@@ -5500,7 +5521,7 @@ done:
 	RET
 
 // func sgdMomentumAVX2(p *float32, gradient *float32, b *float32, vectors int, c *float32)
-// Requires: AVX, SSE
+// Requires: AVX, MMX+, SSE
 TEXT ·sgdMomentumAVX2(SB), NOSPLIT, $8-40
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -5520,21 +5541,24 @@ TEXT ·sgdMomentumAVX2(SB), NOSPLIT, $8-40
 	JZ           done
 
 loop:
-	VMOVUPS (AX), Y0
-	VMULPS  Y0, Y9, Y1
-	VADDPS  (CX), Y1, Y1
-	VMULPS  Y1, Y11, Y3
-	VMULPS  (DX), Y10, Y2
-	VADDPS  Y3, Y2, Y2
-	VMOVUPS Y2, (DX)
-	VMULPS  Y2, Y8, Y2
-	VSUBPS  Y2, Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	ADDQ    $0x00000020, DX
-	DECQ    BX
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (AX), Y0
+	VMULPS     Y0, Y9, Y1
+	VADDPS     (CX), Y1, Y1
+	VMULPS     Y1, Y11, Y3
+	VMULPS     (DX), Y10, Y2
+	VADDPS     Y3, Y2, Y2
+	VMOVUPS    Y2, (DX)
+	VMULPS     Y2, Y8, Y2
+	VSUBPS     Y2, Y0, Y0
+	VMOVUPS    Y0, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	DECQ       BX
+	JNZ        loop
 
 done:
 	LDMXCSR (SP)
@@ -5542,7 +5566,7 @@ done:
 	RET
 
 // func sgdNesterovAVX2(p *float32, gradient *float32, b *float32, vectors int, c *float32)
-// Requires: AVX, SSE
+// Requires: AVX, MMX+, SSE
 TEXT ·sgdNesterovAVX2(SB), NOSPLIT, $8-40
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -5562,23 +5586,26 @@ TEXT ·sgdNesterovAVX2(SB), NOSPLIT, $8-40
 	JZ           done
 
 loop:
-	VMOVUPS (AX), Y0
-	VMULPS  Y0, Y9, Y1
-	VADDPS  (CX), Y1, Y1
-	VMULPS  Y1, Y11, Y3
-	VMULPS  (DX), Y10, Y2
-	VADDPS  Y3, Y2, Y2
-	VMOVUPS Y2, (DX)
-	VMULPS  Y2, Y10, Y2
-	VADDPS  Y1, Y2, Y2
-	VMULPS  Y2, Y8, Y2
-	VSUBPS  Y2, Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	ADDQ    $0x00000020, DX
-	DECQ    BX
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (AX), Y0
+	VMULPS     Y0, Y9, Y1
+	VADDPS     (CX), Y1, Y1
+	VMULPS     Y1, Y11, Y3
+	VMULPS     (DX), Y10, Y2
+	VADDPS     Y3, Y2, Y2
+	VMOVUPS    Y2, (DX)
+	VMULPS     Y2, Y10, Y2
+	VADDPS     Y1, Y2, Y2
+	VMULPS     Y2, Y8, Y2
+	VSUBPS     Y2, Y0, Y0
+	VMOVUPS    Y0, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	DECQ       BX
+	JNZ        loop
 
 done:
 	LDMXCSR (SP)
@@ -5586,7 +5613,7 @@ done:
 	RET
 
 // func rmspropAVX2(p *float32, gradient *float32, v *float32, vectors int, c *float32)
-// Requires: AVX, SSE
+// Requires: AVX, MMX+, SSE
 TEXT ·rmspropAVX2(SB), NOSPLIT, $8-40
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -5608,25 +5635,28 @@ TEXT ·rmspropAVX2(SB), NOSPLIT, $8-40
 	JZ           done
 
 loop:
-	VMOVUPS (AX), Y0
-	VMULPS  Y0, Y9, Y1
-	VADDPS  (CX), Y1, Y1
-	VMULPS  Y1, Y11, Y4
-	VMULPS  Y1, Y4, Y4
-	VMULPS  (DX), Y10, Y2
-	VADDPS  Y4, Y2, Y2
-	VMOVUPS Y2, (DX)
-	VSQRTPS Y2, Y2
-	VADDPS  Y13, Y2, Y2
-	VDIVPS  Y2, Y1, Y1
-	VMULPS  Y1, Y8, Y1
-	VSUBPS  Y1, Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	ADDQ    $0x00000020, DX
-	DECQ    BX
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (AX), Y0
+	VMULPS     Y0, Y9, Y1
+	VADDPS     (CX), Y1, Y1
+	VMULPS     Y1, Y11, Y4
+	VMULPS     Y1, Y4, Y4
+	VMULPS     (DX), Y10, Y2
+	VADDPS     Y4, Y2, Y2
+	VMOVUPS    Y2, (DX)
+	VSQRTPS    Y2, Y2
+	VADDPS     Y13, Y2, Y2
+	VDIVPS     Y2, Y1, Y1
+	VMULPS     Y1, Y8, Y1
+	VSUBPS     Y1, Y0, Y0
+	VMOVUPS    Y0, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	DECQ       BX
+	JNZ        loop
 
 done:
 	LDMXCSR (SP)
@@ -5634,7 +5664,7 @@ done:
 	RET
 
 // func rmspropMomentumAVX2(p *float32, gradient *float32, v *float32, b *float32, vectors int, c *float32)
-// Requires: AVX, SSE
+// Requires: AVX, MMX+, SSE
 TEXT ·rmspropMomentumAVX2(SB), NOSPLIT, $8-48
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -5657,29 +5687,33 @@ TEXT ·rmspropMomentumAVX2(SB), NOSPLIT, $8-48
 	JZ           done
 
 loop:
-	VMOVUPS (AX), Y0
-	VMULPS  Y0, Y9, Y1
-	VADDPS  (CX), Y1, Y1
-	VMULPS  Y1, Y11, Y4
-	VMULPS  Y1, Y4, Y4
-	VMULPS  (DX), Y10, Y2
-	VADDPS  Y4, Y2, Y2
-	VMOVUPS Y2, (DX)
-	VSQRTPS Y2, Y2
-	VADDPS  Y13, Y2, Y2
-	VDIVPS  Y2, Y1, Y1
-	VMULPS  (BX), Y12, Y4
-	VADDPS  Y4, Y1, Y1
-	VMOVUPS Y1, (BX)
-	VMULPS  Y1, Y8, Y1
-	VSUBPS  Y1, Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	ADDQ    $0x00000020, DX
-	ADDQ    $0x00000020, BX
-	DECQ    SI
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	PREFETCHT0 2048(BX)
+	VMOVUPS    (AX), Y0
+	VMULPS     Y0, Y9, Y1
+	VADDPS     (CX), Y1, Y1
+	VMULPS     Y1, Y11, Y4
+	VMULPS     Y1, Y4, Y4
+	VMULPS     (DX), Y10, Y2
+	VADDPS     Y4, Y2, Y2
+	VMOVUPS    Y2, (DX)
+	VSQRTPS    Y2, Y2
+	VADDPS     Y13, Y2, Y2
+	VDIVPS     Y2, Y1, Y1
+	VMULPS     (BX), Y12, Y4
+	VADDPS     Y4, Y1, Y1
+	VMOVUPS    Y1, (BX)
+	VMULPS     Y1, Y8, Y1
+	VSUBPS     Y1, Y0, Y0
+	VMOVUPS    Y0, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	ADDQ       $0x00000020, BX
+	DECQ       SI
+	JNZ        loop
 
 done:
 	LDMXCSR (SP)
@@ -5687,7 +5721,7 @@ done:
 	RET
 
 // func rmspropCenteredAVX2(p *float32, gradient *float32, v *float32, m *float32, vectors int, c *float32)
-// Requires: AVX, SSE
+// Requires: AVX, MMX+, SSE
 TEXT ·rmspropCenteredAVX2(SB), NOSPLIT, $8-48
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -5710,33 +5744,37 @@ TEXT ·rmspropCenteredAVX2(SB), NOSPLIT, $8-48
 	JZ           done
 
 loop:
-	VMOVUPS (AX), Y0
-	VMULPS  Y0, Y9, Y1
-	VADDPS  (CX), Y1, Y1
-	VMULPS  Y1, Y11, Y4
-	VMULPS  Y1, Y4, Y4
-	VMULPS  (DX), Y10, Y2
-	VADDPS  Y4, Y2, Y2
-	VMOVUPS Y2, (DX)
-	VMOVUPS (BX), Y3
-	VSUBPS  Y3, Y1, Y4
-	VMULPS  Y4, Y11, Y4
-	VADDPS  Y4, Y3, Y3
-	VMOVUPS Y3, (BX)
-	VMULPS  Y3, Y3, Y3
-	VSUBPS  Y3, Y2, Y2
-	VSQRTPS Y2, Y2
-	VADDPS  Y13, Y2, Y2
-	VDIVPS  Y2, Y1, Y1
-	VMULPS  Y1, Y8, Y1
-	VSUBPS  Y1, Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	ADDQ    $0x00000020, DX
-	ADDQ    $0x00000020, BX
-	DECQ    SI
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	PREFETCHT0 2048(BX)
+	VMOVUPS    (AX), Y0
+	VMULPS     Y0, Y9, Y1
+	VADDPS     (CX), Y1, Y1
+	VMULPS     Y1, Y11, Y4
+	VMULPS     Y1, Y4, Y4
+	VMULPS     (DX), Y10, Y2
+	VADDPS     Y4, Y2, Y2
+	VMOVUPS    Y2, (DX)
+	VMOVUPS    (BX), Y3
+	VSUBPS     Y3, Y1, Y4
+	VMULPS     Y4, Y11, Y4
+	VADDPS     Y4, Y3, Y3
+	VMOVUPS    Y3, (BX)
+	VMULPS     Y3, Y3, Y3
+	VSUBPS     Y3, Y2, Y2
+	VSQRTPS    Y2, Y2
+	VADDPS     Y13, Y2, Y2
+	VDIVPS     Y2, Y1, Y1
+	VMULPS     Y1, Y8, Y1
+	VSUBPS     Y1, Y0, Y0
+	VMOVUPS    Y0, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	ADDQ       $0x00000020, BX
+	DECQ       SI
+	JNZ        loop
 
 done:
 	LDMXCSR (SP)
@@ -5744,7 +5782,7 @@ done:
 	RET
 
 // func rmspropCenteredMomentumAVX2(p *float32, gradient *float32, v *float32, m *float32, b *float32, vectors int, c *float32)
-// Requires: AVX, SSE
+// Requires: AVX, MMX+, SSE
 TEXT ·rmspropCenteredMomentumAVX2(SB), NOSPLIT, $8-56
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -5768,37 +5806,42 @@ TEXT ·rmspropCenteredMomentumAVX2(SB), NOSPLIT, $8-56
 	JZ           done
 
 loop:
-	VMOVUPS (AX), Y0
-	VMULPS  Y0, Y9, Y1
-	VADDPS  (CX), Y1, Y1
-	VMULPS  Y1, Y11, Y4
-	VMULPS  Y1, Y4, Y4
-	VMULPS  (DX), Y10, Y2
-	VADDPS  Y4, Y2, Y2
-	VMOVUPS Y2, (DX)
-	VMOVUPS (BX), Y3
-	VSUBPS  Y3, Y1, Y4
-	VMULPS  Y4, Y11, Y4
-	VADDPS  Y4, Y3, Y3
-	VMOVUPS Y3, (BX)
-	VMULPS  Y3, Y3, Y3
-	VSUBPS  Y3, Y2, Y2
-	VSQRTPS Y2, Y2
-	VADDPS  Y13, Y2, Y2
-	VDIVPS  Y2, Y1, Y1
-	VMULPS  (SI), Y12, Y4
-	VADDPS  Y4, Y1, Y1
-	VMOVUPS Y1, (SI)
-	VMULPS  Y1, Y8, Y1
-	VSUBPS  Y1, Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	ADDQ    $0x00000020, DX
-	ADDQ    $0x00000020, BX
-	ADDQ    $0x00000020, SI
-	DECQ    DI
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	PREFETCHT0 2048(BX)
+	PREFETCHT0 2048(SI)
+	VMOVUPS    (AX), Y0
+	VMULPS     Y0, Y9, Y1
+	VADDPS     (CX), Y1, Y1
+	VMULPS     Y1, Y11, Y4
+	VMULPS     Y1, Y4, Y4
+	VMULPS     (DX), Y10, Y2
+	VADDPS     Y4, Y2, Y2
+	VMOVUPS    Y2, (DX)
+	VMOVUPS    (BX), Y3
+	VSUBPS     Y3, Y1, Y4
+	VMULPS     Y4, Y11, Y4
+	VADDPS     Y4, Y3, Y3
+	VMOVUPS    Y3, (BX)
+	VMULPS     Y3, Y3, Y3
+	VSUBPS     Y3, Y2, Y2
+	VSQRTPS    Y2, Y2
+	VADDPS     Y13, Y2, Y2
+	VDIVPS     Y2, Y1, Y1
+	VMULPS     (SI), Y12, Y4
+	VADDPS     Y4, Y1, Y1
+	VMOVUPS    Y1, (SI)
+	VMULPS     Y1, Y8, Y1
+	VSUBPS     Y1, Y0, Y0
+	VMOVUPS    Y0, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	ADDQ       $0x00000020, BX
+	ADDQ       $0x00000020, SI
+	DECQ       DI
+	JNZ        loop
 
 done:
 	LDMXCSR (SP)
@@ -5806,7 +5849,7 @@ done:
 	RET
 
 // func adagradAVX2(p *float32, gradient *float32, s *float32, vectors int, c *float32)
-// Requires: AVX, SSE
+// Requires: AVX, MMX+, SSE
 TEXT ·adagradAVX2(SB), NOSPLIT, $8-40
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -5825,23 +5868,26 @@ TEXT ·adagradAVX2(SB), NOSPLIT, $8-40
 	JZ           done
 
 loop:
-	VMOVUPS (AX), Y0
-	VMULPS  Y0, Y9, Y1
-	VADDPS  (CX), Y1, Y1
-	VMULPS  Y1, Y1, Y3
-	VADDPS  (DX), Y3, Y2
-	VMOVUPS Y2, (DX)
-	VSQRTPS Y2, Y2
-	VADDPS  Y10, Y2, Y2
-	VMULPS  Y1, Y8, Y1
-	VDIVPS  Y2, Y1, Y1
-	VSUBPS  Y1, Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	ADDQ    $0x00000020, DX
-	DECQ    BX
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (AX), Y0
+	VMULPS     Y0, Y9, Y1
+	VADDPS     (CX), Y1, Y1
+	VMULPS     Y1, Y1, Y3
+	VADDPS     (DX), Y3, Y2
+	VMOVUPS    Y2, (DX)
+	VSQRTPS    Y2, Y2
+	VADDPS     Y10, Y2, Y2
+	VMULPS     Y1, Y8, Y1
+	VDIVPS     Y2, Y1, Y1
+	VSUBPS     Y1, Y0, Y0
+	VMOVUPS    Y0, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	DECQ       BX
+	JNZ        loop
 
 done:
 	LDMXCSR (SP)
@@ -5849,7 +5895,7 @@ done:
 	RET
 
 // func nadamAVX2(p *float32, gradient *float32, m *float32, v *float32, vectors int, c *float32)
-// Requires: AVX, SSE
+// Requires: AVX, MMX+, SSE
 TEXT ·nadamAVX2(SB), NOSPLIT, $8-48
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -5875,35 +5921,39 @@ TEXT ·nadamAVX2(SB), NOSPLIT, $8-48
 	JZ           done
 
 loop:
-	VMULPS  (AX), Y7, Y0
-	VMULPS  Y0, Y8, Y1
-	VADDPS  (CX), Y1, Y1
-	VMOVUPS (DX), Y2
-	VSUBPS  Y2, Y1, Y4
-	VMULPS  Y4, Y9, Y4
-	VADDPS  Y4, Y2, Y2
-	VMOVUPS Y2, (DX)
-	VMULPS  Y1, Y11, Y4
-	VMULPS  Y1, Y4, Y4
-	VMULPS  (BX), Y10, Y3
-	VADDPS  Y4, Y3, Y3
-	VMOVUPS Y3, (BX)
-	VSQRTPS Y3, Y3
-	VMULPS  Y14, Y3, Y3
-	VADDPS  Y15, Y3, Y3
-	VMULPS  Y1, Y12, Y1
-	VDIVPS  Y3, Y1, Y1
-	VSUBPS  Y1, Y0, Y0
-	VMULPS  Y2, Y13, Y2
-	VDIVPS  Y3, Y2, Y2
-	VSUBPS  Y2, Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	ADDQ    $0x00000020, DX
-	ADDQ    $0x00000020, BX
-	DECQ    SI
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	PREFETCHT0 2048(BX)
+	VMULPS     (AX), Y7, Y0
+	VMULPS     Y0, Y8, Y1
+	VADDPS     (CX), Y1, Y1
+	VMOVUPS    (DX), Y2
+	VSUBPS     Y2, Y1, Y4
+	VMULPS     Y4, Y9, Y4
+	VADDPS     Y4, Y2, Y2
+	VMOVUPS    Y2, (DX)
+	VMULPS     Y1, Y11, Y4
+	VMULPS     Y1, Y4, Y4
+	VMULPS     (BX), Y10, Y3
+	VADDPS     Y4, Y3, Y3
+	VMOVUPS    Y3, (BX)
+	VSQRTPS    Y3, Y3
+	VMULPS     Y14, Y3, Y3
+	VADDPS     Y15, Y3, Y3
+	VMULPS     Y1, Y12, Y1
+	VDIVPS     Y3, Y1, Y1
+	VSUBPS     Y1, Y0, Y0
+	VMULPS     Y2, Y13, Y2
+	VDIVPS     Y3, Y2, Y2
+	VSUBPS     Y2, Y0, Y0
+	VMOVUPS    Y0, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	ADDQ       $0x00000020, BX
+	DECQ       SI
+	JNZ        loop
 
 done:
 	LDMXCSR (SP)
@@ -5911,7 +5961,7 @@ done:
 	RET
 
 // func lionAVX2(p *float32, gradient *float32, m *float32, vectors int, c *float32)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·lionAVX2(SB), NOSPLIT, $0-40
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -5931,28 +5981,31 @@ TEXT ·lionAVX2(SB), NOSPLIT, $0-40
 	JZ           done
 
 loop:
-	VMOVUPS   (CX), Y1
-	VMOVUPS   (DX), Y2
-	VMULPS    Y2, Y10, Y3
-	VMULPS    Y1, Y11, Y4
-	VADDPS    Y4, Y3, Y3
-	VCMPPS    $0x1e, Y7, Y3, Y4
-	VBLENDVPS Y4, Y14, Y3, Y3
-	VCMPPS    $0x11, Y7, Y3, Y4
-	VBLENDVPS Y4, Y15, Y3, Y3
-	VMULPS    (AX), Y8, Y0
-	VMULPS    Y3, Y9, Y3
-	VSUBPS    Y3, Y0, Y0
-	VMOVUPS   Y0, (AX)
-	VMULPS    Y2, Y12, Y2
-	VMULPS    Y1, Y13, Y1
-	VADDPS    Y1, Y2, Y2
-	VMOVUPS   Y2, (DX)
-	ADDQ      $0x00000020, AX
-	ADDQ      $0x00000020, CX
-	ADDQ      $0x00000020, DX
-	DECQ      BX
-	JNZ       loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (CX), Y1
+	VMOVUPS    (DX), Y2
+	VMULPS     Y2, Y10, Y3
+	VMULPS     Y1, Y11, Y4
+	VADDPS     Y4, Y3, Y3
+	VCMPPS     $0x1e, Y7, Y3, Y4
+	VBLENDVPS  Y4, Y14, Y3, Y3
+	VCMPPS     $0x11, Y7, Y3, Y4
+	VBLENDVPS  Y4, Y15, Y3, Y3
+	VMULPS     (AX), Y8, Y0
+	VMULPS     Y3, Y9, Y3
+	VSUBPS     Y3, Y0, Y0
+	VMOVUPS    Y0, (AX)
+	VMULPS     Y2, Y12, Y2
+	VMULPS     Y1, Y13, Y1
+	VADDPS     Y1, Y2, Y2
+	VMOVUPS    Y2, (DX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	DECQ       BX
+	JNZ        loop
 
 done:
 	VZEROUPPER
@@ -28924,7 +28977,7 @@ done:
 	RET
 
 // func reluAVX512(y *float32, x *float32, vectors int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·reluAVX512(SB), NOSPLIT, $0-24
 	MOVQ   y+0(FP), AX
 	MOVQ   x+8(FP), CX
@@ -28934,20 +28987,22 @@ TEXT ·reluAVX512(SB), NOSPLIT, $0-24
 	JZ     done
 
 loop:
-	VMOVUPS (CX), Z1
-	VMAXPS  Z1, Z0, Z1
-	VMOVUPS Z1, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, CX
-	DECQ    DX
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMOVUPS    (CX), Z1
+	VMAXPS     Z1, Z0, Z1
+	VMOVUPS    Z1, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, CX
+	DECQ       DX
+	JNZ        loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func reluGradientAVX512(dx *float32, dy *float32, y *float32, vectors int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·reluGradientAVX512(SB), NOSPLIT, $0-32
 	MOVQ   dx+0(FP), AX
 	MOVQ   dy+8(FP), CX
@@ -28958,22 +29013,25 @@ TEXT ·reluGradientAVX512(SB), NOSPLIT, $0-32
 	JZ     done
 
 loop:
-	VMOVUPS   (DX), Z1
-	VCMPPS    $0x1e, Z0, Z1, K1
-	VMOVUPS.Z (CX), K1, Z1
-	VMOVUPS   Z1, (AX)
-	ADDQ      $0x00000040, AX
-	ADDQ      $0x00000040, CX
-	ADDQ      $0x00000040, DX
-	DECQ      BX
-	JNZ       loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (DX), Z1
+	VCMPPS     $0x1e, Z0, Z1, K1
+	VMOVUPS.Z  (CX), K1, Z1
+	VMOVUPS    Z1, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	DECQ       BX
+	JNZ        loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func gateAVX512(dx *float32, dy *float32, y *float32, vectors int, scale float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gateAVX512(SB), NOSPLIT, $0-36
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), CX
@@ -28985,22 +29043,25 @@ TEXT ·gateAVX512(SB), NOSPLIT, $0-36
 	JZ           done
 
 loop:
-	VMOVUPS  (DX), Z1
-	VCMPPS   $0x1e, Z0, Z1, K1
-	VMULPS.Z (CX), Z2, K1, Z1
-	VMOVUPS  Z1, (AX)
-	ADDQ     $0x00000040, AX
-	ADDQ     $0x00000040, CX
-	ADDQ     $0x00000040, DX
-	DECQ     BX
-	JNZ      loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (DX), Z1
+	VCMPPS     $0x1e, Z0, Z1, K1
+	VMULPS.Z   (CX), Z2, K1, Z1
+	VMOVUPS    Z1, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	DECQ       BX
+	JNZ        loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func maskAVX512(y *float32, x *float32, keep *bool, vectors int, scale float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·maskAVX512(SB), NOSPLIT, $0-36
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -29012,22 +29073,25 @@ TEXT ·maskAVX512(SB), NOSPLIT, $0-36
 	JZ           done
 
 loop:
-	VPMOVZXBD (DX), Z1
-	VPTESTMD  Z1, Z1, K1
-	VMULPS.Z  (CX), Z2, K1, Z1
-	VMOVUPS   Z1, (AX)
-	ADDQ      $0x00000040, AX
-	ADDQ      $0x00000040, CX
-	ADDQ      $0x00000010, DX
-	DECQ      BX
-	JNZ       loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VPMOVZXBD  (DX), Z1
+	VPTESTMD   Z1, Z1, K1
+	VMULPS.Z   (CX), Z2, K1, Z1
+	VMOVUPS    Z1, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000010, DX
+	DECQ       BX
+	JNZ        loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func accumulateAVX512(y *float32, x *float32, vectors int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·accumulateAVX512(SB), NOSPLIT, $0-24
 	MOVQ  y+0(FP), AX
 	MOVQ  x+8(FP), CX
@@ -29036,20 +29100,22 @@ TEXT ·accumulateAVX512(SB), NOSPLIT, $0-24
 	JZ    done
 
 loop:
-	VMOVUPS (AX), Z0
-	VADDPS  (CX), Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, CX
-	DECQ    DX
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMOVUPS    (AX), Z0
+	VADDPS     (CX), Z0, Z0
+	VMOVUPS    Z0, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, CX
+	DECQ       DX
+	JNZ        loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func addScaledAVX512(y *float32, x *float32, vectors int, factor float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·addScaledAVX512(SB), NOSPLIT, $0-28
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -29059,20 +29125,22 @@ TEXT ·addScaledAVX512(SB), NOSPLIT, $0-28
 	JZ           done
 
 loop:
-	VMULPS  (CX), Z2, Z0
-	VADDPS  (AX), Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, CX
-	DECQ    DX
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMULPS     (CX), Z2, Z0
+	VADDPS     (AX), Z0, Z0
+	VMOVUPS    Z0, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, CX
+	DECQ       DX
+	JNZ        loop
 
 done:
 	VZEROUPPER
 	RET
 
 // func adamAVX512(p *float32, gradient *float32, m *float32, v *float32, vectors int, c *float32)
-// Requires: AVX, AVX512F, SSE
+// Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·adamAVX512(SB), NOSPLIT, $8-48
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -29097,32 +29165,36 @@ TEXT ·adamAVX512(SB), NOSPLIT, $8-48
 	JZ           done
 
 loop:
-	VMULPS  (AX), Z8, Z0
-	VMULPS  Z0, Z9, Z1
-	VADDPS  (CX), Z1, Z1
-	VMOVUPS (DX), Z2
-	VSUBPS  Z2, Z1, Z4
-	VMULPS  Z4, Z10, Z4
-	VADDPS  Z4, Z2, Z2
-	VMOVUPS Z2, (DX)
-	VMULPS  Z1, Z12, Z4
-	VMULPS  Z1, Z4, Z4
-	VMULPS  (BX), Z11, Z3
-	VADDPS  Z4, Z3, Z3
-	VMOVUPS Z3, (BX)
-	VSQRTPS Z3, Z3
-	VMULPS  Z14, Z3, Z3
-	VADDPS  Z15, Z3, Z3
-	VMULPS  Z2, Z13, Z2
-	VDIVPS  Z3, Z2, Z2
-	VSUBPS  Z2, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, CX
-	ADDQ    $0x00000040, DX
-	ADDQ    $0x00000040, BX
-	DECQ    SI
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	PREFETCHT0 2048(BX)
+	VMULPS     (AX), Z8, Z0
+	VMULPS     Z0, Z9, Z1
+	VADDPS     (CX), Z1, Z1
+	VMOVUPS    (DX), Z2
+	VSUBPS     Z2, Z1, Z4
+	VMULPS     Z4, Z10, Z4
+	VADDPS     Z4, Z2, Z2
+	VMOVUPS    Z2, (DX)
+	VMULPS     Z1, Z12, Z4
+	VMULPS     Z1, Z4, Z4
+	VMULPS     (BX), Z11, Z3
+	VADDPS     Z4, Z3, Z3
+	VMOVUPS    Z3, (BX)
+	VSQRTPS    Z3, Z3
+	VMULPS     Z14, Z3, Z3
+	VADDPS     Z15, Z3, Z3
+	VMULPS     Z2, Z13, Z2
+	VDIVPS     Z3, Z2, Z2
+	VSUBPS     Z2, Z0, Z0
+	VMOVUPS    Z0, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, BX
+	DECQ       SI
+	JNZ        loop
 
 done:
 	LDMXCSR (SP)
@@ -29130,7 +29202,7 @@ done:
 	RET
 
 // func sgdAVX512(p *float32, gradient *float32, vectors int, c *float32)
-// Requires: AVX, AVX512F, SSE
+// Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·sgdAVX512(SB), NOSPLIT, $8-32
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -29147,16 +29219,18 @@ TEXT ·sgdAVX512(SB), NOSPLIT, $8-32
 	JZ           done
 
 loop:
-	VMOVUPS (AX), Z0
-	VMULPS  Z0, Z9, Z1
-	VADDPS  (CX), Z1, Z1
-	VMULPS  Z1, Z8, Z1
-	VSUBPS  Z1, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, CX
-	DECQ    DX
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMOVUPS    (AX), Z0
+	VMULPS     Z0, Z9, Z1
+	VADDPS     (CX), Z1, Z1
+	VMULPS     Z1, Z8, Z1
+	VSUBPS     Z1, Z0, Z0
+	VMOVUPS    Z0, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, CX
+	DECQ       DX
+	JNZ        loop
 
 done:
 	LDMXCSR (SP)
@@ -29164,7 +29238,7 @@ done:
 	RET
 
 // func sgdMomentumAVX512(p *float32, gradient *float32, b *float32, vectors int, c *float32)
-// Requires: AVX, AVX512F, SSE
+// Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·sgdMomentumAVX512(SB), NOSPLIT, $8-40
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -29184,21 +29258,24 @@ TEXT ·sgdMomentumAVX512(SB), NOSPLIT, $8-40
 	JZ           done
 
 loop:
-	VMOVUPS (AX), Z0
-	VMULPS  Z0, Z9, Z1
-	VADDPS  (CX), Z1, Z1
-	VMULPS  Z1, Z11, Z3
-	VMULPS  (DX), Z10, Z2
-	VADDPS  Z3, Z2, Z2
-	VMOVUPS Z2, (DX)
-	VMULPS  Z2, Z8, Z2
-	VSUBPS  Z2, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, CX
-	ADDQ    $0x00000040, DX
-	DECQ    BX
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (AX), Z0
+	VMULPS     Z0, Z9, Z1
+	VADDPS     (CX), Z1, Z1
+	VMULPS     Z1, Z11, Z3
+	VMULPS     (DX), Z10, Z2
+	VADDPS     Z3, Z2, Z2
+	VMOVUPS    Z2, (DX)
+	VMULPS     Z2, Z8, Z2
+	VSUBPS     Z2, Z0, Z0
+	VMOVUPS    Z0, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	DECQ       BX
+	JNZ        loop
 
 done:
 	LDMXCSR (SP)
@@ -29206,7 +29283,7 @@ done:
 	RET
 
 // func sgdNesterovAVX512(p *float32, gradient *float32, b *float32, vectors int, c *float32)
-// Requires: AVX, AVX512F, SSE
+// Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·sgdNesterovAVX512(SB), NOSPLIT, $8-40
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -29226,23 +29303,26 @@ TEXT ·sgdNesterovAVX512(SB), NOSPLIT, $8-40
 	JZ           done
 
 loop:
-	VMOVUPS (AX), Z0
-	VMULPS  Z0, Z9, Z1
-	VADDPS  (CX), Z1, Z1
-	VMULPS  Z1, Z11, Z3
-	VMULPS  (DX), Z10, Z2
-	VADDPS  Z3, Z2, Z2
-	VMOVUPS Z2, (DX)
-	VMULPS  Z2, Z10, Z2
-	VADDPS  Z1, Z2, Z2
-	VMULPS  Z2, Z8, Z2
-	VSUBPS  Z2, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, CX
-	ADDQ    $0x00000040, DX
-	DECQ    BX
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (AX), Z0
+	VMULPS     Z0, Z9, Z1
+	VADDPS     (CX), Z1, Z1
+	VMULPS     Z1, Z11, Z3
+	VMULPS     (DX), Z10, Z2
+	VADDPS     Z3, Z2, Z2
+	VMOVUPS    Z2, (DX)
+	VMULPS     Z2, Z10, Z2
+	VADDPS     Z1, Z2, Z2
+	VMULPS     Z2, Z8, Z2
+	VSUBPS     Z2, Z0, Z0
+	VMOVUPS    Z0, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	DECQ       BX
+	JNZ        loop
 
 done:
 	LDMXCSR (SP)
@@ -29250,7 +29330,7 @@ done:
 	RET
 
 // func rmspropAVX512(p *float32, gradient *float32, v *float32, vectors int, c *float32)
-// Requires: AVX, AVX512F, SSE
+// Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·rmspropAVX512(SB), NOSPLIT, $8-40
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -29272,25 +29352,28 @@ TEXT ·rmspropAVX512(SB), NOSPLIT, $8-40
 	JZ           done
 
 loop:
-	VMOVUPS (AX), Z0
-	VMULPS  Z0, Z9, Z1
-	VADDPS  (CX), Z1, Z1
-	VMULPS  Z1, Z11, Z4
-	VMULPS  Z1, Z4, Z4
-	VMULPS  (DX), Z10, Z2
-	VADDPS  Z4, Z2, Z2
-	VMOVUPS Z2, (DX)
-	VSQRTPS Z2, Z2
-	VADDPS  Z13, Z2, Z2
-	VDIVPS  Z2, Z1, Z1
-	VMULPS  Z1, Z8, Z1
-	VSUBPS  Z1, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, CX
-	ADDQ    $0x00000040, DX
-	DECQ    BX
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (AX), Z0
+	VMULPS     Z0, Z9, Z1
+	VADDPS     (CX), Z1, Z1
+	VMULPS     Z1, Z11, Z4
+	VMULPS     Z1, Z4, Z4
+	VMULPS     (DX), Z10, Z2
+	VADDPS     Z4, Z2, Z2
+	VMOVUPS    Z2, (DX)
+	VSQRTPS    Z2, Z2
+	VADDPS     Z13, Z2, Z2
+	VDIVPS     Z2, Z1, Z1
+	VMULPS     Z1, Z8, Z1
+	VSUBPS     Z1, Z0, Z0
+	VMOVUPS    Z0, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	DECQ       BX
+	JNZ        loop
 
 done:
 	LDMXCSR (SP)
@@ -29298,7 +29381,7 @@ done:
 	RET
 
 // func rmspropMomentumAVX512(p *float32, gradient *float32, v *float32, b *float32, vectors int, c *float32)
-// Requires: AVX, AVX512F, SSE
+// Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·rmspropMomentumAVX512(SB), NOSPLIT, $8-48
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -29321,29 +29404,33 @@ TEXT ·rmspropMomentumAVX512(SB), NOSPLIT, $8-48
 	JZ           done
 
 loop:
-	VMOVUPS (AX), Z0
-	VMULPS  Z0, Z9, Z1
-	VADDPS  (CX), Z1, Z1
-	VMULPS  Z1, Z11, Z4
-	VMULPS  Z1, Z4, Z4
-	VMULPS  (DX), Z10, Z2
-	VADDPS  Z4, Z2, Z2
-	VMOVUPS Z2, (DX)
-	VSQRTPS Z2, Z2
-	VADDPS  Z13, Z2, Z2
-	VDIVPS  Z2, Z1, Z1
-	VMULPS  (BX), Z12, Z4
-	VADDPS  Z4, Z1, Z1
-	VMOVUPS Z1, (BX)
-	VMULPS  Z1, Z8, Z1
-	VSUBPS  Z1, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, CX
-	ADDQ    $0x00000040, DX
-	ADDQ    $0x00000040, BX
-	DECQ    SI
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	PREFETCHT0 2048(BX)
+	VMOVUPS    (AX), Z0
+	VMULPS     Z0, Z9, Z1
+	VADDPS     (CX), Z1, Z1
+	VMULPS     Z1, Z11, Z4
+	VMULPS     Z1, Z4, Z4
+	VMULPS     (DX), Z10, Z2
+	VADDPS     Z4, Z2, Z2
+	VMOVUPS    Z2, (DX)
+	VSQRTPS    Z2, Z2
+	VADDPS     Z13, Z2, Z2
+	VDIVPS     Z2, Z1, Z1
+	VMULPS     (BX), Z12, Z4
+	VADDPS     Z4, Z1, Z1
+	VMOVUPS    Z1, (BX)
+	VMULPS     Z1, Z8, Z1
+	VSUBPS     Z1, Z0, Z0
+	VMOVUPS    Z0, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, BX
+	DECQ       SI
+	JNZ        loop
 
 done:
 	LDMXCSR (SP)
@@ -29351,7 +29438,7 @@ done:
 	RET
 
 // func rmspropCenteredAVX512(p *float32, gradient *float32, v *float32, m *float32, vectors int, c *float32)
-// Requires: AVX, AVX512F, SSE
+// Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·rmspropCenteredAVX512(SB), NOSPLIT, $8-48
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -29374,33 +29461,37 @@ TEXT ·rmspropCenteredAVX512(SB), NOSPLIT, $8-48
 	JZ           done
 
 loop:
-	VMOVUPS (AX), Z0
-	VMULPS  Z0, Z9, Z1
-	VADDPS  (CX), Z1, Z1
-	VMULPS  Z1, Z11, Z4
-	VMULPS  Z1, Z4, Z4
-	VMULPS  (DX), Z10, Z2
-	VADDPS  Z4, Z2, Z2
-	VMOVUPS Z2, (DX)
-	VMOVUPS (BX), Z3
-	VSUBPS  Z3, Z1, Z4
-	VMULPS  Z4, Z11, Z4
-	VADDPS  Z4, Z3, Z3
-	VMOVUPS Z3, (BX)
-	VMULPS  Z3, Z3, Z3
-	VSUBPS  Z3, Z2, Z2
-	VSQRTPS Z2, Z2
-	VADDPS  Z13, Z2, Z2
-	VDIVPS  Z2, Z1, Z1
-	VMULPS  Z1, Z8, Z1
-	VSUBPS  Z1, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, CX
-	ADDQ    $0x00000040, DX
-	ADDQ    $0x00000040, BX
-	DECQ    SI
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	PREFETCHT0 2048(BX)
+	VMOVUPS    (AX), Z0
+	VMULPS     Z0, Z9, Z1
+	VADDPS     (CX), Z1, Z1
+	VMULPS     Z1, Z11, Z4
+	VMULPS     Z1, Z4, Z4
+	VMULPS     (DX), Z10, Z2
+	VADDPS     Z4, Z2, Z2
+	VMOVUPS    Z2, (DX)
+	VMOVUPS    (BX), Z3
+	VSUBPS     Z3, Z1, Z4
+	VMULPS     Z4, Z11, Z4
+	VADDPS     Z4, Z3, Z3
+	VMOVUPS    Z3, (BX)
+	VMULPS     Z3, Z3, Z3
+	VSUBPS     Z3, Z2, Z2
+	VSQRTPS    Z2, Z2
+	VADDPS     Z13, Z2, Z2
+	VDIVPS     Z2, Z1, Z1
+	VMULPS     Z1, Z8, Z1
+	VSUBPS     Z1, Z0, Z0
+	VMOVUPS    Z0, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, BX
+	DECQ       SI
+	JNZ        loop
 
 done:
 	LDMXCSR (SP)
@@ -29408,7 +29499,7 @@ done:
 	RET
 
 // func rmspropCenteredMomentumAVX512(p *float32, gradient *float32, v *float32, m *float32, b *float32, vectors int, c *float32)
-// Requires: AVX, AVX512F, SSE
+// Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·rmspropCenteredMomentumAVX512(SB), NOSPLIT, $8-56
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -29432,37 +29523,42 @@ TEXT ·rmspropCenteredMomentumAVX512(SB), NOSPLIT, $8-56
 	JZ           done
 
 loop:
-	VMOVUPS (AX), Z0
-	VMULPS  Z0, Z9, Z1
-	VADDPS  (CX), Z1, Z1
-	VMULPS  Z1, Z11, Z4
-	VMULPS  Z1, Z4, Z4
-	VMULPS  (DX), Z10, Z2
-	VADDPS  Z4, Z2, Z2
-	VMOVUPS Z2, (DX)
-	VMOVUPS (BX), Z3
-	VSUBPS  Z3, Z1, Z4
-	VMULPS  Z4, Z11, Z4
-	VADDPS  Z4, Z3, Z3
-	VMOVUPS Z3, (BX)
-	VMULPS  Z3, Z3, Z3
-	VSUBPS  Z3, Z2, Z2
-	VSQRTPS Z2, Z2
-	VADDPS  Z13, Z2, Z2
-	VDIVPS  Z2, Z1, Z1
-	VMULPS  (SI), Z12, Z4
-	VADDPS  Z4, Z1, Z1
-	VMOVUPS Z1, (SI)
-	VMULPS  Z1, Z8, Z1
-	VSUBPS  Z1, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, CX
-	ADDQ    $0x00000040, DX
-	ADDQ    $0x00000040, BX
-	ADDQ    $0x00000040, SI
-	DECQ    DI
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	PREFETCHT0 2048(BX)
+	PREFETCHT0 2048(SI)
+	VMOVUPS    (AX), Z0
+	VMULPS     Z0, Z9, Z1
+	VADDPS     (CX), Z1, Z1
+	VMULPS     Z1, Z11, Z4
+	VMULPS     Z1, Z4, Z4
+	VMULPS     (DX), Z10, Z2
+	VADDPS     Z4, Z2, Z2
+	VMOVUPS    Z2, (DX)
+	VMOVUPS    (BX), Z3
+	VSUBPS     Z3, Z1, Z4
+	VMULPS     Z4, Z11, Z4
+	VADDPS     Z4, Z3, Z3
+	VMOVUPS    Z3, (BX)
+	VMULPS     Z3, Z3, Z3
+	VSUBPS     Z3, Z2, Z2
+	VSQRTPS    Z2, Z2
+	VADDPS     Z13, Z2, Z2
+	VDIVPS     Z2, Z1, Z1
+	VMULPS     (SI), Z12, Z4
+	VADDPS     Z4, Z1, Z1
+	VMOVUPS    Z1, (SI)
+	VMULPS     Z1, Z8, Z1
+	VSUBPS     Z1, Z0, Z0
+	VMOVUPS    Z0, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, BX
+	ADDQ       $0x00000040, SI
+	DECQ       DI
+	JNZ        loop
 
 done:
 	LDMXCSR (SP)
@@ -29470,7 +29566,7 @@ done:
 	RET
 
 // func adagradAVX512(p *float32, gradient *float32, s *float32, vectors int, c *float32)
-// Requires: AVX, AVX512F, SSE
+// Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·adagradAVX512(SB), NOSPLIT, $8-40
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -29489,23 +29585,26 @@ TEXT ·adagradAVX512(SB), NOSPLIT, $8-40
 	JZ           done
 
 loop:
-	VMOVUPS (AX), Z0
-	VMULPS  Z0, Z9, Z1
-	VADDPS  (CX), Z1, Z1
-	VMULPS  Z1, Z1, Z3
-	VADDPS  (DX), Z3, Z2
-	VMOVUPS Z2, (DX)
-	VSQRTPS Z2, Z2
-	VADDPS  Z10, Z2, Z2
-	VMULPS  Z1, Z8, Z1
-	VDIVPS  Z2, Z1, Z1
-	VSUBPS  Z1, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, CX
-	ADDQ    $0x00000040, DX
-	DECQ    BX
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (AX), Z0
+	VMULPS     Z0, Z9, Z1
+	VADDPS     (CX), Z1, Z1
+	VMULPS     Z1, Z1, Z3
+	VADDPS     (DX), Z3, Z2
+	VMOVUPS    Z2, (DX)
+	VSQRTPS    Z2, Z2
+	VADDPS     Z10, Z2, Z2
+	VMULPS     Z1, Z8, Z1
+	VDIVPS     Z2, Z1, Z1
+	VSUBPS     Z1, Z0, Z0
+	VMOVUPS    Z0, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	DECQ       BX
+	JNZ        loop
 
 done:
 	LDMXCSR (SP)
@@ -29513,7 +29612,7 @@ done:
 	RET
 
 // func nadamAVX512(p *float32, gradient *float32, m *float32, v *float32, vectors int, c *float32)
-// Requires: AVX, AVX512F, SSE
+// Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·nadamAVX512(SB), NOSPLIT, $8-48
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -29539,35 +29638,39 @@ TEXT ·nadamAVX512(SB), NOSPLIT, $8-48
 	JZ           done
 
 loop:
-	VMULPS  (AX), Z7, Z0
-	VMULPS  Z0, Z8, Z1
-	VADDPS  (CX), Z1, Z1
-	VMOVUPS (DX), Z2
-	VSUBPS  Z2, Z1, Z4
-	VMULPS  Z4, Z9, Z4
-	VADDPS  Z4, Z2, Z2
-	VMOVUPS Z2, (DX)
-	VMULPS  Z1, Z11, Z4
-	VMULPS  Z1, Z4, Z4
-	VMULPS  (BX), Z10, Z3
-	VADDPS  Z4, Z3, Z3
-	VMOVUPS Z3, (BX)
-	VSQRTPS Z3, Z3
-	VMULPS  Z14, Z3, Z3
-	VADDPS  Z15, Z3, Z3
-	VMULPS  Z1, Z12, Z1
-	VDIVPS  Z3, Z1, Z1
-	VSUBPS  Z1, Z0, Z0
-	VMULPS  Z2, Z13, Z2
-	VDIVPS  Z3, Z2, Z2
-	VSUBPS  Z2, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, CX
-	ADDQ    $0x00000040, DX
-	ADDQ    $0x00000040, BX
-	DECQ    SI
-	JNZ     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	PREFETCHT0 2048(BX)
+	VMULPS     (AX), Z7, Z0
+	VMULPS     Z0, Z8, Z1
+	VADDPS     (CX), Z1, Z1
+	VMOVUPS    (DX), Z2
+	VSUBPS     Z2, Z1, Z4
+	VMULPS     Z4, Z9, Z4
+	VADDPS     Z4, Z2, Z2
+	VMOVUPS    Z2, (DX)
+	VMULPS     Z1, Z11, Z4
+	VMULPS     Z1, Z4, Z4
+	VMULPS     (BX), Z10, Z3
+	VADDPS     Z4, Z3, Z3
+	VMOVUPS    Z3, (BX)
+	VSQRTPS    Z3, Z3
+	VMULPS     Z14, Z3, Z3
+	VADDPS     Z15, Z3, Z3
+	VMULPS     Z1, Z12, Z1
+	VDIVPS     Z3, Z1, Z1
+	VSUBPS     Z1, Z0, Z0
+	VMULPS     Z2, Z13, Z2
+	VDIVPS     Z3, Z2, Z2
+	VSUBPS     Z2, Z0, Z0
+	VMOVUPS    Z0, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, BX
+	DECQ       SI
+	JNZ        loop
 
 done:
 	LDMXCSR (SP)
@@ -29575,7 +29678,7 @@ done:
 	RET
 
 // func lionAVX512(p *float32, gradient *float32, m *float32, vectors int, c *float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·lionAVX512(SB), NOSPLIT, $0-40
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -29595,28 +29698,31 @@ TEXT ·lionAVX512(SB), NOSPLIT, $0-40
 	JZ           done
 
 loop:
-	VMOVUPS   (CX), Z1
-	VMOVUPS   (DX), Z2
-	VMULPS    Z2, Z10, Z3
-	VMULPS    Z1, Z11, Z4
-	VADDPS    Z4, Z3, Z3
-	VCMPPS    $0x1e, Z7, Z3, K1
-	VBLENDMPS Z14, Z3, K1, Z3
-	VCMPPS    $0x11, Z7, Z3, K1
-	VBLENDMPS Z15, Z3, K1, Z3
-	VMULPS    (AX), Z8, Z0
-	VMULPS    Z3, Z9, Z3
-	VSUBPS    Z3, Z0, Z0
-	VMOVUPS   Z0, (AX)
-	VMULPS    Z2, Z12, Z2
-	VMULPS    Z1, Z13, Z1
-	VADDPS    Z1, Z2, Z2
-	VMOVUPS   Z2, (DX)
-	ADDQ      $0x00000040, AX
-	ADDQ      $0x00000040, CX
-	ADDQ      $0x00000040, DX
-	DECQ      BX
-	JNZ       loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (CX), Z1
+	VMOVUPS    (DX), Z2
+	VMULPS     Z2, Z10, Z3
+	VMULPS     Z1, Z11, Z4
+	VADDPS     Z4, Z3, Z3
+	VCMPPS     $0x1e, Z7, Z3, K1
+	VBLENDMPS  Z14, Z3, K1, Z3
+	VCMPPS     $0x11, Z7, Z3, K1
+	VBLENDMPS  Z15, Z3, K1, Z3
+	VMULPS     (AX), Z8, Z0
+	VMULPS     Z3, Z9, Z3
+	VSUBPS     Z3, Z0, Z0
+	VMOVUPS    Z0, (AX)
+	VMULPS     Z2, Z12, Z2
+	VMULPS     Z1, Z13, Z1
+	VADDPS     Z1, Z2, Z2
+	VMOVUPS    Z2, (DX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	DECQ       BX
+	JNZ        loop
 
 done:
 	VZEROUPPER

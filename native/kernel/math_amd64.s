@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func expAVX2(y *float32, x *float32, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·expAVX2(SB), NOSPLIT, $0-24
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -14,6 +14,8 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-24
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
 	VMOVUPS      (CX), Y0
 	VBROADCASTSS numbers<>+0(SB), Y1
 	VMINPS       Y0, Y1, Y0
@@ -83,7 +85,7 @@ loopDone:
 	RET
 
 // func logAVX2(y *float32, x *float32, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·logAVX2(SB), NOSPLIT, $0-24
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -92,6 +94,8 @@ TEXT ·logAVX2(SB), NOSPLIT, $0-24
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
 	VMOVUPS      (CX), Y0
 	VMULPS       numbers<>+384(SB), Y0, Y1
 	VCMPPS       $0x11, numbers<>+416(SB), Y0, Y2
@@ -185,7 +189,7 @@ loopDone:
 	RET
 
 // func tanhAVX2(y *float32, x *float32, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·tanhAVX2(SB), NOSPLIT, $0-24
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -194,6 +198,8 @@ TEXT ·tanhAVX2(SB), NOSPLIT, $0-24
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
 	VMOVUPS      (CX), Y0
 	VMULPS       Y0, Y0, Y1
 	VBROADCASTSS numbers<>+928(SB), Y2
@@ -285,7 +291,7 @@ loopDone:
 	RET
 
 // func tanhGradientAVX2(dx *float32, dy *float32, y *float32, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tanhGradientAVX2(SB), NOSPLIT, $0-32
 	MOVQ dx+0(FP), AX
 	MOVQ dy+8(FP), CX
@@ -295,6 +301,9 @@ TEXT ·tanhGradientAVX2(SB), NOSPLIT, $0-32
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2048(DX)
 	VMOVUPS      (CX), Y0
 	VMOVUPS      (DX), Y1
 	VBROADCASTSS numbers<>+320(SB), Y2
@@ -325,7 +334,7 @@ loopDone:
 	RET
 
 // func sigmoidAVX2(y *float32, x *float32, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-24
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -334,6 +343,8 @@ TEXT ·sigmoidAVX2(SB), NOSPLIT, $0-24
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
 	VMOVUPS      (CX), Y0
 	VPOR         numbers<>+1408(SB), Y0, Y1
 	VBROADCASTSS numbers<>+0(SB), Y2
@@ -415,7 +426,7 @@ loopDone:
 	RET
 
 // func sigmoidGradientAVX2(dx *float32, dy *float32, y *float32, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·sigmoidGradientAVX2(SB), NOSPLIT, $0-32
 	MOVQ dx+0(FP), AX
 	MOVQ dy+8(FP), CX
@@ -425,6 +436,9 @@ TEXT ·sigmoidGradientAVX2(SB), NOSPLIT, $0-32
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2048(DX)
 	VMOVUPS      (CX), Y0
 	VMOVUPS      (DX), Y1
 	VMOVAPS      Y1, Y2
@@ -455,7 +469,7 @@ loopDone:
 	RET
 
 // func erfAVX2(y *float32, x *float32, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·erfAVX2(SB), NOSPLIT, $0-24
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -464,6 +478,8 @@ TEXT ·erfAVX2(SB), NOSPLIT, $0-24
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
 	VMOVUPS      (CX), Y0
 	VPAND        numbers<>+1088(SB), Y0, Y1
 	VMULPS       Y0, Y0, Y2
@@ -577,7 +593,7 @@ loopDone:
 	RET
 
 // func erfGradientAVX2(dx *float32, dy *float32, x *float32, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·erfGradientAVX2(SB), NOSPLIT, $0-32
 	MOVQ dx+0(FP), AX
 	MOVQ dy+8(FP), CX
@@ -587,6 +603,9 @@ TEXT ·erfGradientAVX2(SB), NOSPLIT, $0-32
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2048(DX)
 	VMOVUPS      (CX), Y0
 	VMOVUPS      (DX), Y1
 	VPAND        numbers<>+1088(SB), Y1, Y1
@@ -671,7 +690,7 @@ loopDone:
 	RET
 
 // func geluAVX2(y *float32, x *float32, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·geluAVX2(SB), NOSPLIT, $0-24
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -680,6 +699,8 @@ TEXT ·geluAVX2(SB), NOSPLIT, $0-24
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
 	VMOVUPS      (CX), Y0
 	VMULPS       Y0, Y0, Y1
 	VBROADCASTSS numbers<>+2048(SB), Y2
@@ -827,7 +848,7 @@ loopDone:
 	RET
 
 // func geluGradientAVX2(dx *float32, dy *float32, x *float32, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·geluGradientAVX2(SB), NOSPLIT, $0-32
 	MOVQ dx+0(FP), AX
 	MOVQ dy+8(FP), CX
@@ -837,6 +858,9 @@ TEXT ·geluGradientAVX2(SB), NOSPLIT, $0-32
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2048(DX)
 	VMOVUPS      (CX), Y0
 	VMOVUPS      (DX), Y1
 	VMULPS       Y1, Y1, Y2
@@ -985,7 +1009,7 @@ loopDone:
 	RET
 
 // func geluBothAVX2(dx *float32, dy *float32, x *float32, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·geluBothAVX2(SB), NOSPLIT, $0-32
 	MOVQ dx+0(FP), AX
 	MOVQ dy+8(FP), CX
@@ -995,6 +1019,9 @@ TEXT ·geluBothAVX2(SB), NOSPLIT, $0-32
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2048(DX)
 	VMOVUPS      (CX), Y0
 	VMOVUPS      (DX), Y1
 	VPAND        numbers<>+1088(SB), Y1, Y2
@@ -1205,7 +1232,7 @@ loopDone:
 	RET
 
 // func geluTanhAVX2(y *float32, x *float32, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-24
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -1214,6 +1241,8 @@ TEXT ·geluTanhAVX2(SB), NOSPLIT, $0-24
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
 	VMOVUPS      (CX), Y0
 	VMULPS       Y0, Y0, Y1
 	VBROADCASTSS numbers<>+2784(SB), Y2
@@ -1309,7 +1338,7 @@ loopDone:
 	RET
 
 // func geluTanhGradientAVX2(dx *float32, dy *float32, x *float32, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·geluTanhGradientAVX2(SB), NOSPLIT, $0-32
 	MOVQ dx+0(FP), AX
 	MOVQ dy+8(FP), CX
@@ -1319,6 +1348,9 @@ TEXT ·geluTanhGradientAVX2(SB), NOSPLIT, $0-32
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2048(DX)
 	VMOVUPS      (CX), Y0
 	VMOVUPS      (DX), Y1
 	VBROADCASTSS numbers<>+2848(SB), Y2
@@ -1433,7 +1465,7 @@ loopDone:
 	RET
 
 // func addAVX2(y *float32, a *float32, b *float32, n int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·addAVX2(SB), NOSPLIT, $0-32
 	MOVQ y+0(FP), AX
 	MOVQ a+8(FP), CX
@@ -1443,15 +1475,18 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-32
 	JLT  loopEnd
 
 loop:
-	VMOVUPS (CX), Y0
-	VMOVUPS (DX), Y1
-	VADDPS  Y1, Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	ADDQ    $0x00000020, DX
-	SUBQ    $0x00000008, BX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (CX), Y0
+	VMOVUPS    (DX), Y1
+	VADDPS     Y1, Y0, Y0
+	VMOVUPS    Y0, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	SUBQ       $0x00000008, BX
+	JGE        loop
 
 loopEnd:
 	ADDQ       $0x00000008, BX
@@ -1469,7 +1504,7 @@ loopDone:
 	RET
 
 // func subAVX2(y *float32, a *float32, b *float32, n int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·subAVX2(SB), NOSPLIT, $0-32
 	MOVQ y+0(FP), AX
 	MOVQ a+8(FP), CX
@@ -1479,15 +1514,18 @@ TEXT ·subAVX2(SB), NOSPLIT, $0-32
 	JLT  loopEnd
 
 loop:
-	VMOVUPS (CX), Y0
-	VMOVUPS (DX), Y1
-	VSUBPS  Y1, Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	ADDQ    $0x00000020, DX
-	SUBQ    $0x00000008, BX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (CX), Y0
+	VMOVUPS    (DX), Y1
+	VSUBPS     Y1, Y0, Y0
+	VMOVUPS    Y0, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	SUBQ       $0x00000008, BX
+	JGE        loop
 
 loopEnd:
 	ADDQ       $0x00000008, BX
@@ -1505,7 +1543,7 @@ loopDone:
 	RET
 
 // func mulAVX2(y *float32, a *float32, b *float32, n int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·mulAVX2(SB), NOSPLIT, $0-32
 	MOVQ y+0(FP), AX
 	MOVQ a+8(FP), CX
@@ -1515,15 +1553,18 @@ TEXT ·mulAVX2(SB), NOSPLIT, $0-32
 	JLT  loopEnd
 
 loop:
-	VMOVUPS (CX), Y0
-	VMOVUPS (DX), Y1
-	VMULPS  Y1, Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	ADDQ    $0x00000020, DX
-	SUBQ    $0x00000008, BX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (CX), Y0
+	VMOVUPS    (DX), Y1
+	VMULPS     Y1, Y0, Y0
+	VMOVUPS    Y0, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	SUBQ       $0x00000008, BX
+	JGE        loop
 
 loopEnd:
 	ADDQ       $0x00000008, BX
@@ -1541,7 +1582,7 @@ loopDone:
 	RET
 
 // func divAVX2(y *float32, a *float32, b *float32, n int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·divAVX2(SB), NOSPLIT, $0-32
 	MOVQ y+0(FP), AX
 	MOVQ a+8(FP), CX
@@ -1551,15 +1592,18 @@ TEXT ·divAVX2(SB), NOSPLIT, $0-32
 	JLT  loopEnd
 
 loop:
-	VMOVUPS (CX), Y0
-	VMOVUPS (DX), Y1
-	VDIVPS  Y1, Y0, Y0
-	VMOVUPS Y0, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	ADDQ    $0x00000020, DX
-	SUBQ    $0x00000008, BX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (CX), Y0
+	VMOVUPS    (DX), Y1
+	VDIVPS     Y1, Y0, Y0
+	VMOVUPS    Y0, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	SUBQ       $0x00000008, BX
+	JGE        loop
 
 loopEnd:
 	ADDQ       $0x00000008, BX
@@ -1577,7 +1621,7 @@ loopDone:
 	RET
 
 // func addNumberAVX2(y *float32, a *float32, n int, c float32)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·addNumberAVX2(SB), NOSPLIT, $0-28
 	MOVQ         y+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -1587,13 +1631,15 @@ TEXT ·addNumberAVX2(SB), NOSPLIT, $0-28
 	JLT          loopEnd
 
 loop:
-	VMOVUPS (CX), Y1
-	VADDPS  Y0, Y1, Y1
-	VMOVUPS Y1, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	SUBQ    $0x00000008, DX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMOVUPS    (CX), Y1
+	VADDPS     Y0, Y1, Y1
+	VMOVUPS    Y1, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	SUBQ       $0x00000008, DX
+	JGE        loop
 
 loopEnd:
 	ADDQ       $0x00000008, DX
@@ -1610,7 +1656,7 @@ loopDone:
 	RET
 
 // func mulNumberAVX2(y *float32, a *float32, n int, c float32)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·mulNumberAVX2(SB), NOSPLIT, $0-28
 	MOVQ         y+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -1620,13 +1666,15 @@ TEXT ·mulNumberAVX2(SB), NOSPLIT, $0-28
 	JLT          loopEnd
 
 loop:
-	VMOVUPS (CX), Y1
-	VMULPS  Y0, Y1, Y1
-	VMOVUPS Y1, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	SUBQ    $0x00000008, DX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMOVUPS    (CX), Y1
+	VMULPS     Y0, Y1, Y1
+	VMOVUPS    Y1, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	SUBQ       $0x00000008, DX
+	JGE        loop
 
 loopEnd:
 	ADDQ       $0x00000008, DX
@@ -1643,7 +1691,7 @@ loopDone:
 	RET
 
 // func divNumberAVX2(y *float32, a *float32, n int, c float32)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·divNumberAVX2(SB), NOSPLIT, $0-28
 	MOVQ         y+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -1653,13 +1701,15 @@ TEXT ·divNumberAVX2(SB), NOSPLIT, $0-28
 	JLT          loopEnd
 
 loop:
-	VMOVUPS (CX), Y1
-	VDIVPS  Y0, Y1, Y1
-	VMOVUPS Y1, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	SUBQ    $0x00000008, DX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMOVUPS    (CX), Y1
+	VDIVPS     Y0, Y1, Y1
+	VMOVUPS    Y1, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	SUBQ       $0x00000008, DX
+	JGE        loop
 
 loopEnd:
 	ADDQ       $0x00000008, DX
@@ -1676,7 +1726,7 @@ loopDone:
 	RET
 
 // func subFromNumberAVX2(y *float32, a *float32, n int, c float32)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·subFromNumberAVX2(SB), NOSPLIT, $0-28
 	MOVQ         y+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -1686,13 +1736,15 @@ TEXT ·subFromNumberAVX2(SB), NOSPLIT, $0-28
 	JLT          loopEnd
 
 loop:
-	VMOVUPS (CX), Y1
-	VSUBPS  Y1, Y0, Y1
-	VMOVUPS Y1, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	SUBQ    $0x00000008, DX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMOVUPS    (CX), Y1
+	VSUBPS     Y1, Y0, Y1
+	VMOVUPS    Y1, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	SUBQ       $0x00000008, DX
+	JGE        loop
 
 loopEnd:
 	ADDQ       $0x00000008, DX
@@ -1709,7 +1761,7 @@ loopDone:
 	RET
 
 // func divNumberByAVX2(y *float32, a *float32, n int, c float32)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·divNumberByAVX2(SB), NOSPLIT, $0-28
 	MOVQ         y+0(FP), AX
 	MOVQ         a+8(FP), CX
@@ -1719,13 +1771,15 @@ TEXT ·divNumberByAVX2(SB), NOSPLIT, $0-28
 	JLT          loopEnd
 
 loop:
-	VMOVUPS (CX), Y1
-	VDIVPS  Y1, Y0, Y1
-	VMOVUPS Y1, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	SUBQ    $0x00000008, DX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMOVUPS    (CX), Y1
+	VDIVPS     Y1, Y0, Y1
+	VMOVUPS    Y1, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	SUBQ       $0x00000008, DX
+	JGE        loop
 
 loopEnd:
 	ADDQ       $0x00000008, DX
@@ -1742,7 +1796,7 @@ loopDone:
 	RET
 
 // func largestAVX2(x *float32, n int) (m float32)
-// Requires: AVX, SSE
+// Requires: AVX, MMX+, SSE
 TEXT ·largestAVX2(SB), NOSPLIT, $0-20
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -1752,11 +1806,12 @@ TEXT ·largestAVX2(SB), NOSPLIT, $0-20
 	JLT          loopEnd
 
 loop:
-	VMOVUPS (AX), Y2
-	VMAXPS  Y2, Y1, Y1
-	ADDQ    $0x00000020, AX
-	SUBQ    $0x00000008, CX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	VMOVUPS    (AX), Y2
+	VMAXPS     Y2, Y1, Y1
+	ADDQ       $0x00000020, AX
+	SUBQ       $0x00000008, CX
+	JGE        loop
 
 loopEnd:
 	ADDQ       $0x00000008, CX
@@ -1780,7 +1835,7 @@ loopDone:
 	RET
 
 // func expSumAVX2(y *float32, x *float32, n int, shift float32) (sum float64)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·expSumAVX2(SB), NOSPLIT, $0-40
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -1792,6 +1847,8 @@ TEXT ·expSumAVX2(SB), NOSPLIT, $0-40
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
 	VMOVUPS      (CX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VBROADCASTSS numbers<>+0(SB), Y4
@@ -1881,7 +1938,7 @@ loopDone:
 	RET
 
 // func sumExpAVX2(x *float32, n int, shift float32) (sum float64)
-// Requires: AVX, AVX2, FMA3, SSE2
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
 TEXT ·sumExpAVX2(SB), NOSPLIT, $0-32
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -1892,6 +1949,7 @@ TEXT ·sumExpAVX2(SB), NOSPLIT, $0-32
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
 	VMOVUPS      (AX), Y3
 	VSUBPS       Y0, Y3, Y3
 	VBROADCASTSS numbers<>+0(SB), Y4
@@ -1978,7 +2036,7 @@ loopDone:
 	RET
 
 // func scaledExpAVX2(y *float32, x *float32, n int, c float32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·scaledExpAVX2(SB), NOSPLIT, $0-28
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -1988,6 +2046,8 @@ TEXT ·scaledExpAVX2(SB), NOSPLIT, $0-28
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
 	VMOVUPS      (CX), Y1
 	VBROADCASTSS numbers<>+0(SB), Y2
 	VMINPS       Y1, Y2, Y1
@@ -2059,7 +2119,7 @@ loopDone:
 	RET
 
 // func subtractBothAVX2(y *float32, x *float32, n int, a float32, b float32)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·subtractBothAVX2(SB), NOSPLIT, $0-32
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -2070,14 +2130,16 @@ TEXT ·subtractBothAVX2(SB), NOSPLIT, $0-32
 	JLT          loopEnd
 
 loop:
-	VMOVUPS (CX), Y2
-	VSUBPS  Y0, Y2, Y2
-	VSUBPS  Y1, Y2, Y2
-	VMOVUPS Y2, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	SUBQ    $0x00000008, DX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMOVUPS    (CX), Y2
+	VSUBPS     Y0, Y2, Y2
+	VSUBPS     Y1, Y2, Y2
+	VMOVUPS    Y2, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	SUBQ       $0x00000008, DX
+	JGE        loop
 
 loopEnd:
 	ADDQ       $0x00000008, DX
@@ -2095,7 +2157,7 @@ loopDone:
 	RET
 
 // func softmaxGradientAVX2(dx *float32, dy *float32, y *float32, n int, sum float32)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·softmaxGradientAVX2(SB), NOSPLIT, $0-36
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), CX
@@ -2106,16 +2168,19 @@ TEXT ·softmaxGradientAVX2(SB), NOSPLIT, $0-36
 	JLT          loopEnd
 
 loop:
-	VMOVUPS (CX), Y1
-	VMOVUPS (DX), Y2
-	VSUBPS  Y0, Y1, Y1
-	VMULPS  Y2, Y1, Y1
-	VMOVUPS Y1, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	ADDQ    $0x00000020, DX
-	SUBQ    $0x00000008, BX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (CX), Y1
+	VMOVUPS    (DX), Y2
+	VSUBPS     Y0, Y1, Y1
+	VMULPS     Y2, Y1, Y1
+	VMOVUPS    Y1, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	SUBQ       $0x00000008, BX
+	JGE        loop
 
 loopEnd:
 	ADDQ       $0x00000008, BX
@@ -2134,7 +2199,7 @@ loopDone:
 	RET
 
 // func logSoftmaxGradientAVX2(dx *float32, dy *float32, y *float32, n int, sum float32)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·logSoftmaxGradientAVX2(SB), NOSPLIT, $0-36
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), CX
@@ -2145,6 +2210,9 @@ TEXT ·logSoftmaxGradientAVX2(SB), NOSPLIT, $0-36
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2048(DX)
 	VMOVUPS      (CX), Y1
 	VMOVUPS      (DX), Y2
 	VBROADCASTSS numbers<>+0(SB), Y3
@@ -2219,7 +2287,7 @@ loopDone:
 	RET
 
 // func sumAVX2(x *float32, n int) (sum float64)
-// Requires: AVX, SSE2
+// Requires: AVX, MMX+, SSE2
 TEXT ·sumAVX2(SB), NOSPLIT, $0-24
 	MOVQ   x+0(FP), AX
 	MOVQ   n+8(FP), CX
@@ -2229,6 +2297,7 @@ TEXT ·sumAVX2(SB), NOSPLIT, $0-24
 	JLT    loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
 	VMOVUPS      (AX), Y2
 	VEXTRACTF128 $0x01, Y2, X3
 	VCVTPS2PD    X3, Y3
@@ -2263,7 +2332,7 @@ loopDone:
 	RET
 
 // func dotAVX2(x *float32, y *float32, n int) (sum float64)
-// Requires: AVX, FMA3, SSE2
+// Requires: AVX, FMA3, MMX+, SSE2
 TEXT ·dotAVX2(SB), NOSPLIT, $0-32
 	MOVQ   x+0(FP), AX
 	MOVQ   y+8(FP), CX
@@ -2274,6 +2343,8 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-32
 	JLT    loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
 	VMOVUPS      (AX), Y2
 	VMOVUPS      (CX), Y3
 	VEXTRACTF128 $0x01, Y2, X4
@@ -2317,7 +2388,7 @@ loopDone:
 	RET
 
 // func sumOfSquaresAVX2(x *float32, n int, middle float64) (sum float64)
-// Requires: AVX, FMA3, SSE2
+// Requires: AVX, FMA3, MMX+, SSE2
 TEXT ·sumOfSquaresAVX2(SB), NOSPLIT, $0-32
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -2328,6 +2399,7 @@ TEXT ·sumOfSquaresAVX2(SB), NOSPLIT, $0-32
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
 	VMOVUPS      (AX), Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X4, Y4
@@ -2372,7 +2444,7 @@ loopDone:
 	RET
 
 // func normalizeAVX2(y *float32, x *float32, scale *float32, shift *float32, n int, mean float32, inverse float32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·normalizeAVX2(SB), NOSPLIT, $0-48
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -2385,6 +2457,10 @@ TEXT ·normalizeAVX2(SB), NOSPLIT, $0-48
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0  2048(AX)
+	PREFETCHT0  2048(CX)
+	PREFETCHT0  2048(DX)
+	PREFETCHT0  2048(BX)
 	VMOVUPS     (CX), Y2
 	VMOVUPS     (DX), Y3
 	VMOVUPS     (BX), Y4
@@ -2418,7 +2494,7 @@ loopDone:
 	RET
 
 // func normalizeUnshiftedAVX2(y *float32, x *float32, scale *float32, n int, mean float32, inverse float32)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·normalizeUnshiftedAVX2(SB), NOSPLIT, $0-40
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -2430,17 +2506,20 @@ TEXT ·normalizeUnshiftedAVX2(SB), NOSPLIT, $0-40
 	JLT          loopEnd
 
 loop:
-	VMOVUPS (CX), Y2
-	VMOVUPS (DX), Y3
-	VSUBPS  Y0, Y2, Y2
-	VMULPS  Y1, Y2, Y2
-	VMULPS  Y3, Y2, Y2
-	VMOVUPS Y2, (AX)
-	ADDQ    $0x00000020, AX
-	ADDQ    $0x00000020, CX
-	ADDQ    $0x00000020, DX
-	SUBQ    $0x00000008, BX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (CX), Y2
+	VMOVUPS    (DX), Y3
+	VSUBPS     Y0, Y2, Y2
+	VMULPS     Y1, Y2, Y2
+	VMULPS     Y3, Y2, Y2
+	VMOVUPS    Y2, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	SUBQ       $0x00000008, BX
+	JGE        loop
 
 loopEnd:
 	ADDQ       $0x00000008, BX
@@ -2460,7 +2539,7 @@ loopDone:
 	RET
 
 // func layerNormSumsAVX2(dy *float32, x *float32, scale *float32, n int, mean float32, inverse float32) (sum float64, product float64)
-// Requires: AVX, FMA3, SSE2
+// Requires: AVX, FMA3, MMX+, SSE2
 TEXT ·layerNormSumsAVX2(SB), NOSPLIT, $0-56
 	MOVQ         dy+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -2476,6 +2555,9 @@ TEXT ·layerNormSumsAVX2(SB), NOSPLIT, $0-56
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2048(DX)
 	VMOVUPS      (AX), Y6
 	VMOVUPS      (CX), Y7
 	VSUBPS       Y0, Y7, Y7
@@ -2538,7 +2620,7 @@ loopDone:
 	RET
 
 // func layerNormGradientAVX2(dx *float32, dy *float32, x *float32, scale *float32, n int, mean float32, inverse float32, meanG float32, meanZ float32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·layerNormGradientAVX2(SB), NOSPLIT, $0-56
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), CX
@@ -2553,6 +2635,10 @@ TEXT ·layerNormGradientAVX2(SB), NOSPLIT, $0-56
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2048(DX)
+	PREFETCHT0   2048(BX)
 	VMOVUPS      (CX), Y4
 	VMOVUPS      (DX), Y5
 	VMOVUPS      (BX), Y6
@@ -2590,7 +2676,7 @@ loopDone:
 	RET
 
 // func accumulateNormalizedAVX2(y *float32, dy *float32, x *float32, n int, mean float32, inverse float32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·accumulateNormalizedAVX2(SB), NOSPLIT, $0-40
 	MOVQ         y+0(FP), AX
 	MOVQ         dy+8(FP), CX
@@ -2602,6 +2688,9 @@ TEXT ·accumulateNormalizedAVX2(SB), NOSPLIT, $0-40
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0  2048(AX)
+	PREFETCHT0  2048(CX)
+	PREFETCHT0  2048(DX)
 	VMOVUPS     (AX), Y2
 	VMOVUPS     (CX), Y3
 	VMOVUPS     (DX), Y4
@@ -2634,7 +2723,7 @@ loopDone:
 	RET
 
 // func dotCentredAVX2(dy *float32, x *float32, n int, middle float64) (sum float64)
-// Requires: AVX, FMA3, SSE2
+// Requires: AVX, FMA3, MMX+, SSE2
 TEXT ·dotCentredAVX2(SB), NOSPLIT, $0-40
 	MOVQ         dy+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -2646,6 +2735,8 @@ TEXT ·dotCentredAVX2(SB), NOSPLIT, $0-40
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
 	VMOVUPS      (CX), Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X4, Y4
@@ -2693,7 +2784,7 @@ loopDone:
 	RET
 
 // func centreAndScaleAVX2(y *float32, x *float32, n int, mean float32, factor float32, shift float32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·centreAndScaleAVX2(SB), NOSPLIT, $0-36
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), CX
@@ -2705,6 +2796,8 @@ TEXT ·centreAndScaleAVX2(SB), NOSPLIT, $0-36
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0  2048(AX)
+	PREFETCHT0  2048(CX)
 	VMOVUPS     (CX), Y3
 	VSUBPS      Y0, Y3, Y3
 	VFMADD213PS Y2, Y1, Y3
@@ -2730,7 +2823,7 @@ loopDone:
 	RET
 
 // func batchNormDataAVX2(dx *float32, dy *float32, x *float32, n int, mean float32, off float32, slope float32, factor float32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·batchNormDataAVX2(SB), NOSPLIT, $0-48
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), CX
@@ -2744,6 +2837,9 @@ TEXT ·batchNormDataAVX2(SB), NOSPLIT, $0-48
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(CX)
+	PREFETCHT0   2048(DX)
 	VMOVUPS      (CX), Y4
 	VMOVUPS      (DX), Y5
 	VSUBPS       Y0, Y5, Y5
@@ -2776,7 +2872,7 @@ loopDone:
 	RET
 
 // func sumRowsAVX2(y *float32, x *float32, n int, rows int, step uintptr)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·sumRowsAVX2(SB), NOSPLIT, $0-40
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -2825,9 +2921,11 @@ fewer:
 	JLT  loopEnd
 
 loop:
-	VXORPS Y0, Y0, Y0
-	MOVQ   CX, DI
-	MOVQ   BX, R8
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VXORPS     Y0, Y0, Y0
+	MOVQ       CX, DI
+	MOVQ       BX, R8
 
 oneRows:
 	VADDPS  (DI), Y0, Y0
@@ -2967,7 +3065,7 @@ loop:
 	RET
 
 // func softmaxRowsAVX2(y *float32, x *float32, n int, lengths *int, rows int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-40
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -2993,11 +3091,12 @@ all:
 	JLT          largestEnd
 
 largest:
-	VMOVUPS (R10), Y2
-	VMAXPS  Y2, Y1, Y1
-	ADDQ    $0x00000020, R10
-	SUBQ    $0x00000008, R9
-	JGE     largest
+	PREFETCHT0 2048(R10)
+	VMOVUPS    (R10), Y2
+	VMAXPS     Y2, Y1, Y1
+	ADDQ       $0x00000020, R10
+	SUBQ       $0x00000008, R9
+	JGE        largest
 
 largestEnd:
 	ADDQ       $0x00000008, R9
@@ -3026,6 +3125,8 @@ largestDone:
 	JLT          expEnd
 
 exp:
+	PREFETCHT0   2048(R10)
+	PREFETCHT0   2048(R11)
 	VMOVUPS      (R11), Y3
 	VSUBPS       Y0, Y3, Y3
 	VBROADCASTSS numbers<>+0(SB), Y4
@@ -3121,12 +3222,13 @@ expDone:
 	JLT          scaleEnd
 
 scale:
-	VMOVUPS (R10), Y1
-	VMULPS  Y0, Y1, Y1
-	VMOVUPS Y1, (R10)
-	ADDQ    $0x00000020, R10
-	SUBQ    $0x00000008, R9
-	JGE     scale
+	PREFETCHT0 2048(R10)
+	VMOVUPS    (R10), Y1
+	VMULPS     Y0, Y1, Y1
+	VMOVUPS    Y1, (R10)
+	ADDQ       $0x00000020, R10
+	SUBQ       $0x00000008, R9
+	JGE        scale
 
 scaleEnd:
 	ADDQ       $0x00000008, R9
@@ -3147,10 +3249,11 @@ scaleDone:
 	JLT    hiddenEnd
 
 hidden:
-	VMOVUPS Y0, (R8)
-	ADDQ    $0x00000020, R8
-	SUBQ    $0x00000008, R9
-	JGE     hidden
+	PREFETCHT0 2048(R8)
+	VMOVUPS    Y0, (R8)
+	ADDQ       $0x00000020, R8
+	SUBQ       $0x00000008, R9
+	JGE        hidden
 
 hiddenEnd:
 	ADDQ       $0x00000008, R9
@@ -3169,7 +3272,7 @@ hiddenDone:
 	RET
 
 // func softmaxGradientRowsAVX2(dx *float32, dy *float32, y *float32, n int, lengths *int, rows int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·softmaxGradientRowsAVX2(SB), NOSPLIT, $0-48
 	MOVQ dx+0(FP), AX
 	MOVQ dy+8(FP), CX
@@ -3197,6 +3300,8 @@ all:
 	JLT    dotEnd
 
 dot:
+	PREFETCHT0   2048(R11)
+	PREFETCHT0   2048(R12)
 	VMOVUPS      (R11), Y2
 	VMOVUPS      (R12), Y3
 	VEXTRACTF128 $0x01, Y2, X4
@@ -3245,16 +3350,19 @@ dotDone:
 	JLT          gradientEnd
 
 gradient:
-	VMOVUPS (R12), Y1
-	VSUBPS  Y0, Y1, Y1
-	VMOVUPS (R13), Y2
-	VMULPS  Y2, Y1, Y1
-	VMOVUPS Y1, (R11)
-	ADDQ    $0x00000020, R11
-	ADDQ    $0x00000020, R12
-	ADDQ    $0x00000020, R13
-	SUBQ    $0x00000008, R10
-	JGE     gradient
+	PREFETCHT0 2048(R11)
+	PREFETCHT0 2048(R12)
+	PREFETCHT0 2048(R13)
+	VMOVUPS    (R12), Y1
+	VSUBPS     Y0, Y1, Y1
+	VMOVUPS    (R13), Y2
+	VMULPS     Y2, Y1, Y1
+	VMOVUPS    Y1, (R11)
+	ADDQ       $0x00000020, R11
+	ADDQ       $0x00000020, R12
+	ADDQ       $0x00000020, R13
+	SUBQ       $0x00000008, R10
+	JGE        gradient
 
 gradientEnd:
 	ADDQ       $0x00000008, R10
@@ -3277,10 +3385,11 @@ gradientDone:
 	JLT    hiddenEnd
 
 hidden:
-	VMOVUPS Y0, (R9)
-	ADDQ    $0x00000020, R9
-	SUBQ    $0x00000008, R10
-	JGE     hidden
+	PREFETCHT0 2048(R9)
+	VMOVUPS    Y0, (R9)
+	ADDQ       $0x00000020, R9
+	SUBQ       $0x00000008, R10
+	JGE        hidden
 
 hiddenEnd:
 	ADDQ       $0x00000008, R10
@@ -3300,7 +3409,7 @@ hiddenDone:
 	RET
 
 // func expAVX512(y *float32, x *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·expAVX512(SB), NOSPLIT, $0-24
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), DX
@@ -3309,6 +3418,8 @@ TEXT ·expAVX512(SB), NOSPLIT, $0-24
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0        2048(AX)
+	PREFETCHT0        2048(DX)
 	VMOVUPS           (DX), Z0
 	VBROADCASTSS      numbers<>+0(SB), Z1
 	VMINPS            Z0, Z1, Z0
@@ -3363,7 +3474,7 @@ loopDone:
 	RET
 
 // func logAVX512(y *float32, x *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·logAVX512(SB), NOSPLIT, $0-24
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), DX
@@ -3372,6 +3483,8 @@ TEXT ·logAVX512(SB), NOSPLIT, $0-24
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0       2048(AX)
+	PREFETCHT0       2048(DX)
 	VMOVUPS          (DX), Z0
 	VMULPS.BCST      numbers<>+384(SB), Z0, Z1
 	VCMPPS.BCST      $0x11, numbers<>+416(SB), Z0, K1
@@ -3466,7 +3579,7 @@ loopDone:
 	RET
 
 // func tanhAVX512(y *float32, x *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tanhAVX512(SB), NOSPLIT, $0-24
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), DX
@@ -3475,6 +3588,8 @@ TEXT ·tanhAVX512(SB), NOSPLIT, $0-24
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0        2048(AX)
+	PREFETCHT0        2048(DX)
 	VMOVUPS           (DX), Z0
 	VMULPS            Z0, Z0, Z1
 	VBROADCASTSS      numbers<>+928(SB), Z2
@@ -3567,7 +3682,7 @@ loopDone:
 	RET
 
 // func tanhGradientAVX512(dx *float32, dy *float32, y *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·tanhGradientAVX512(SB), NOSPLIT, $0-32
 	MOVQ dx+0(FP), AX
 	MOVQ dy+8(FP), DX
@@ -3577,6 +3692,9 @@ TEXT ·tanhGradientAVX512(SB), NOSPLIT, $0-32
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(DX)
+	PREFETCHT0   2048(BX)
 	VMOVUPS      (DX), Z0
 	VMOVUPS      (BX), Z1
 	VBROADCASTSS numbers<>+320(SB), Z2
@@ -3608,7 +3726,7 @@ loopDone:
 	RET
 
 // func sigmoidAVX512(y *float32, x *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-24
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), DX
@@ -3617,6 +3735,8 @@ TEXT ·sigmoidAVX512(SB), NOSPLIT, $0-24
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0        2048(AX)
+	PREFETCHT0        2048(DX)
 	VMOVUPS           (DX), Z0
 	VPORD.BCST        numbers<>+1408(SB), Z0, Z1
 	VBROADCASTSS      numbers<>+0(SB), Z2
@@ -3683,7 +3803,7 @@ loopDone:
 	RET
 
 // func sigmoidGradientAVX512(dx *float32, dy *float32, y *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·sigmoidGradientAVX512(SB), NOSPLIT, $0-32
 	MOVQ dx+0(FP), AX
 	MOVQ dy+8(FP), DX
@@ -3693,6 +3813,9 @@ TEXT ·sigmoidGradientAVX512(SB), NOSPLIT, $0-32
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(DX)
+	PREFETCHT0   2048(BX)
 	VMOVUPS      (DX), Z0
 	VMOVUPS      (BX), Z1
 	VMOVAPS      Z1, Z2
@@ -3724,7 +3847,7 @@ loopDone:
 	RET
 
 // func erfAVX512(y *float32, x *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·erfAVX512(SB), NOSPLIT, $0-24
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), DX
@@ -3733,6 +3856,8 @@ TEXT ·erfAVX512(SB), NOSPLIT, $0-24
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0        2048(AX)
+	PREFETCHT0        2048(DX)
 	VMOVUPS           (DX), Z0
 	VPANDD.BCST       numbers<>+1088(SB), Z0, Z1
 	VMULPS            Z0, Z0, Z2
@@ -3831,7 +3956,7 @@ loopDone:
 	RET
 
 // func erfGradientAVX512(dx *float32, dy *float32, x *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·erfGradientAVX512(SB), NOSPLIT, $0-32
 	MOVQ dx+0(FP), AX
 	MOVQ dy+8(FP), DX
@@ -3841,6 +3966,9 @@ TEXT ·erfGradientAVX512(SB), NOSPLIT, $0-32
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0        2048(AX)
+	PREFETCHT0        2048(DX)
+	PREFETCHT0        2048(BX)
 	VMOVUPS           (DX), Z0
 	VMOVUPS           (BX), Z1
 	VPANDD.BCST       numbers<>+1088(SB), Z1, Z1
@@ -3910,7 +4038,7 @@ loopDone:
 	RET
 
 // func geluAVX512(y *float32, x *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·geluAVX512(SB), NOSPLIT, $0-24
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), DX
@@ -3919,6 +4047,8 @@ TEXT ·geluAVX512(SB), NOSPLIT, $0-24
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0        2048(AX)
+	PREFETCHT0        2048(DX)
 	VMOVUPS           (DX), Z0
 	VMULPS            Z0, Z0, Z1
 	VBROADCASTSS      numbers<>+2048(SB), Z2
@@ -4051,7 +4181,7 @@ loopDone:
 	RET
 
 // func geluGradientAVX512(dx *float32, dy *float32, x *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·geluGradientAVX512(SB), NOSPLIT, $0-32
 	MOVQ dx+0(FP), AX
 	MOVQ dy+8(FP), DX
@@ -4061,6 +4191,9 @@ TEXT ·geluGradientAVX512(SB), NOSPLIT, $0-32
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0        2048(AX)
+	PREFETCHT0        2048(DX)
+	PREFETCHT0        2048(BX)
 	VMOVUPS           (DX), Z0
 	VMOVUPS           (BX), Z1
 	VMULPS            Z1, Z1, Z2
@@ -4194,7 +4327,7 @@ loopDone:
 	RET
 
 // func geluBothAVX512(dx *float32, dy *float32, x *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·geluBothAVX512(SB), NOSPLIT, $0-32
 	MOVQ dx+0(FP), AX
 	MOVQ dy+8(FP), DX
@@ -4204,6 +4337,9 @@ TEXT ·geluBothAVX512(SB), NOSPLIT, $0-32
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0        2048(AX)
+	PREFETCHT0        2048(DX)
+	PREFETCHT0        2048(BX)
 	VMOVUPS           (DX), Z0
 	VMOVUPS           (BX), Z1
 	VPANDD.BCST       numbers<>+1088(SB), Z1, Z2
@@ -4383,7 +4519,7 @@ loopDone:
 	RET
 
 // func geluTanhAVX512(y *float32, x *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·geluTanhAVX512(SB), NOSPLIT, $0-24
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), DX
@@ -4392,6 +4528,8 @@ TEXT ·geluTanhAVX512(SB), NOSPLIT, $0-24
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0        2048(AX)
+	PREFETCHT0        2048(DX)
 	VMOVUPS           (DX), Z0
 	VMULPS            Z0, Z0, Z1
 	VBROADCASTSS      numbers<>+2784(SB), Z2
@@ -4472,7 +4610,7 @@ loopDone:
 	RET
 
 // func geluTanhGradientAVX512(dx *float32, dy *float32, x *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·geluTanhGradientAVX512(SB), NOSPLIT, $0-32
 	MOVQ dx+0(FP), AX
 	MOVQ dy+8(FP), DX
@@ -4482,6 +4620,9 @@ TEXT ·geluTanhGradientAVX512(SB), NOSPLIT, $0-32
 	JLT  loopEnd
 
 loop:
+	PREFETCHT0        2048(AX)
+	PREFETCHT0        2048(DX)
+	PREFETCHT0        2048(BX)
 	VMOVUPS           (DX), Z0
 	VMOVUPS           (BX), Z1
 	VBROADCASTSS      numbers<>+2848(SB), Z2
@@ -4581,7 +4722,7 @@ loopDone:
 	RET
 
 // func addAVX512(y *float32, a *float32, b *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·addAVX512(SB), NOSPLIT, $0-32
 	MOVQ y+0(FP), AX
 	MOVQ a+8(FP), DX
@@ -4591,15 +4732,18 @@ TEXT ·addAVX512(SB), NOSPLIT, $0-32
 	JLT  loopEnd
 
 loop:
-	VMOVUPS (DX), Z0
-	VMOVUPS (BX), Z1
-	VADDPS  Z1, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, DX
-	ADDQ    $0x00000040, BX
-	SUBQ    $0x00000010, CX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(DX)
+	PREFETCHT0 2048(BX)
+	VMOVUPS    (DX), Z0
+	VMOVUPS    (BX), Z1
+	VADDPS     Z1, Z0, Z0
+	VMOVUPS    Z0, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, BX
+	SUBQ       $0x00000010, CX
+	JGE        loop
 
 loopEnd:
 	ADDQ      $0x00000010, CX
@@ -4618,7 +4762,7 @@ loopDone:
 	RET
 
 // func subAVX512(y *float32, a *float32, b *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·subAVX512(SB), NOSPLIT, $0-32
 	MOVQ y+0(FP), AX
 	MOVQ a+8(FP), DX
@@ -4628,15 +4772,18 @@ TEXT ·subAVX512(SB), NOSPLIT, $0-32
 	JLT  loopEnd
 
 loop:
-	VMOVUPS (DX), Z0
-	VMOVUPS (BX), Z1
-	VSUBPS  Z1, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, DX
-	ADDQ    $0x00000040, BX
-	SUBQ    $0x00000010, CX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(DX)
+	PREFETCHT0 2048(BX)
+	VMOVUPS    (DX), Z0
+	VMOVUPS    (BX), Z1
+	VSUBPS     Z1, Z0, Z0
+	VMOVUPS    Z0, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, BX
+	SUBQ       $0x00000010, CX
+	JGE        loop
 
 loopEnd:
 	ADDQ      $0x00000010, CX
@@ -4655,7 +4802,7 @@ loopDone:
 	RET
 
 // func mulAVX512(y *float32, a *float32, b *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·mulAVX512(SB), NOSPLIT, $0-32
 	MOVQ y+0(FP), AX
 	MOVQ a+8(FP), DX
@@ -4665,15 +4812,18 @@ TEXT ·mulAVX512(SB), NOSPLIT, $0-32
 	JLT  loopEnd
 
 loop:
-	VMOVUPS (DX), Z0
-	VMOVUPS (BX), Z1
-	VMULPS  Z1, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, DX
-	ADDQ    $0x00000040, BX
-	SUBQ    $0x00000010, CX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(DX)
+	PREFETCHT0 2048(BX)
+	VMOVUPS    (DX), Z0
+	VMOVUPS    (BX), Z1
+	VMULPS     Z1, Z0, Z0
+	VMOVUPS    Z0, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, BX
+	SUBQ       $0x00000010, CX
+	JGE        loop
 
 loopEnd:
 	ADDQ      $0x00000010, CX
@@ -4692,7 +4842,7 @@ loopDone:
 	RET
 
 // func divAVX512(y *float32, a *float32, b *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·divAVX512(SB), NOSPLIT, $0-32
 	MOVQ y+0(FP), AX
 	MOVQ a+8(FP), DX
@@ -4702,15 +4852,18 @@ TEXT ·divAVX512(SB), NOSPLIT, $0-32
 	JLT  loopEnd
 
 loop:
-	VMOVUPS (DX), Z0
-	VMOVUPS (BX), Z1
-	VDIVPS  Z1, Z0, Z0
-	VMOVUPS Z0, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, DX
-	ADDQ    $0x00000040, BX
-	SUBQ    $0x00000010, CX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(DX)
+	PREFETCHT0 2048(BX)
+	VMOVUPS    (DX), Z0
+	VMOVUPS    (BX), Z1
+	VDIVPS     Z1, Z0, Z0
+	VMOVUPS    Z0, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, BX
+	SUBQ       $0x00000010, CX
+	JGE        loop
 
 loopEnd:
 	ADDQ      $0x00000010, CX
@@ -4729,7 +4882,7 @@ loopDone:
 	RET
 
 // func addNumberAVX512(y *float32, a *float32, n int, c float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·addNumberAVX512(SB), NOSPLIT, $0-28
 	MOVQ         y+0(FP), AX
 	MOVQ         a+8(FP), DX
@@ -4739,13 +4892,15 @@ TEXT ·addNumberAVX512(SB), NOSPLIT, $0-28
 	JLT          loopEnd
 
 loop:
-	VMOVUPS (DX), Z1
-	VADDPS  Z0, Z1, Z1
-	VMOVUPS Z1, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, DX
-	SUBQ    $0x00000010, CX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (DX), Z1
+	VADDPS     Z0, Z1, Z1
+	VMOVUPS    Z1, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, DX
+	SUBQ       $0x00000010, CX
+	JGE        loop
 
 loopEnd:
 	ADDQ      $0x00000010, CX
@@ -4763,7 +4918,7 @@ loopDone:
 	RET
 
 // func mulNumberAVX512(y *float32, a *float32, n int, c float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·mulNumberAVX512(SB), NOSPLIT, $0-28
 	MOVQ         y+0(FP), AX
 	MOVQ         a+8(FP), DX
@@ -4773,13 +4928,15 @@ TEXT ·mulNumberAVX512(SB), NOSPLIT, $0-28
 	JLT          loopEnd
 
 loop:
-	VMOVUPS (DX), Z1
-	VMULPS  Z0, Z1, Z1
-	VMOVUPS Z1, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, DX
-	SUBQ    $0x00000010, CX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (DX), Z1
+	VMULPS     Z0, Z1, Z1
+	VMOVUPS    Z1, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, DX
+	SUBQ       $0x00000010, CX
+	JGE        loop
 
 loopEnd:
 	ADDQ      $0x00000010, CX
@@ -4797,7 +4954,7 @@ loopDone:
 	RET
 
 // func divNumberAVX512(y *float32, a *float32, n int, c float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·divNumberAVX512(SB), NOSPLIT, $0-28
 	MOVQ         y+0(FP), AX
 	MOVQ         a+8(FP), DX
@@ -4807,13 +4964,15 @@ TEXT ·divNumberAVX512(SB), NOSPLIT, $0-28
 	JLT          loopEnd
 
 loop:
-	VMOVUPS (DX), Z1
-	VDIVPS  Z0, Z1, Z1
-	VMOVUPS Z1, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, DX
-	SUBQ    $0x00000010, CX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (DX), Z1
+	VDIVPS     Z0, Z1, Z1
+	VMOVUPS    Z1, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, DX
+	SUBQ       $0x00000010, CX
+	JGE        loop
 
 loopEnd:
 	ADDQ      $0x00000010, CX
@@ -4831,7 +4990,7 @@ loopDone:
 	RET
 
 // func subFromNumberAVX512(y *float32, a *float32, n int, c float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·subFromNumberAVX512(SB), NOSPLIT, $0-28
 	MOVQ         y+0(FP), AX
 	MOVQ         a+8(FP), DX
@@ -4841,13 +5000,15 @@ TEXT ·subFromNumberAVX512(SB), NOSPLIT, $0-28
 	JLT          loopEnd
 
 loop:
-	VMOVUPS (DX), Z1
-	VSUBPS  Z1, Z0, Z1
-	VMOVUPS Z1, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, DX
-	SUBQ    $0x00000010, CX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (DX), Z1
+	VSUBPS     Z1, Z0, Z1
+	VMOVUPS    Z1, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, DX
+	SUBQ       $0x00000010, CX
+	JGE        loop
 
 loopEnd:
 	ADDQ      $0x00000010, CX
@@ -4865,7 +5026,7 @@ loopDone:
 	RET
 
 // func divNumberByAVX512(y *float32, a *float32, n int, c float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·divNumberByAVX512(SB), NOSPLIT, $0-28
 	MOVQ         y+0(FP), AX
 	MOVQ         a+8(FP), DX
@@ -4875,13 +5036,15 @@ TEXT ·divNumberByAVX512(SB), NOSPLIT, $0-28
 	JLT          loopEnd
 
 loop:
-	VMOVUPS (DX), Z1
-	VDIVPS  Z1, Z0, Z1
-	VMOVUPS Z1, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, DX
-	SUBQ    $0x00000010, CX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (DX), Z1
+	VDIVPS     Z1, Z0, Z1
+	VMOVUPS    Z1, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, DX
+	SUBQ       $0x00000010, CX
+	JGE        loop
 
 loopEnd:
 	ADDQ      $0x00000010, CX
@@ -4899,7 +5062,7 @@ loopDone:
 	RET
 
 // func largestAVX512(x *float32, n int) (m float32)
-// Requires: AVX, AVX512F, SSE
+// Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·largestAVX512(SB), NOSPLIT, $0-20
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -4909,11 +5072,12 @@ TEXT ·largestAVX512(SB), NOSPLIT, $0-20
 	JLT          loopEnd
 
 loop:
-	VMOVUPS (AX), Z2
-	VMAXPS  Z2, Z1, Z1
-	ADDQ    $0x00000040, AX
-	SUBQ    $0x00000010, CX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	VMOVUPS    (AX), Z2
+	VMAXPS     Z2, Z1, Z1
+	ADDQ       $0x00000040, AX
+	SUBQ       $0x00000010, CX
+	JGE        loop
 
 loopEnd:
 	ADDQ      $0x00000010, CX
@@ -4940,7 +5104,7 @@ loopDone:
 	RET
 
 // func expSumAVX512(y *float32, x *float32, n int, shift float32) (sum float64)
-// Requires: AVX, AVX512F, SSE2
+// Requires: AVX, AVX512F, MMX+, SSE2
 TEXT ·expSumAVX512(SB), NOSPLIT, $0-40
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), DX
@@ -4952,6 +5116,8 @@ TEXT ·expSumAVX512(SB), NOSPLIT, $0-40
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0        2048(AX)
+	PREFETCHT0        2048(DX)
 	VMOVUPS           (DX), Z3
 	VSUBPS            Z0, Z3, Z3
 	VBROADCASTSS      numbers<>+0(SB), Z4
@@ -5028,7 +5194,7 @@ loopDone:
 	RET
 
 // func sumExpAVX512(x *float32, n int, shift float32) (sum float64)
-// Requires: AVX, AVX512F, SSE2
+// Requires: AVX, AVX512F, MMX+, SSE2
 TEXT ·sumExpAVX512(SB), NOSPLIT, $0-32
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -5039,6 +5205,7 @@ TEXT ·sumExpAVX512(SB), NOSPLIT, $0-32
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0        2048(AX)
 	VMOVUPS           (AX), Z3
 	VSUBPS            Z0, Z3, Z3
 	VBROADCASTSS      numbers<>+0(SB), Z4
@@ -5112,7 +5279,7 @@ loopDone:
 	RET
 
 // func scaledExpAVX512(y *float32, x *float32, n int, c float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·scaledExpAVX512(SB), NOSPLIT, $0-28
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), DX
@@ -5122,6 +5289,8 @@ TEXT ·scaledExpAVX512(SB), NOSPLIT, $0-28
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0        2048(AX)
+	PREFETCHT0        2048(DX)
 	VMOVUPS           (DX), Z1
 	VBROADCASTSS      numbers<>+0(SB), Z2
 	VMINPS            Z1, Z2, Z1
@@ -5178,7 +5347,7 @@ loopDone:
 	RET
 
 // func subtractBothAVX512(y *float32, x *float32, n int, a float32, b float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·subtractBothAVX512(SB), NOSPLIT, $0-32
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), DX
@@ -5189,14 +5358,16 @@ TEXT ·subtractBothAVX512(SB), NOSPLIT, $0-32
 	JLT          loopEnd
 
 loop:
-	VMOVUPS (DX), Z2
-	VSUBPS  Z0, Z2, Z2
-	VSUBPS  Z1, Z2, Z2
-	VMOVUPS Z2, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, DX
-	SUBQ    $0x00000010, CX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (DX), Z2
+	VSUBPS     Z0, Z2, Z2
+	VSUBPS     Z1, Z2, Z2
+	VMOVUPS    Z2, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, DX
+	SUBQ       $0x00000010, CX
+	JGE        loop
 
 loopEnd:
 	ADDQ      $0x00000010, CX
@@ -5215,7 +5386,7 @@ loopDone:
 	RET
 
 // func softmaxGradientAVX512(dx *float32, dy *float32, y *float32, n int, sum float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·softmaxGradientAVX512(SB), NOSPLIT, $0-36
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), DX
@@ -5226,16 +5397,19 @@ TEXT ·softmaxGradientAVX512(SB), NOSPLIT, $0-36
 	JLT          loopEnd
 
 loop:
-	VMOVUPS (DX), Z1
-	VMOVUPS (BX), Z2
-	VSUBPS  Z0, Z1, Z1
-	VMULPS  Z2, Z1, Z1
-	VMOVUPS Z1, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, DX
-	ADDQ    $0x00000040, BX
-	SUBQ    $0x00000010, CX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(DX)
+	PREFETCHT0 2048(BX)
+	VMOVUPS    (DX), Z1
+	VMOVUPS    (BX), Z2
+	VSUBPS     Z0, Z1, Z1
+	VMULPS     Z2, Z1, Z1
+	VMOVUPS    Z1, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, BX
+	SUBQ       $0x00000010, CX
+	JGE        loop
 
 loopEnd:
 	ADDQ      $0x00000010, CX
@@ -5255,7 +5429,7 @@ loopDone:
 	RET
 
 // func logSoftmaxGradientAVX512(dx *float32, dy *float32, y *float32, n int, sum float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·logSoftmaxGradientAVX512(SB), NOSPLIT, $0-36
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), DX
@@ -5266,6 +5440,9 @@ TEXT ·logSoftmaxGradientAVX512(SB), NOSPLIT, $0-36
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0        2048(AX)
+	PREFETCHT0        2048(DX)
+	PREFETCHT0        2048(BX)
 	VMOVUPS           (DX), Z1
 	VMOVUPS           (BX), Z2
 	VBROADCASTSS      numbers<>+0(SB), Z3
@@ -5325,7 +5502,7 @@ loopDone:
 	RET
 
 // func sumAVX512(x *float32, n int) (sum float64)
-// Requires: AVX, AVX512F, SSE2
+// Requires: AVX, AVX512F, MMX+, SSE2
 TEXT ·sumAVX512(SB), NOSPLIT, $0-24
 	MOVQ   x+0(FP), AX
 	MOVQ   n+8(FP), CX
@@ -5335,6 +5512,7 @@ TEXT ·sumAVX512(SB), NOSPLIT, $0-24
 	JLT    loopEnd
 
 loop:
+	PREFETCHT0    2048(AX)
 	VMOVUPS       (AX), Z2
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VCVTPS2PD     Y3, Z3
@@ -5372,7 +5550,7 @@ loopDone:
 	RET
 
 // func dotAVX512(x *float32, y *float32, n int) (sum float64)
-// Requires: AVX, AVX512F, SSE2
+// Requires: AVX, AVX512F, MMX+, SSE2
 TEXT ·dotAVX512(SB), NOSPLIT, $0-32
 	MOVQ   x+0(FP), AX
 	MOVQ   y+8(FP), DX
@@ -5383,6 +5561,8 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-32
 	JLT    loopEnd
 
 loop:
+	PREFETCHT0    2048(AX)
+	PREFETCHT0    2048(DX)
 	VMOVUPS       (AX), Z2
 	VMOVUPS       (DX), Z3
 	VEXTRACTF64X4 $0x01, Z2, Y4
@@ -5429,7 +5609,7 @@ loopDone:
 	RET
 
 // func sumOfSquaresAVX512(x *float32, n int, middle float64) (sum float64)
-// Requires: AVX, AVX512F, SSE2
+// Requires: AVX, AVX512F, MMX+, SSE2
 TEXT ·sumOfSquaresAVX512(SB), NOSPLIT, $0-32
 	MOVQ         x+0(FP), AX
 	MOVQ         n+8(FP), CX
@@ -5440,6 +5620,7 @@ TEXT ·sumOfSquaresAVX512(SB), NOSPLIT, $0-32
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0    2048(AX)
 	VMOVUPS       (AX), Z3
 	VEXTRACTF64X4 $0x01, Z3, Y4
 	VCVTPS2PD     Y4, Z4
@@ -5487,7 +5668,7 @@ loopDone:
 	RET
 
 // func normalizeAVX512(y *float32, x *float32, scale *float32, shift *float32, n int, mean float32, inverse float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·normalizeAVX512(SB), NOSPLIT, $0-48
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), DX
@@ -5500,6 +5681,10 @@ TEXT ·normalizeAVX512(SB), NOSPLIT, $0-48
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0  2048(AX)
+	PREFETCHT0  2048(DX)
+	PREFETCHT0  2048(BX)
+	PREFETCHT0  2048(SI)
 	VMOVUPS     (DX), Z2
 	VMOVUPS     (BX), Z3
 	VMOVUPS     (SI), Z4
@@ -5534,7 +5719,7 @@ loopDone:
 	RET
 
 // func normalizeUnshiftedAVX512(y *float32, x *float32, scale *float32, n int, mean float32, inverse float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·normalizeUnshiftedAVX512(SB), NOSPLIT, $0-40
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), DX
@@ -5546,17 +5731,20 @@ TEXT ·normalizeUnshiftedAVX512(SB), NOSPLIT, $0-40
 	JLT          loopEnd
 
 loop:
-	VMOVUPS (DX), Z2
-	VMOVUPS (BX), Z3
-	VSUBPS  Z0, Z2, Z2
-	VMULPS  Z1, Z2, Z2
-	VMULPS  Z3, Z2, Z2
-	VMOVUPS Z2, (AX)
-	ADDQ    $0x00000040, AX
-	ADDQ    $0x00000040, DX
-	ADDQ    $0x00000040, BX
-	SUBQ    $0x00000010, CX
-	JGE     loop
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(DX)
+	PREFETCHT0 2048(BX)
+	VMOVUPS    (DX), Z2
+	VMOVUPS    (BX), Z3
+	VSUBPS     Z0, Z2, Z2
+	VMULPS     Z1, Z2, Z2
+	VMULPS     Z3, Z2, Z2
+	VMOVUPS    Z2, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, DX
+	ADDQ       $0x00000040, BX
+	SUBQ       $0x00000010, CX
+	JGE        loop
 
 loopEnd:
 	ADDQ      $0x00000010, CX
@@ -5577,7 +5765,7 @@ loopDone:
 	RET
 
 // func layerNormSumsAVX512(dy *float32, x *float32, scale *float32, n int, mean float32, inverse float32) (sum float64, product float64)
-// Requires: AVX, AVX512F, SSE2
+// Requires: AVX, AVX512F, MMX+, SSE2
 TEXT ·layerNormSumsAVX512(SB), NOSPLIT, $0-56
 	MOVQ         dy+0(FP), AX
 	MOVQ         x+8(FP), DX
@@ -5593,6 +5781,9 @@ TEXT ·layerNormSumsAVX512(SB), NOSPLIT, $0-56
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0    2048(AX)
+	PREFETCHT0    2048(DX)
+	PREFETCHT0    2048(BX)
 	VMOVUPS       (AX), Z6
 	VMOVUPS       (DX), Z7
 	VSUBPS        Z0, Z7, Z7
@@ -5660,7 +5851,7 @@ loopDone:
 	RET
 
 // func layerNormGradientAVX512(dx *float32, dy *float32, x *float32, scale *float32, n int, mean float32, inverse float32, meanG float32, meanZ float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·layerNormGradientAVX512(SB), NOSPLIT, $0-56
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), DX
@@ -5675,6 +5866,10 @@ TEXT ·layerNormGradientAVX512(SB), NOSPLIT, $0-56
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(DX)
+	PREFETCHT0   2048(BX)
+	PREFETCHT0   2048(SI)
 	VMOVUPS      (DX), Z4
 	VMOVUPS      (BX), Z5
 	VMOVUPS      (SI), Z6
@@ -5713,7 +5908,7 @@ loopDone:
 	RET
 
 // func accumulateNormalizedAVX512(y *float32, dy *float32, x *float32, n int, mean float32, inverse float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·accumulateNormalizedAVX512(SB), NOSPLIT, $0-40
 	MOVQ         y+0(FP), AX
 	MOVQ         dy+8(FP), DX
@@ -5725,6 +5920,9 @@ TEXT ·accumulateNormalizedAVX512(SB), NOSPLIT, $0-40
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0  2048(AX)
+	PREFETCHT0  2048(DX)
+	PREFETCHT0  2048(BX)
 	VMOVUPS     (AX), Z2
 	VMOVUPS     (DX), Z3
 	VMOVUPS     (BX), Z4
@@ -5758,7 +5956,7 @@ loopDone:
 	RET
 
 // func dotCentredAVX512(dy *float32, x *float32, n int, middle float64) (sum float64)
-// Requires: AVX, AVX512F, SSE2
+// Requires: AVX, AVX512F, MMX+, SSE2
 TEXT ·dotCentredAVX512(SB), NOSPLIT, $0-40
 	MOVQ         dy+0(FP), AX
 	MOVQ         x+8(FP), DX
@@ -5770,6 +5968,8 @@ TEXT ·dotCentredAVX512(SB), NOSPLIT, $0-40
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0    2048(AX)
+	PREFETCHT0    2048(DX)
 	VMOVUPS       (DX), Z3
 	VEXTRACTF64X4 $0x01, Z3, Y4
 	VCVTPS2PD     Y4, Z4
@@ -5820,7 +6020,7 @@ loopDone:
 	RET
 
 // func centreAndScaleAVX512(y *float32, x *float32, n int, mean float32, factor float32, shift float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·centreAndScaleAVX512(SB), NOSPLIT, $0-36
 	MOVQ         y+0(FP), AX
 	MOVQ         x+8(FP), DX
@@ -5832,6 +6032,8 @@ TEXT ·centreAndScaleAVX512(SB), NOSPLIT, $0-36
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0  2048(AX)
+	PREFETCHT0  2048(DX)
 	VMOVUPS     (DX), Z3
 	VSUBPS      Z0, Z3, Z3
 	VFMADD213PS Z2, Z1, Z3
@@ -5858,7 +6060,7 @@ loopDone:
 	RET
 
 // func batchNormDataAVX512(dx *float32, dy *float32, x *float32, n int, mean float32, off float32, slope float32, factor float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·batchNormDataAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dx+0(FP), AX
 	MOVQ         dy+8(FP), DX
@@ -5872,6 +6074,9 @@ TEXT ·batchNormDataAVX512(SB), NOSPLIT, $0-48
 	JLT          loopEnd
 
 loop:
+	PREFETCHT0   2048(AX)
+	PREFETCHT0   2048(DX)
+	PREFETCHT0   2048(BX)
 	VMOVUPS      (DX), Z4
 	VMOVUPS      (BX), Z5
 	VSUBPS       Z0, Z5, Z5
@@ -5905,7 +6110,7 @@ loopDone:
 	RET
 
 // func sumRowsAVX512(y *float32, x *float32, n int, rows int, step uintptr)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·sumRowsAVX512(SB), NOSPLIT, $0-40
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), DX
@@ -5954,9 +6159,11 @@ fewer:
 	JLT  loopEnd
 
 loop:
-	VPXORD Z5, Z5, Z5
-	MOVQ   DX, DI
-	MOVQ   BX, R8
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(DX)
+	VPXORD     Z5, Z5, Z5
+	MOVQ       DX, DI
+	MOVQ       BX, R8
 
 oneRows:
 	VADDPS  (DI), Z5, Z5
@@ -6096,7 +6303,7 @@ loop:
 	RET
 
 // func softmaxRowsAVX512(y *float32, x *float32, n int, lengths *int, rows int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-40
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), DX
@@ -6122,11 +6329,12 @@ all:
 	JLT          largestEnd
 
 largest:
-	VMOVUPS (R10), Z2
-	VMAXPS  Z2, Z1, Z1
-	ADDQ    $0x00000040, R10
-	SUBQ    $0x00000010, CX
-	JGE     largest
+	PREFETCHT0 2048(R10)
+	VMOVUPS    (R10), Z2
+	VMAXPS     Z2, Z1, Z1
+	ADDQ       $0x00000040, R10
+	SUBQ       $0x00000010, CX
+	JGE        largest
 
 largestEnd:
 	ADDQ      $0x00000010, CX
@@ -6158,6 +6366,8 @@ largestDone:
 	JLT           expEnd
 
 exp:
+	PREFETCHT0        2048(R10)
+	PREFETCHT0        2048(R11)
 	VMOVUPS           (R11), Z1
 	VSUBPS            Z0, Z1, Z1
 	VBROADCASTSS      numbers<>+0(SB), Z2
@@ -6240,12 +6450,13 @@ expDone:
 	JLT           scaleEnd
 
 scale:
-	VMOVUPS (R10), Z1
-	VMULPS  Z0, Z1, Z1
-	VMOVUPS Z1, (R10)
-	ADDQ    $0x00000040, R10
-	SUBQ    $0x00000010, CX
-	JGE     scale
+	PREFETCHT0 2048(R10)
+	VMOVUPS    (R10), Z1
+	VMULPS     Z0, Z1, Z1
+	VMOVUPS    Z1, (R10)
+	ADDQ       $0x00000040, R10
+	SUBQ       $0x00000010, CX
+	JGE        scale
 
 scaleEnd:
 	ADDQ      $0x00000010, CX
@@ -6267,10 +6478,11 @@ scaleDone:
 	JLT    hiddenEnd
 
 hidden:
-	VMOVUPS Z6, (R9)
-	ADDQ    $0x00000040, R9
-	SUBQ    $0x00000010, CX
-	JGE     hidden
+	PREFETCHT0 2048(R9)
+	VMOVUPS    Z6, (R9)
+	ADDQ       $0x00000040, R9
+	SUBQ       $0x00000010, CX
+	JGE        hidden
 
 hiddenEnd:
 	ADDQ    $0x00000010, CX
@@ -6290,7 +6502,7 @@ hiddenDone:
 	RET
 
 // func softmaxGradientRowsAVX512(dx *float32, dy *float32, y *float32, n int, lengths *int, rows int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·softmaxGradientRowsAVX512(SB), NOSPLIT, $0-48
 	MOVQ dx+0(FP), AX
 	MOVQ dy+8(FP), DX
@@ -6318,6 +6530,8 @@ all:
 	JLT    dotEnd
 
 dot:
+	PREFETCHT0    2048(R11)
+	PREFETCHT0    2048(R12)
 	VMOVUPS       (R11), Z2
 	VMOVUPS       (R12), Z3
 	VEXTRACTF64X4 $0x01, Z2, Y4
@@ -6369,16 +6583,19 @@ dotDone:
 	JLT           gradientEnd
 
 gradient:
-	VMOVUPS (R12), Z3
-	VSUBPS  Z2, Z3, Z3
-	VMOVUPS (R13), Z4
-	VMULPS  Z4, Z3, Z3
-	VMOVUPS Z3, (R11)
-	ADDQ    $0x00000040, R11
-	ADDQ    $0x00000040, R12
-	ADDQ    $0x00000040, R13
-	SUBQ    $0x00000010, CX
-	JGE     gradient
+	PREFETCHT0 2048(R11)
+	PREFETCHT0 2048(R12)
+	PREFETCHT0 2048(R13)
+	VMOVUPS    (R12), Z3
+	VSUBPS     Z2, Z3, Z3
+	VMOVUPS    (R13), Z4
+	VMULPS     Z4, Z3, Z3
+	VMOVUPS    Z3, (R11)
+	ADDQ       $0x00000040, R11
+	ADDQ       $0x00000040, R12
+	ADDQ       $0x00000040, R13
+	SUBQ       $0x00000010, CX
+	JGE        gradient
 
 gradientEnd:
 	ADDQ      $0x00000010, CX
@@ -6402,10 +6619,11 @@ gradientDone:
 	JLT    hiddenEnd
 
 hidden:
-	VMOVUPS Z5, (R10)
-	ADDQ    $0x00000040, R10
-	SUBQ    $0x00000010, CX
-	JGE     hidden
+	PREFETCHT0 2048(R10)
+	VMOVUPS    Z5, (R10)
+	ADDQ       $0x00000040, R10
+	SUBQ       $0x00000010, CX
+	JGE        hidden
 
 hiddenEnd:
 	ADDQ    $0x00000010, CX

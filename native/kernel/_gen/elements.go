@@ -37,6 +37,7 @@ func (v vector) loopUnder(m *mode, name, doc string, pointers []string, signatur
 	TESTQ(vectors, vectors)
 	JZ(LabelRef("done"))
 	Label("loop")
+	fetchAhead(at)
 	body(at)
 	for i, p := range pointers {
 		step := v.bytes

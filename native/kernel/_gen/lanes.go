@@ -259,6 +259,17 @@ func (v vector) within(e *end, a, other, dst Op) {
 	}
 }
 
+// ahead is the number of bytes that a loop fetches ahead: to the next page, where the processor's own fetching stops at the end of each. It costs nothing to speak
+// of where all is near, and may go past the end of a slice, which is no access.
+const ahead = 2048
+
+func fetchAhead(at []Mem) {
+	for _, m := range at {
+		m.Disp += ahead
+		PREFETCHT0(m)
+	}
+}
+
 // along generates a loop over n elements, behind the pointers, a vector at a time; the last one may be part of a vector. n and the pointers
 // are lost.
 func (v vector) along(label string, n reg.GPVirtual, pointers []reg.Register, body func(at []Mem, e *end)) {
@@ -269,6 +280,7 @@ func (v vector) along(label string, n reg.GPVirtual, pointers []reg.Register, bo
 	SUBQ(U32(uint32(v.lanes())), n)
 	JLT(LabelRef(label + "End"))
 	Label(label)
+	fetchAhead(at)
 	body(at, nil)
 	for _, p := range pointers {
 		ADDQ(U32(uint32(v.bytes)), p)
