@@ -35,6 +35,10 @@ type Gemm[T Float] struct {
 	// End, if there is one, is called once for each part of C when its sums are complete and still in a near cache: to add a bias, for an
 	// activation, or to use C where it is not kept.
 	End End[T]
+	// ResultWithin and LeftWithin, each nil or with a length for each row, let PrepareEach leave out what does not count. Of row r of C only the first
+	// ResultWithin[r] elements are wanted, the others are anything or not written. Of row r of A, or where it is transposed of what is row r of its Data, only the
+	// first LeftWithin[r] elements are not 0.
+	ResultWithin, LeftWithin []int
 	// Adam, if there is one, updates with the product, which is not kept: C and End must be nil.
 	Adam *AdamProduct[T]
 
@@ -113,6 +117,9 @@ func (g Gemm[T]) PrepareEach(pool *Pool, offsets []Offsets) func(worker, i int) 
 	}
 	if f, ok := any(&g).(*Gemm[float32]); ok {
 		if p := active.Load(); p.tileRows > 0 {
+			if s := newSmall(p, f); s != nil {
+				return s.each(pool, offsets)
+			}
 			t := newTiled(p, f)
 			return t.each(pool, offsets)
 		}

@@ -187,6 +187,26 @@ func (s *attention[T]) columnBands() (bands []band) {
 	return bands
 }
 
+// rowsWithin returns how much of each row of a band of rows is visible, for kernel.Gemm; nil where that differs between heads or all is.
+func (s *attention[T]) rowsWithin(p band) []int {
+	if s.visible == nil || len(s.visible) != s.Rows {
+		return nil
+	}
+	return s.visible[p.lo:p.hi]
+}
+
+// columnsWithin returns how much of each row of a band of columns is visible.
+func (s *attention[T]) columnsWithin(p band) []int {
+	if s.visible == nil || len(s.visible) != s.Rows {
+		return nil
+	}
+	var within []int
+	for _, n := range s.visible[p.from:p.to] {
+		within = append(within, min(max(n-p.lo, 0), p.hi-p.lo))
+	}
+	return within
+}
+
 // over prepares a product for each band and returns the call that computes them for a head.
 func over(bands []band, prepare func(p band) func(worker, head int)) func(worker, head int) {
 	var calls []func(worker, head int)
@@ -263,7 +283,7 @@ func bindAttention[T kernel.Float](c *Context[T]) (func(), error) {
 	score := over(s.rowBands(), func(p band) func(worker, head int) {
 		return kernel.Gemm[T]{
 			M: p.hi - p.lo, N: p.to, K: s.Width, Alpha: T(s.Scale), C: softmax, StrideC: s.Columns,
-			A: matrixView(query, s.Query), B: transposedMatrix(key, s.Key),
+			A: matrixView(query, s.Query), B: transposedMatrix(key, s.Key), ResultWithin: s.rowsWithin(p),
 		}.PrepareEach(c.Pool, products(behind(q, p.lo*s.Query.Row), k, behind(s.dense(), p.lo*s.Columns)))
 	})
 	var kept []bool
@@ -291,7 +311,7 @@ func (s *attention[T]) mixing(pool *kernel.Pool, softmax []T, kept []bool, value
 	mix := func(weights []T, p band) kernel.Gemm[T] {
 		return kernel.Gemm[T]{
 			M: p.hi - p.lo, N: s.ValueWidth, K: p.to, Alpha: 1, C: result, StrideC: s.Result.Row,
-			A: kernel.Matrix[T]{Data: weights, Stride: s.Columns}, B: matrixView(value, s.Value),
+			A: kernel.Matrix[T]{Data: weights, Stride: s.Columns}, B: matrixView(value, s.Value), LeftWithin: s.rowsWithin(p),
 		}
 	}
 	if s.Drop == 0 {
@@ -356,7 +376,7 @@ func bindAttentionGradient[T kernel.Float](c *Context[T]) (func(), error) {
 		gemm := func(weights []T, p band) kernel.Gemm[T] {
 			return kernel.Gemm[T]{
 				M: p.hi - p.lo, N: s.ValueWidth, K: p.to - p.from, Alpha: 1, C: dValue, StrideC: s.Value.Row,
-				A: kernel.Matrix[T]{Data: weights, Stride: s.Columns, Transposed: true}, B: upstream,
+				A: kernel.Matrix[T]{Data: weights, Stride: s.Columns, Transposed: true}, B: upstream, LeftWithin: s.columnsWithin(p),
 			}
 		}
 		if s.Drop > 0 {
@@ -380,7 +400,7 @@ func bindAttentionGradient[T kernel.Float](c *Context[T]) (func(), error) {
 			return dScores.product(c.Pool, offsets, func(space []T) kernel.Gemm[T] {
 				return kernel.Gemm[T]{
 					M: p.hi - p.lo, N: p.to, K: s.ValueWidth, Alpha: 1, C: space, StrideC: s.Columns,
-					A: upstream, B: transposedMatrix(value, s.Value),
+					A: upstream, B: transposedMatrix(value, s.Value), ResultWithin: s.rowsWithin(p),
 				}
 			})
 		})
@@ -391,7 +411,7 @@ func bindAttentionGradient[T kernel.Float](c *Context[T]) (func(), error) {
 			return dScores.product(c.Pool, offsets, func(space []T) kernel.Gemm[T] {
 				return kernel.Gemm[T]{
 					M: p.hi - p.lo, N: s.Width, K: p.to, Alpha: T(s.Scale), C: dQuery, StrideC: s.Query.Row,
-					A: kernel.Matrix[T]{Data: space, Stride: s.Columns}, B: matrixView(key, s.Key),
+					A: kernel.Matrix[T]{Data: space, Stride: s.Columns}, B: matrixView(key, s.Key), LeftWithin: s.rowsWithin(p),
 				}
 			})
 		})
@@ -402,7 +422,7 @@ func bindAttentionGradient[T kernel.Float](c *Context[T]) (func(), error) {
 			return dScores.product(c.Pool, offsets, func(space []T) kernel.Gemm[T] {
 				return kernel.Gemm[T]{
 					M: p.hi - p.lo, N: s.Width, K: p.to - p.from, Alpha: T(s.Scale), C: dKey, StrideC: s.Key.Row,
-					A: kernel.Matrix[T]{Data: space, Stride: s.Columns, Transposed: true}, B: matrixView(query, s.Query),
+					A: kernel.Matrix[T]{Data: space, Stride: s.Columns, Transposed: true}, B: matrixView(query, s.Query), LeftWithin: s.columnsWithin(p),
 				}
 			})
 		})
