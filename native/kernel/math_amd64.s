@@ -3065,7 +3065,7 @@ loop:
 	RET
 
 // func softmaxRowsAVX2(y *float32, x *float32, n int, lengths *int, rows int)
-// Requires: AVX, AVX2, FMA3, MMX+
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
 TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-40
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), CX
@@ -3083,28 +3083,31 @@ row:
 	ADDQ  $0x00000008, BX
 
 all:
+	LEAQ         7(R8), R9
+	ANDQ         $-8, R9
+	MOVQ         DX, R10
 	VBROADCASTSS numbers<>+896(SB), Y0
 	VMOVAPS      Y0, Y1
-	MOVQ         R8, R9
-	MOVQ         CX, R10
-	SUBQ         $0x00000008, R9
+	MOVQ         R8, R11
+	MOVQ         CX, R12
+	SUBQ         $0x00000008, R11
 	JLT          largestEnd
 
 largest:
-	PREFETCHT0 2048(R10)
-	VMOVUPS    (R10), Y2
+	PREFETCHT0 2048(R12)
+	VMOVUPS    (R12), Y2
 	VMAXPS     Y2, Y1, Y1
-	ADDQ       $0x00000020, R10
-	SUBQ       $0x00000008, R9
+	ADDQ       $0x00000020, R12
+	SUBQ       $0x00000008, R11
 	JGE        largest
 
 largestEnd:
-	ADDQ       $0x00000008, R9
+	ADDQ       $0x00000008, R11
 	JEQ        largestDone
-	LEAQ       ends<>+32(SB), R11
-	NEGQ       R9
-	VMOVUPS    (R11)(R9*4), Y2
-	VMASKMOVPS (R10), Y2, Y3
+	LEAQ       ends<>+32(SB), R13
+	NEGQ       R11
+	VMOVUPS    (R13)(R11*4), Y2
+	VMASKMOVPS (R12), Y2, Y3
 	VBLENDVPS  Y2, Y3, Y0, Y3
 	VMAXPS     Y3, Y1, Y1
 
@@ -3118,16 +3121,16 @@ largestDone:
 	VBROADCASTSS X1, Y0
 	VXORPS       Y1, Y1, Y1
 	VXORPS       Y2, Y2, Y2
-	MOVQ         R8, R9
-	MOVQ         AX, R10
-	MOVQ         CX, R11
-	SUBQ         $0x00000008, R9
+	MOVQ         R8, R11
+	MOVQ         AX, R12
+	MOVQ         CX, R13
+	SUBQ         $0x00000008, R11
 	JLT          expEnd
 
 exp:
-	PREFETCHT0   2048(R10)
-	PREFETCHT0   2048(R11)
-	VMOVUPS      (R11), Y3
+	PREFETCHT0   2048(R12)
+	PREFETCHT0   2048(R13)
+	VMOVUPS      (R13), Y3
 	VSUBPS       Y0, Y3, Y3
 	VBROADCASTSS numbers<>+0(SB), Y4
 	VMINPS       Y3, Y4, Y3
@@ -3153,24 +3156,24 @@ exp:
 	VPADDD       numbers<>+352(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y4, Y5, Y5
-	VMOVUPS      Y5, (R10)
+	VMOVUPS      Y5, (R12)
 	VEXTRACTF128 $0x01, Y5, X3
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X5, Y4
 	VADDPD       Y4, Y1, Y1
 	VADDPD       Y3, Y2, Y2
-	ADDQ         $0x00000020, R10
-	ADDQ         $0x00000020, R11
-	SUBQ         $0x00000008, R9
+	ADDQ         $0x00000020, R12
+	ADDQ         $0x00000020, R13
+	SUBQ         $0x00000008, R11
 	JGE          exp
 
 expEnd:
-	ADDQ         $0x00000008, R9
+	ADDQ         $0x00000008, R11
 	JEQ          expDone
-	LEAQ         ends<>+32(SB), R12
-	NEGQ         R9
-	VMOVUPS      (R12)(R9*4), Y3
-	VMASKMOVPS   (R11), Y3, Y4
+	LEAQ         ends<>+32(SB), R14
+	NEGQ         R11
+	VMOVUPS      (R14)(R11*4), Y3
+	VMASKMOVPS   (R13), Y3, Y4
 	VSUBPS       Y0, Y4, Y4
 	VBROADCASTSS numbers<>+0(SB), Y0
 	VMINPS       Y4, Y0, Y4
@@ -3196,9 +3199,17 @@ expEnd:
 	VPADDD       numbers<>+352(SB), Y0, Y0
 	VPSLLD       $0x17, Y0, Y0
 	VMULPS       Y0, Y5, Y5
-	VMASKMOVPS   Y5, Y3, (R10)
 	VXORPS       Y0, Y0, Y0
 	VBLENDVPS    Y3, Y5, Y0, Y5
+	CMPQ         R9, R10
+	JGT          part1
+	VMOVUPS      Y5, (R12)
+	JMP          stored1
+
+part1:
+	VMASKMOVPS Y5, Y3, (R12)
+
+stored1:
 	VEXTRACTF128 $0x01, Y5, X0
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X5, Y3
@@ -3216,52 +3227,63 @@ expDone:
 	VDIVSD       X1, X0, X0
 	VCVTSD2SS    X0, X0, X0
 	VBROADCASTSS X0, Y0
-	MOVQ         R8, R9
-	MOVQ         AX, R10
-	SUBQ         $0x00000008, R9
+	MOVQ         R8, R11
+	MOVQ         AX, R12
+	SUBQ         $0x00000008, R11
 	JLT          scaleEnd
 
 scale:
-	PREFETCHT0 2048(R10)
-	VMOVUPS    (R10), Y1
+	PREFETCHT0 2048(R12)
+	VMOVUPS    (R12), Y1
 	VMULPS     Y0, Y1, Y1
-	VMOVUPS    Y1, (R10)
-	ADDQ       $0x00000020, R10
-	SUBQ       $0x00000008, R9
+	VMOVUPS    Y1, (R12)
+	ADDQ       $0x00000020, R12
+	SUBQ       $0x00000008, R11
 	JGE        scale
 
 scaleEnd:
-	ADDQ       $0x00000008, R9
+	ADDQ       $0x00000008, R11
 	JEQ        scaleDone
-	LEAQ       ends<>+32(SB), R11
-	NEGQ       R9
-	VMOVUPS    (R11)(R9*4), Y1
-	VMASKMOVPS (R10), Y1, Y2
+	LEAQ       ends<>+32(SB), R13
+	NEGQ       R11
+	VMOVUPS    (R13)(R11*4), Y1
+	VMASKMOVPS (R12), Y1, Y2
 	VMULPS     Y0, Y2, Y2
-	VMASKMOVPS Y2, Y1, (R10)
+	VXORPS     Y0, Y0, Y0
+	VBLENDVPS  Y1, Y2, Y0, Y2
+	CMPQ       R9, R10
+	JGT        part2
+	VMOVUPS    Y2, (R12)
+	JMP        stored2
 
+part2:
+	VMASKMOVPS Y2, Y1, (R12)
+
+stored2:
 scaleDone:
-	MOVQ   DX, R9
-	SUBQ   R8, R9
-	LEAQ   (AX)(R8*4), R8
-	VXORPS Y0, Y0, Y0
-	SUBQ   $0x00000008, R9
-	JLT    hiddenEnd
+	CMPQ    R9, R10
+	CMOVQGT R8, R9
+	MOVQ    DX, R8
+	SUBQ    R9, R8
+	LEAQ    (AX)(R9*4), R9
+	VXORPS  Y0, Y0, Y0
+	SUBQ    $0x00000008, R8
+	JLT     hiddenEnd
 
 hidden:
-	PREFETCHT0 2048(R8)
-	VMOVUPS    Y0, (R8)
-	ADDQ       $0x00000020, R8
-	SUBQ       $0x00000008, R9
+	PREFETCHT0 2048(R9)
+	VMOVUPS    Y0, (R9)
+	ADDQ       $0x00000020, R9
+	SUBQ       $0x00000008, R8
 	JGE        hidden
 
 hiddenEnd:
-	ADDQ       $0x00000008, R9
+	ADDQ       $0x00000008, R8
 	JEQ        hiddenDone
 	LEAQ       ends<>+32(SB), R10
-	NEGQ       R9
-	VMOVUPS    (R10)(R9*4), Y1
-	VMASKMOVPS Y0, Y1, (R8)
+	NEGQ       R8
+	VMOVUPS    (R10)(R8*4), Y1
+	VMASKMOVPS Y0, Y1, (R9)
 
 hiddenDone:
 	ADDQ DI, AX
@@ -3272,8 +3294,8 @@ hiddenDone:
 	RET
 
 // func softmaxGradientRowsAVX2(dx *float32, dy *float32, y *float32, n int, lengths *int, rows int)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·softmaxGradientRowsAVX2(SB), NOSPLIT, $0-48
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·softmaxGradientRowsAVX2(SB), NOSPLIT, $8-48
 	MOVQ dx+0(FP), AX
 	MOVQ dy+8(FP), CX
 	MOVQ y+16(FP), DX
@@ -3291,19 +3313,22 @@ row:
 	ADDQ  $0x00000008, SI
 
 all:
+	LEAQ   7(R9), R10
+	ANDQ   $-8, R10
+	MOVQ   BX, R11
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	MOVQ   R9, R10
-	MOVQ   CX, R11
-	MOVQ   DX, R12
-	SUBQ   $0x00000008, R10
+	MOVQ   R9, R12
+	MOVQ   CX, R13
+	MOVQ   DX, R14
+	SUBQ   $0x00000008, R12
 	JLT    dotEnd
 
 dot:
-	PREFETCHT0   2048(R11)
-	PREFETCHT0   2048(R12)
-	VMOVUPS      (R11), Y2
-	VMOVUPS      (R12), Y3
+	PREFETCHT0   2048(R13)
+	PREFETCHT0   2048(R14)
+	VMOVUPS      (R13), Y2
+	VMOVUPS      (R14), Y3
 	VEXTRACTF128 $0x01, Y2, X4
 	VCVTPS2PD    X4, Y4
 	VCVTPS2PD    X2, Y2
@@ -3312,19 +3337,19 @@ dot:
 	VCVTPS2PD    X3, Y3
 	VFMADD231PD  Y2, Y3, Y0
 	VFMADD231PD  Y4, Y5, Y1
-	ADDQ         $0x00000020, R11
-	ADDQ         $0x00000020, R12
-	SUBQ         $0x00000008, R10
+	ADDQ         $0x00000020, R13
+	ADDQ         $0x00000020, R14
+	SUBQ         $0x00000008, R12
 	JGE          dot
 
 dotEnd:
-	ADDQ         $0x00000008, R10
+	ADDQ         $0x00000008, R12
 	JEQ          dotDone
-	LEAQ         ends<>+32(SB), R13
-	NEGQ         R10
-	VMOVUPS      (R13)(R10*4), Y2
-	VMASKMOVPS   (R11), Y2, Y3
-	VMASKMOVPS   (R12), Y2, Y2
+	LEAQ         ends<>+32(SB), R15
+	NEGQ         R12
+	VMOVUPS      (R15)(R12*4), Y2
+	VMASKMOVPS   (R13), Y2, Y3
+	VMASKMOVPS   (R14), Y2, Y2
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X4, Y4
 	VCVTPS2PD    X3, Y3
@@ -3342,62 +3367,73 @@ dotDone:
 	VADDSD       X1, X0, X0
 	VCVTSD2SS    X0, X0, X0
 	VBROADCASTSS X0, Y0
-	MOVQ         R9, R10
-	MOVQ         AX, R11
-	MOVQ         CX, R12
-	MOVQ         DX, R13
-	SUBQ         $0x00000008, R10
+	MOVQ         R9, R12
+	MOVQ         AX, R13
+	MOVQ         CX, R14
+	MOVQ         DX, R15
+	SUBQ         $0x00000008, R12
 	JLT          gradientEnd
 
 gradient:
-	PREFETCHT0 2048(R11)
-	PREFETCHT0 2048(R12)
 	PREFETCHT0 2048(R13)
-	VMOVUPS    (R12), Y1
+	PREFETCHT0 2048(R14)
+	PREFETCHT0 2048(R15)
+	VMOVUPS    (R14), Y1
 	VSUBPS     Y0, Y1, Y1
-	VMOVUPS    (R13), Y2
+	VMOVUPS    (R15), Y2
 	VMULPS     Y2, Y1, Y1
-	VMOVUPS    Y1, (R11)
-	ADDQ       $0x00000020, R11
-	ADDQ       $0x00000020, R12
+	VMOVUPS    Y1, (R13)
 	ADDQ       $0x00000020, R13
-	SUBQ       $0x00000008, R10
+	ADDQ       $0x00000020, R14
+	ADDQ       $0x00000020, R15
+	SUBQ       $0x00000008, R12
 	JGE        gradient
 
 gradientEnd:
-	ADDQ       $0x00000008, R10
+	ADDQ       $0x00000008, R12
 	JEQ        gradientDone
-	LEAQ       ends<>+32(SB), R14
-	NEGQ       R10
-	VMOVUPS    (R14)(R10*4), Y1
-	VMASKMOVPS (R12), Y1, Y2
+	LEAQ       ends<>+32(SB), BP
+	NEGQ       R12
+	VMOVUPS    (BP)(R12*4), Y1
+	VMASKMOVPS (R14), Y1, Y2
 	VSUBPS     Y0, Y2, Y2
-	VMASKMOVPS (R13), Y1, Y0
+	VMASKMOVPS (R15), Y1, Y0
 	VMULPS     Y0, Y2, Y2
-	VMASKMOVPS Y2, Y1, (R11)
+	VXORPS     Y0, Y0, Y0
+	VBLENDVPS  Y1, Y2, Y0, Y2
+	CMPQ       R10, R11
+	JGT        part1
+	VMOVUPS    Y2, (R13)
+	JMP        stored1
 
+part1:
+	VMASKMOVPS Y2, Y1, (R13)
+
+stored1:
 gradientDone:
-	MOVQ   BX, R10
-	SUBQ   R9, R10
-	LEAQ   (AX)(R9*4), R9
-	VXORPS Y0, Y0, Y0
-	SUBQ   $0x00000008, R10
-	JLT    hiddenEnd
+	CMPQ    R10, R11
+	CMOVQGT R9, R10
+	MOVQ    BX, R9
+	SUBQ    R10, R9
+	LEAQ    (AX)(R10*4), R10
+	VXORPS  Y0, Y0, Y0
+	SUBQ    $0x00000008, R9
+	JLT     hiddenEnd
 
 hidden:
-	PREFETCHT0 2048(R9)
-	VMOVUPS    Y0, (R9)
-	ADDQ       $0x00000020, R9
-	SUBQ       $0x00000008, R10
+	PREFETCHT0 2048(R10)
+	VMOVUPS    Y0, (R10)
+	ADDQ       $0x00000020, R10
+	SUBQ       $0x00000008, R9
 	JGE        hidden
 
 hiddenEnd:
-	ADDQ       $0x00000008, R10
+	ADDQ       $0x00000008, R9
 	JEQ        hiddenDone
 	LEAQ       ends<>+32(SB), R11
-	NEGQ       R10
-	VMOVUPS    (R11)(R10*4), Y1
-	VMASKMOVPS Y0, Y1, (R9)
+	NEGQ       R9
+	VMOVUPS    (R11)(R9*4), Y1
+	VMASKMOVPS Y0, Y1, (R10)
 
 hiddenDone:
 	ADDQ R8, AX
@@ -6303,7 +6339,7 @@ loop:
 	RET
 
 // func softmaxRowsAVX512(y *float32, x *float32, n int, lengths *int, rows int)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512F, CMOV, MMX+
 TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-40
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), DX
@@ -6321,29 +6357,32 @@ row:
 	ADDQ  $0x00000008, SI
 
 all:
+	LEAQ         15(R9), R10
+	ANDQ         $-16, R10
+	MOVQ         BX, R11
 	VBROADCASTSS numbers<>+896(SB), Z0
 	VMOVAPS      Z0, Z1
 	MOVQ         R9, CX
-	MOVQ         DX, R10
+	MOVQ         DX, R12
 	SUBQ         $0x00000010, CX
 	JLT          largestEnd
 
 largest:
-	PREFETCHT0 2048(R10)
-	VMOVUPS    (R10), Z2
+	PREFETCHT0 2048(R12)
+	VMOVUPS    (R12), Z2
 	VMAXPS     Z2, Z1, Z1
-	ADDQ       $0x00000040, R10
+	ADDQ       $0x00000040, R12
 	SUBQ       $0x00000010, CX
 	JGE        largest
 
 largestEnd:
 	ADDQ      $0x00000010, CX
 	JEQ       largestDone
-	MOVQ      $0x00000001, R11
-	SHLQ      CL, R11
-	DECQ      R11
-	KMOVW     R11, K1
-	VMOVUPS.Z (R10), K1, Z2
+	MOVQ      $0x00000001, R13
+	SHLQ      CL, R13
+	DECQ      R13
+	KMOVW     R13, K1
+	VMOVUPS.Z (R12), K1, Z2
 	VBLENDMPS Z2, Z0, K1, Z2
 	VMAXPS    Z2, Z1, Z1
 
@@ -6360,15 +6399,15 @@ largestDone:
 	VPXORD        Z3, Z3, Z3
 	VPXORD        Z4, Z4, Z4
 	MOVQ          R9, CX
-	MOVQ          AX, R10
-	MOVQ          DX, R11
+	MOVQ          AX, R12
+	MOVQ          DX, R13
 	SUBQ          $0x00000010, CX
 	JLT           expEnd
 
 exp:
-	PREFETCHT0        2048(R10)
-	PREFETCHT0        2048(R11)
-	VMOVUPS           (R11), Z1
+	PREFETCHT0        2048(R12)
+	PREFETCHT0        2048(R13)
+	VMOVUPS           (R13), Z1
 	VSUBPS            Z0, Z1, Z1
 	VBROADCASTSS      numbers<>+0(SB), Z2
 	VMINPS            Z1, Z2, Z1
@@ -6378,33 +6417,33 @@ exp:
 	VRNDSCALEPS       $0x08, Z2, Z2
 	VFNMADD231PS.BCST numbers<>+96(SB), Z2, Z1
 	VFNMADD231PS.BCST numbers<>+128(SB), Z2, Z1
-	VBROADCASTSS      numbers<>+160(SB), Z7
-	VFMADD213PS.BCST  numbers<>+192(SB), Z1, Z7
-	VFMADD213PS.BCST  numbers<>+224(SB), Z1, Z7
-	VFMADD213PS.BCST  numbers<>+256(SB), Z1, Z7
-	VFMADD213PS.BCST  numbers<>+288(SB), Z1, Z7
-	VFMADD213PS.BCST  numbers<>+320(SB), Z1, Z7
-	VFMADD213PS.BCST  numbers<>+320(SB), Z1, Z7
-	VSCALEFPS         Z2, Z7, Z7
-	VMOVUPS           Z7, (R10)
-	VEXTRACTF64X4     $0x01, Z7, Y1
+	VBROADCASTSS      numbers<>+160(SB), Z8
+	VFMADD213PS.BCST  numbers<>+192(SB), Z1, Z8
+	VFMADD213PS.BCST  numbers<>+224(SB), Z1, Z8
+	VFMADD213PS.BCST  numbers<>+256(SB), Z1, Z8
+	VFMADD213PS.BCST  numbers<>+288(SB), Z1, Z8
+	VFMADD213PS.BCST  numbers<>+320(SB), Z1, Z8
+	VFMADD213PS.BCST  numbers<>+320(SB), Z1, Z8
+	VSCALEFPS         Z2, Z8, Z8
+	VMOVUPS           Z8, (R12)
+	VEXTRACTF64X4     $0x01, Z8, Y1
 	VCVTPS2PD         Y1, Z1
-	VCVTPS2PD         Y7, Z2
+	VCVTPS2PD         Y8, Z2
 	VADDPD            Z2, Z3, Z3
 	VADDPD            Z1, Z4, Z4
-	ADDQ              $0x00000040, R10
-	ADDQ              $0x00000040, R11
+	ADDQ              $0x00000040, R12
+	ADDQ              $0x00000040, R13
 	SUBQ              $0x00000010, CX
 	JGE               exp
 
 expEnd:
 	ADDQ              $0x00000010, CX
 	JEQ               expDone
-	MOVQ              $0x00000001, R12
-	SHLQ              CL, R12
-	DECQ              R12
-	KMOVW             R12, K1
-	VMOVUPS.Z         (R11), K1, Z1
+	MOVQ              $0x00000001, R14
+	SHLQ              CL, R14
+	DECQ              R14
+	KMOVW             R14, K1
+	VMOVUPS.Z         (R13), K1, Z1
 	VSUBPS            Z0, Z1, Z1
 	VBROADCASTSS      numbers<>+0(SB), Z0
 	VMINPS            Z1, Z0, Z1
@@ -6422,14 +6461,22 @@ expEnd:
 	VFMADD213PS.BCST  numbers<>+320(SB), Z1, Z2
 	VFMADD213PS.BCST  numbers<>+320(SB), Z1, Z2
 	VSCALEFPS         Z0, Z2, Z2
-	VMOVUPS           Z2, K1, (R10)
 	VPXORD            Z5, Z5, Z5
 	VBLENDMPS         Z2, Z5, K1, Z2
-	VEXTRACTF64X4     $0x01, Z2, Y0
-	VCVTPS2PD         Y0, Z0
-	VCVTPS2PD         Y2, Z1
-	VADDPD            Z1, Z3, Z3
-	VADDPD            Z0, Z4, Z4
+	CMPQ              R10, R11
+	JGT               part1
+	VMOVUPS           Z2, (R12)
+	JMP               stored1
+
+part1:
+	VMOVUPS Z2, K1, (R12)
+
+stored1:
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VCVTPS2PD     Y0, Z0
+	VCVTPS2PD     Y2, Z1
+	VADDPD        Z1, Z3, Z3
+	VADDPD        Z0, Z4, Z4
 
 expDone:
 	VADDPD        Z4, Z3, Z3
@@ -6445,41 +6492,52 @@ expDone:
 	VCVTSD2SS     X0, X0, X0
 	VBROADCASTSS  X0, Z0
 	MOVQ          R9, CX
-	MOVQ          AX, R10
+	MOVQ          AX, R12
 	SUBQ          $0x00000010, CX
 	JLT           scaleEnd
 
 scale:
-	PREFETCHT0 2048(R10)
-	VMOVUPS    (R10), Z1
+	PREFETCHT0 2048(R12)
+	VMOVUPS    (R12), Z1
 	VMULPS     Z0, Z1, Z1
-	VMOVUPS    Z1, (R10)
-	ADDQ       $0x00000040, R10
+	VMOVUPS    Z1, (R12)
+	ADDQ       $0x00000040, R12
 	SUBQ       $0x00000010, CX
 	JGE        scale
 
 scaleEnd:
 	ADDQ      $0x00000010, CX
 	JEQ       scaleDone
-	MOVQ      $0x00000001, R11
-	SHLQ      CL, R11
-	DECQ      R11
-	KMOVW     R11, K1
-	VMOVUPS.Z (R10), K1, Z1
+	MOVQ      $0x00000001, R13
+	SHLQ      CL, R13
+	DECQ      R13
+	KMOVW     R13, K1
+	VMOVUPS.Z (R12), K1, Z1
 	VMULPS    Z0, Z1, Z1
-	VMOVUPS   Z1, K1, (R10)
+	VPXORD    Z6, Z6, Z6
+	VBLENDMPS Z1, Z6, K1, Z1
+	CMPQ      R10, R11
+	JGT       part2
+	VMOVUPS   Z1, (R12)
+	JMP       stored2
 
+part2:
+	VMOVUPS Z1, K1, (R12)
+
+stored2:
 scaleDone:
-	MOVQ   BX, CX
-	SUBQ   R9, CX
-	LEAQ   (AX)(R9*4), R9
-	VPXORD Z6, Z6, Z6
-	SUBQ   $0x00000010, CX
-	JLT    hiddenEnd
+	CMPQ    R10, R11
+	CMOVQGT R9, R10
+	MOVQ    BX, CX
+	SUBQ    R10, CX
+	LEAQ    (AX)(R10*4), R9
+	VPXORD  Z7, Z7, Z7
+	SUBQ    $0x00000010, CX
+	JLT     hiddenEnd
 
 hidden:
 	PREFETCHT0 2048(R9)
-	VMOVUPS    Z6, (R9)
+	VMOVUPS    Z7, (R9)
 	ADDQ       $0x00000040, R9
 	SUBQ       $0x00000010, CX
 	JGE        hidden
@@ -6491,7 +6549,7 @@ hiddenEnd:
 	SHLQ    CL, R10
 	DECQ    R10
 	KMOVW   R10, K1
-	VMOVUPS Z6, K1, (R9)
+	VMOVUPS Z7, K1, (R9)
 
 hiddenDone:
 	ADDQ R8, AX
@@ -6502,8 +6560,8 @@ hiddenDone:
 	RET
 
 // func softmaxGradientRowsAVX512(dx *float32, dy *float32, y *float32, n int, lengths *int, rows int)
-// Requires: AVX, AVX512F, MMX+
-TEXT ·softmaxGradientRowsAVX512(SB), NOSPLIT, $0-48
+// Requires: AVX, AVX512F, CMOV, MMX+
+TEXT ·softmaxGradientRowsAVX512(SB), NOSPLIT, $8-48
 	MOVQ dx+0(FP), AX
 	MOVQ dy+8(FP), DX
 	MOVQ y+16(FP), BX
@@ -6521,49 +6579,52 @@ row:
 	ADDQ  $0x00000008, DI
 
 all:
+	LEAQ   15(R10), R11
+	ANDQ   $-16, R11
+	MOVQ   SI, R12
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ   R10, CX
-	MOVQ   DX, R11
-	MOVQ   BX, R12
+	MOVQ   DX, R13
+	MOVQ   BX, R14
 	SUBQ   $0x00000010, CX
 	JLT    dotEnd
 
 dot:
-	PREFETCHT0    2048(R11)
-	PREFETCHT0    2048(R12)
-	VMOVUPS       (R11), Z2
-	VMOVUPS       (R12), Z3
+	PREFETCHT0    2048(R13)
+	PREFETCHT0    2048(R14)
+	VMOVUPS       (R13), Z2
+	VMOVUPS       (R14), Z3
 	VEXTRACTF64X4 $0x01, Z2, Y4
 	VCVTPS2PD     Y4, Z4
 	VCVTPS2PD     Y2, Z2
-	VEXTRACTF64X4 $0x01, Z3, Y6
-	VCVTPS2PD     Y6, Z6
+	VEXTRACTF64X4 $0x01, Z3, Y7
+	VCVTPS2PD     Y7, Z7
 	VCVTPS2PD     Y3, Z3
 	VFMADD231PD   Z2, Z3, Z0
-	VFMADD231PD   Z4, Z6, Z1
-	ADDQ          $0x00000040, R11
-	ADDQ          $0x00000040, R12
+	VFMADD231PD   Z4, Z7, Z1
+	ADDQ          $0x00000040, R13
+	ADDQ          $0x00000040, R14
 	SUBQ          $0x00000010, CX
 	JGE           dot
 
 dotEnd:
 	ADDQ          $0x00000010, CX
 	JEQ           dotDone
-	MOVQ          $0x00000001, R13
-	SHLQ          CL, R13
-	DECQ          R13
-	KMOVW         R13, K1
-	VMOVUPS.Z     (R11), K1, Z2
-	VMOVUPS.Z     (R12), K1, Z3
+	MOVQ          $0x00000001, R15
+	SHLQ          CL, R15
+	DECQ          R15
+	KMOVW         R15, K1
+	VMOVUPS.Z     (R13), K1, Z2
+	VMOVUPS.Z     (R14), K1, Z3
 	VEXTRACTF64X4 $0x01, Z2, Y4
 	VCVTPS2PD     Y4, Z4
 	VCVTPS2PD     Y2, Z2
-	VEXTRACTF64X4 $0x01, Z3, Y6
-	VCVTPS2PD     Y6, Z6
+	VEXTRACTF64X4 $0x01, Z3, Y7
+	VCVTPS2PD     Y7, Z7
 	VCVTPS2PD     Y3, Z3
 	VFMADD231PD   Z2, Z3, Z0
-	VFMADD231PD   Z4, Z6, Z1
+	VFMADD231PD   Z4, Z7, Z1
 
 dotDone:
 	VADDPD        Z1, Z0, Z0
@@ -6576,51 +6637,62 @@ dotDone:
 	VCVTSD2SS     X0, X0, X0
 	VBROADCASTSS  X0, Z2
 	MOVQ          R10, CX
-	MOVQ          AX, R11
-	MOVQ          DX, R12
-	MOVQ          BX, R13
+	MOVQ          AX, R13
+	MOVQ          DX, R14
+	MOVQ          BX, R15
 	SUBQ          $0x00000010, CX
 	JLT           gradientEnd
 
 gradient:
-	PREFETCHT0 2048(R11)
-	PREFETCHT0 2048(R12)
 	PREFETCHT0 2048(R13)
-	VMOVUPS    (R12), Z3
+	PREFETCHT0 2048(R14)
+	PREFETCHT0 2048(R15)
+	VMOVUPS    (R14), Z3
 	VSUBPS     Z2, Z3, Z3
-	VMOVUPS    (R13), Z4
+	VMOVUPS    (R15), Z4
 	VMULPS     Z4, Z3, Z3
-	VMOVUPS    Z3, (R11)
-	ADDQ       $0x00000040, R11
-	ADDQ       $0x00000040, R12
+	VMOVUPS    Z3, (R13)
 	ADDQ       $0x00000040, R13
+	ADDQ       $0x00000040, R14
+	ADDQ       $0x00000040, R15
 	SUBQ       $0x00000010, CX
 	JGE        gradient
 
 gradientEnd:
 	ADDQ      $0x00000010, CX
 	JEQ       gradientDone
-	MOVQ      $0x00000001, R14
-	SHLQ      CL, R14
-	DECQ      R14
-	KMOVW     R14, K1
-	VMOVUPS.Z (R12), K1, Z3
+	MOVQ      $0x00000001, BP
+	SHLQ      CL, BP
+	DECQ      BP
+	KMOVW     BP, K1
+	VMOVUPS.Z (R14), K1, Z3
 	VSUBPS    Z2, Z3, Z3
-	VMOVUPS.Z (R13), K1, Z2
+	VMOVUPS.Z (R15), K1, Z2
 	VMULPS    Z2, Z3, Z3
-	VMOVUPS   Z3, K1, (R11)
+	VPXORD    Z5, Z5, Z5
+	VBLENDMPS Z3, Z5, K1, Z3
+	CMPQ      R11, R12
+	JGT       part1
+	VMOVUPS   Z3, (R13)
+	JMP       stored1
 
+part1:
+	VMOVUPS Z3, K1, (R13)
+
+stored1:
 gradientDone:
-	MOVQ   SI, CX
-	SUBQ   R10, CX
-	LEAQ   (AX)(R10*4), R10
-	VPXORD Z5, Z5, Z5
-	SUBQ   $0x00000010, CX
-	JLT    hiddenEnd
+	CMPQ    R11, R12
+	CMOVQGT R10, R11
+	MOVQ    SI, CX
+	SUBQ    R11, CX
+	LEAQ    (AX)(R11*4), R10
+	VPXORD  Z6, Z6, Z6
+	SUBQ    $0x00000010, CX
+	JLT     hiddenEnd
 
 hidden:
 	PREFETCHT0 2048(R10)
-	VMOVUPS    Z5, (R10)
+	VMOVUPS    Z6, (R10)
 	ADDQ       $0x00000040, R10
 	SUBQ       $0x00000010, CX
 	JGE        hidden
@@ -6632,7 +6704,7 @@ hiddenEnd:
 	SHLQ    CL, R11
 	DECQ    R11
 	KMOVW   R11, K1
-	VMOVUPS Z5, K1, (R10)
+	VMOVUPS Z6, K1, (R10)
 
 hiddenDone:
 	ADDQ R9, AX

@@ -1,14 +1,19 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
 // rowsWithin is a loop over rows of n elements, of which only the first some count: a call a row would take longer than a short row does. body gets
-// the pointers to a row, and its length.
-func (v vector) rowsWithin(name, doc string, pointers []string, body func(row []reg.Register, length reg.GPVirtual)) {
+// the pointers to a row, its length, and what stores the row's part of a vector to the first of the pointers.
+//
+// Where the row has room, that is a whole vector, with zeros behind the part: a processor takes a store with a mask for one of the whole vector, and keeps
+// what reads the beginning of the next row, or this part again, waiting for it.
+func (v vector) rowsWithin(name, doc string, pointers []string, body func(row []reg.Register, length reg.GPVirtual, store func(a reg.VecVirtual, m Mem, e *end))) {
 	at, n := v.function(name, pointers, ", lengths *int, rows int", "", doc,
 		"Of each of the rows of n elements only the first lengths[r] count, all of them where lengths is nil; the result's others are set to 0. rows is positive.")
 	lengths, rows, step := GP64(), GP64(), GP64()
@@ -24,11 +29,34 @@ func (v vector) rowsWithin(name, doc string, pointers []string, body func(row []
 	MOVQ(Mem{Base: lengths}, length)
 	ADDQ(U32(8), lengths)
 	Label("all")
-	body(at, length)
+	// The row's vectors end within it, or with it.
+	whole, limit := GP64(), GP64()
+	LEAQ(Mem{Base: length, Disp: v.lanes() - 1}, whole)
+	ANDQ(I32(int32(-v.lanes())), whole)
+	MOVQ(n, limit)
+	stores := 0
+	body(at, length, func(a reg.VecVirtual, m Mem, e *end) {
+		if e == nil {
+			v.store(a, m, nil)
+			return
+		}
+		stores++
+		part, done := fmt.Sprintf("part%d", stores), fmt.Sprintf("stored%d", stores)
+		v.zeroOutside(e, a)
+		CMPQ(whole, limit)
+		JGT(LabelRef(part))
+		v.store(a, m, nil)
+		JMP(LabelRef(done))
+		Label(part)
+		v.store(a, m, e)
+		Label(done)
+	})
+	CMPQ(whole, limit)
+	CMOVQGT(length, whole)
 	left, from := GP64(), GP64()
 	MOVQ(n, left)
-	SUBQ(length, left)
-	LEAQ(Mem{Base: at[0], Index: length, Scale: 4}, from)
+	SUBQ(whole, left)
+	LEAQ(Mem{Base: at[0], Index: whole, Scale: 4}, from)
 	zero := v.new()
 	v.zero(zero)
 	v.along("hidden", left, []reg.Register{from}, func(at []Mem, e *end) { v.store(zero, at[0], e) })
@@ -74,7 +102,7 @@ func (v vector) rounded(sum reg.Register) reg.VecVirtual {
 // softmaxRows generates softmax and its gradient over rows, with the operations of largest, expSum and mulNumber, and of dot and softmaxGradient, in
 // their order.
 func softmaxRows(v vector) {
-	v.rowsWithin("softmaxRows", "is y[i] = exp(x[i] - largest) / sum of the same over the row.", []string{"y", "x"}, func(row []reg.Register, length reg.GPVirtual) {
+	v.rowsWithin("softmaxRows", "is y[i] = exp(x[i] - largest) / sum of the same over the row.", []string{"y", "x"}, func(row []reg.Register, length reg.GPVirtual, store func(reg.VecVirtual, Mem, *end)) {
 		least := v.number(negativeInfinity)
 		m, shift := v.copy(least), v.new()
 		v.over("largest", length, row[1:], func(at []Mem, e *end) {
@@ -89,18 +117,17 @@ func softmaxRows(v vector) {
 			x := v.read(at[1], e)
 			VSUBPS(shift, x, x)
 			q := v.exp(x)
-			v.store(q, at[0], e)
-			v.zeroOutside(e, q)
+			store(q, at[0], e)
 			sum.add(q)
 		})
 		factor := v.inverse(sum.total())
 		v.over("scale", length, row[:1], func(at []Mem, e *end) {
 			y := v.read(at[0], e)
 			VMULPS(factor, y, y)
-			v.store(y, at[0], e)
+			store(y, at[0], e)
 		})
 	})
-	v.rowsWithin("softmaxGradientRows", "is dx[i] = y[i] (dy[i] - sum of dy y over the row).", []string{"dx", "dy", "y"}, func(row []reg.Register, length reg.GPVirtual) {
+	v.rowsWithin("softmaxGradientRows", "is dx[i] = y[i] (dy[i] - sum of dy y over the row).", []string{"dx", "dy", "y"}, func(row []reg.Register, length reg.GPVirtual, store func(reg.VecVirtual, Mem, *end)) {
 		total := v.accumulator()
 		v.over("dot", length, row[1:], func(at []Mem, e *end) { total.addProduct(v.read(at[0], e), v.read(at[1], e)) })
 		sum := v.rounded(total.total())
@@ -108,7 +135,7 @@ func softmaxRows(v vector) {
 			d := v.read(at[1], e)
 			VSUBPS(sum, d, d)
 			VMULPS(v.read(at[2], e), d, d)
-			v.store(d, at[0], e)
+			store(d, at[0], e)
 		})
 	})
 }
