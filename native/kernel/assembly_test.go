@@ -16,16 +16,17 @@ import (
 // betweenPages says for every function of assembly, without its path and the size of its tile, which test puts all the memory that it gets between pages that
 // fault.
 var betweenPages = map[string]string{
-	"TestStrips":       "strip",
-	"TestDeepTiles":    "deepTile",
-	"TestAdamProduct":  "stripAdam stripAdamDecay",
-	"TestTiles":        "copyPanel copyRows transpose8 transposeAdd8",
-	"TestKeepIsPhilox": "keep",
+	"TestStrips":        "strip",
+	"TestDeepTiles":     "deepTile",
+	"TestAdamProduct":   "stripAdam stripAdamDecay",
+	"TestTiles":         "copyPanel copyRows transpose8 transposeAdd8",
+	"TestDepthwiseRows": "depthwiseSums depthwiseProducts",
+	"TestKeepIsPhilox":  "keep",
 	"TestBatchNormRows": "channelMoments channelGradientSums channelGatedGradientSums channelNormalize channelNormalizeRelu channelNormalizeAdd channelNormalizeAddRelu " +
 		"channelData channelGatedData channelGatedDataKeep",
 	"TestWinograd": "winogradInput winogradOutput winogradOutputAdd winogradOutputGradient winogradWeights winogradWeightsGradient",
-	"TestConformance": "accumulate adagrad adam add addNumber addScaled batchNormData centreAndScale div divNumber divNumberBy dot dotCentred erf erfGradient exp expSum gate " +
-		"gelu geluBoth geluGradient geluTanh geluTanhGradient largest layerNormGradient layerNormSums accumulateNormalized lion log logSoftmaxGradient mask mul mulNumber nadam " +
+	"TestConformance": "accumulate adagrad adam add addNumber addScaled batchNormData centreAndScale clip clipGradient div divNumber divNumberBy dot dotCentred erf erfGradient exp expSum gate " +
+		"gelu geluBoth geluGradient geluTanh geluTanhGradient hardSwish hardSwishGradient largest layerNormGradient layerNormSums accumulateNormalized lion log logSoftmaxGradient mask mul mulNumber nadam " +
 		"narrowSubtract narrowSumExp normalize normalizeUnshifted relu reluGradient rmsprop rmspropCentered rmspropCenteredMomentum rmspropMomentum scaledExp sgd sgdMomentum " +
 		"sgdNesterov sigmoid sigmoidGradient softmaxGradient softmaxGradientRows softmaxRows sub subFromNumber subtractBoth sum sumExp sumOfSquares sumRows tanh tanhGradient",
 	"": "peak pause", // touch no memory

@@ -57,6 +57,16 @@ func channelGatedDataAVX2(dx *float32, dy *float32, x *float32, y *float32, mean
 //go:noescape
 func channelGatedDataKeepAVX2(dx *float32, dy *float32, x *float32, y *float32, gate *float32, mean *float32, off *float32, slope *float32, factor *float32, vectors int, rows int)
 
+// depthwiseSumsAVX2 computes pixels of a depthwise convolution; see depthwisePasses.
+//
+//go:noescape
+func depthwiseSumsAVX2(y *float32, stepY uintptr, x *float32, stepX uintptr, weights *float32, taps *int, count int, start *float32, stepStart uintptr, channels int, pixels int)
+
+// depthwiseProductsAVX2 computes a row's part of the gradient of a depthwise convolution's weights; see depthwisePasses.
+//
+//go:noescape
+func depthwiseProductsAVX2(out *float32, dy *float32, stepDY uintptr, x *float32, stepX uintptr, taps *int, count int, channels int, pixels int)
+
 // channelMomentsAVX512 adds the sums of x - middle over rows, step bytes apart, and of its square to sums and squares, in float64, for so many vectors
 // of channels.
 //
@@ -109,3 +119,13 @@ func channelGatedDataAVX512(dx *float32, dy *float32, x *float32, y *float32, me
 //
 //go:noescape
 func channelGatedDataKeepAVX512(dx *float32, dy *float32, x *float32, y *float32, gate *float32, mean *float32, off *float32, slope *float32, factor *float32, vectors int, rows int)
+
+// depthwiseSumsAVX512 computes pixels of a depthwise convolution; see depthwisePasses.
+//
+//go:noescape
+func depthwiseSumsAVX512(y *float32, stepY uintptr, x *float32, stepX uintptr, weights *float32, taps *int, count int, start *float32, stepStart uintptr, channels int, pixels int)
+
+// depthwiseProductsAVX512 computes a row's part of the gradient of a depthwise convolution's weights; see depthwisePasses.
+//
+//go:noescape
+func depthwiseProductsAVX512(out *float32, dy *float32, stepDY uintptr, x *float32, stepX uintptr, taps *int, count int, channels int, pixels int)

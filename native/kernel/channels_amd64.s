@@ -471,6 +471,421 @@ done:
 	VZEROUPPER
 	RET
 
+// func depthwiseSumsAVX2(y *float32, stepY uintptr, x *float32, stepX uintptr, weights *float32, taps *int, count int, start *float32, stepStart uintptr, channels int, pixels int)
+// Requires: AVX, FMA3
+TEXT ·depthwiseSumsAVX2(SB), NOSPLIT, $16-88
+	MOVQ stepX+24(FP), AX
+	LEAQ (AX)(AX*2), CX
+	MOVQ channels+72(FP), DX
+	SHLQ $0x02, DX
+	SUBQ $0x20, DX
+	MOVQ DX, 8(SP)
+	XORQ DX, DX
+
+vector:
+	MOVQ  y+0(FP), BX
+	ADDQ  DX, BX
+	MOVQ  x+16(FP), SI
+	ADDQ  DX, SI
+	MOVQ  weights+32(FP), DI
+	ADDQ  DX, DI
+	MOVQ  start+56(FP), R8
+	TESTQ R8, R8
+	JZ    nothing
+	ADDQ  DX, R8
+
+nothing:
+	MOVQ pixels+80(FP), R9
+	MOVQ R9, (SP)
+
+eight:
+	CMPQ   (SP), $0x08
+	JL     aftereight
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ   taps+40(FP), R9
+	MOVQ   count+48(FP), R10
+	TESTQ  R10, R10
+	JZ     eightSummed
+
+eightTap:
+	MOVQ        (R9), R11
+	LEAQ        (SI)(R11*4), R12
+	LEAQ        (R12)(AX*4), R13
+	MOVQ        8(R9), R11
+	VMOVUPS     (DI)(R11*4), Y0
+	VFMADD231PS (R12), Y0, Y1
+	VFMADD231PS (R12)(AX*1), Y0, Y2
+	VFMADD231PS (R12)(AX*2), Y0, Y3
+	VFMADD231PS (R12)(CX*1), Y0, Y4
+	VFMADD231PS (R13), Y0, Y5
+	VFMADD231PS (R13)(AX*1), Y0, Y6
+	VFMADD231PS (R13)(AX*2), Y0, Y7
+	VFMADD231PS (R13)(CX*1), Y0, Y8
+	ADDQ        $0x10, R9
+	DECQ        R10
+	JNZ         eightTap
+
+eightSummed:
+	TESTQ  R8, R8
+	JZ     eightStarted
+	VADDPS (R8), Y1, Y1
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Y2, Y2
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Y3, Y3
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Y4, Y4
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Y5, Y5
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Y6, Y6
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Y7, Y7
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Y8, Y8
+	ADDQ   stepStart+64(FP), R8
+
+eightStarted:
+	VMOVUPS Y1, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Y2, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Y3, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Y4, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Y5, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Y6, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Y7, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Y8, (BX)
+	ADDQ    stepY+8(FP), BX
+	LEAQ    (SI)(AX*8), SI
+	SUBQ    $0x08, (SP)
+	JMP     eight
+
+aftereight:
+	CMPQ   (SP), $0x04
+	JL     afterfour
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	MOVQ   taps+40(FP), R9
+	MOVQ   count+48(FP), R10
+	TESTQ  R10, R10
+	JZ     fourSummed
+
+fourTap:
+	MOVQ        (R9), R11
+	LEAQ        (SI)(R11*4), R12
+	MOVQ        8(R9), R11
+	VMOVUPS     (DI)(R11*4), Y0
+	VFMADD231PS (R12), Y0, Y1
+	VFMADD231PS (R12)(AX*1), Y0, Y2
+	VFMADD231PS (R12)(AX*2), Y0, Y3
+	VFMADD231PS (R12)(CX*1), Y0, Y4
+	ADDQ        $0x10, R9
+	DECQ        R10
+	JNZ         fourTap
+
+fourSummed:
+	TESTQ  R8, R8
+	JZ     fourStarted
+	VADDPS (R8), Y1, Y1
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Y2, Y2
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Y3, Y3
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Y4, Y4
+	ADDQ   stepStart+64(FP), R8
+
+fourStarted:
+	VMOVUPS Y1, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Y2, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Y3, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Y4, (BX)
+	ADDQ    stepY+8(FP), BX
+	LEAQ    (SI)(AX*4), SI
+	SUBQ    $0x04, (SP)
+
+afterfour:
+	CMPQ   (SP), $0x02
+	JL     aftertwo
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	MOVQ   taps+40(FP), R9
+	MOVQ   count+48(FP), R10
+	TESTQ  R10, R10
+	JZ     twoSummed
+
+twoTap:
+	MOVQ        (R9), R11
+	LEAQ        (SI)(R11*4), R12
+	MOVQ        8(R9), R11
+	VMOVUPS     (DI)(R11*4), Y0
+	VFMADD231PS (R12), Y0, Y1
+	VFMADD231PS (R12)(AX*1), Y0, Y2
+	ADDQ        $0x10, R9
+	DECQ        R10
+	JNZ         twoTap
+
+twoSummed:
+	TESTQ  R8, R8
+	JZ     twoStarted
+	VADDPS (R8), Y1, Y1
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Y2, Y2
+	ADDQ   stepStart+64(FP), R8
+
+twoStarted:
+	VMOVUPS Y1, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Y2, (BX)
+	ADDQ    stepY+8(FP), BX
+	LEAQ    (SI)(AX*2), SI
+	SUBQ    $0x02, (SP)
+
+aftertwo:
+	CMPQ   (SP), $0x01
+	JL     afterone
+	VXORPS Y1, Y1, Y1
+	MOVQ   taps+40(FP), R9
+	MOVQ   count+48(FP), R10
+	TESTQ  R10, R10
+	JZ     oneSummed
+
+oneTap:
+	MOVQ        (R9), R11
+	LEAQ        (SI)(R11*4), R12
+	MOVQ        8(R9), R11
+	VMOVUPS     (DI)(R11*4), Y0
+	VFMADD231PS (R12), Y0, Y1
+	ADDQ        $0x10, R9
+	DECQ        R10
+	JNZ         oneTap
+
+oneSummed:
+	TESTQ  R8, R8
+	JZ     oneStarted
+	VADDPS (R8), Y1, Y1
+	ADDQ   stepStart+64(FP), R8
+
+oneStarted:
+	VMOVUPS Y1, (BX)
+	ADDQ    stepY+8(FP), BX
+	LEAQ    (SI)(AX*1), SI
+	SUBQ    $0x01, (SP)
+
+afterone:
+	CMPQ DX, 8(SP)
+	JE   done
+	ADDQ $0x00000020, DX
+	CMPQ DX, 8(SP)
+	JLE  vector
+	MOVQ 8(SP), DX
+	JMP  vector
+
+done:
+	VZEROUPPER
+	RET
+
+// func depthwiseProductsAVX2(out *float32, dy *float32, stepDY uintptr, x *float32, stepX uintptr, taps *int, count int, channels int, pixels int)
+// Requires: AVX, FMA3
+TEXT ·depthwiseProductsAVX2(SB), NOSPLIT, $16-72
+	MOVQ stepX+32(FP), AX
+	MOVQ stepDY+16(FP), CX
+	MOVQ channels+56(FP), DX
+	SHLQ $0x02, DX
+	SUBQ $0x20, DX
+	MOVQ DX, 8(SP)
+	XORQ DX, DX
+
+vector:
+	MOVQ taps+40(FP), BX
+	MOVQ count+48(FP), SI
+	MOVQ SI, (SP)
+
+three:
+	CMPQ   (SP), $0x03
+	JL     afterthree
+	MOVQ   x+24(FP), SI
+	ADDQ   DX, SI
+	MOVQ   dy+8(FP), DI
+	ADDQ   DX, DI
+	MOVQ   pixels+64(FP), R9
+	MOVQ   (BX), R8
+	LEAQ   (SI)(R8*4), R10
+	MOVQ   16(BX), R8
+	LEAQ   (SI)(R8*4), R11
+	MOVQ   32(BX), R8
+	LEAQ   (SI)(R8*4), SI
+	VXORPS Y2, Y2, Y2
+	VXORPS Y5, Y5, Y5
+	VXORPS Y3, Y3, Y3
+	VXORPS Y6, Y6, Y6
+	VXORPS Y4, Y4, Y4
+	VXORPS Y7, Y7, Y7
+	SUBQ   $0x02, R9
+	JL     threeRest
+
+threePixels:
+	VMOVUPS     (DI), Y0
+	VMOVUPS     (DI)(CX*1), Y1
+	LEAQ        (DI)(CX*2), DI
+	VFMADD231PS (R10), Y0, Y2
+	VFMADD231PS (R10)(AX*1), Y1, Y5
+	LEAQ        (R10)(AX*2), R10
+	VFMADD231PS (R11), Y0, Y3
+	VFMADD231PS (R11)(AX*1), Y1, Y6
+	LEAQ        (R11)(AX*2), R11
+	VFMADD231PS (SI), Y0, Y4
+	VFMADD231PS (SI)(AX*1), Y1, Y7
+	LEAQ        (SI)(AX*2), SI
+	SUBQ        $0x02, R9
+	JGE         threePixels
+
+threeRest:
+	CMPQ        R9, $-2
+	JE          threeSummed
+	VMOVUPS     (DI), Y0
+	VFMADD231PS (R10), Y0, Y2
+	VFMADD231PS (R11), Y0, Y3
+	VFMADD231PS (SI), Y0, Y4
+
+threeSummed:
+	MOVQ    out+0(FP), SI
+	ADDQ    DX, SI
+	VADDPS  Y5, Y2, Y2
+	MOVQ    8(BX), R8
+	VMOVUPS Y2, (SI)(R8*4)
+	VADDPS  Y6, Y3, Y3
+	MOVQ    24(BX), R8
+	VMOVUPS Y3, (SI)(R8*4)
+	VADDPS  Y7, Y4, Y4
+	MOVQ    40(BX), R8
+	VMOVUPS Y4, (SI)(R8*4)
+	ADDQ    $0x30, BX
+	SUBQ    $0x03, (SP)
+	JMP     three
+
+afterthree:
+	CMPQ   (SP), $0x02
+	JL     aftertwo
+	MOVQ   x+24(FP), SI
+	ADDQ   DX, SI
+	MOVQ   dy+8(FP), DI
+	ADDQ   DX, DI
+	MOVQ   pixels+64(FP), R9
+	MOVQ   (BX), R8
+	LEAQ   (SI)(R8*4), R10
+	MOVQ   16(BX), R8
+	LEAQ   (SI)(R8*4), SI
+	VXORPS Y2, Y2, Y2
+	VXORPS Y4, Y4, Y4
+	VXORPS Y3, Y3, Y3
+	VXORPS Y5, Y5, Y5
+	SUBQ   $0x02, R9
+	JL     twoRest
+
+twoPixels:
+	VMOVUPS     (DI), Y0
+	VMOVUPS     (DI)(CX*1), Y1
+	LEAQ        (DI)(CX*2), DI
+	VFMADD231PS (R10), Y0, Y2
+	VFMADD231PS (R10)(AX*1), Y1, Y4
+	LEAQ        (R10)(AX*2), R10
+	VFMADD231PS (SI), Y0, Y3
+	VFMADD231PS (SI)(AX*1), Y1, Y5
+	LEAQ        (SI)(AX*2), SI
+	SUBQ        $0x02, R9
+	JGE         twoPixels
+
+twoRest:
+	CMPQ        R9, $-2
+	JE          twoSummed
+	VMOVUPS     (DI), Y0
+	VFMADD231PS (R10), Y0, Y2
+	VFMADD231PS (SI), Y0, Y3
+
+twoSummed:
+	MOVQ    out+0(FP), SI
+	ADDQ    DX, SI
+	VADDPS  Y4, Y2, Y2
+	MOVQ    8(BX), R8
+	VMOVUPS Y2, (SI)(R8*4)
+	VADDPS  Y5, Y3, Y3
+	MOVQ    24(BX), R8
+	VMOVUPS Y3, (SI)(R8*4)
+	ADDQ    $0x20, BX
+	SUBQ    $0x02, (SP)
+
+aftertwo:
+	CMPQ   (SP), $0x01
+	JL     afterone
+	MOVQ   x+24(FP), SI
+	ADDQ   DX, SI
+	MOVQ   dy+8(FP), DI
+	ADDQ   DX, DI
+	MOVQ   pixels+64(FP), R9
+	MOVQ   (BX), R8
+	LEAQ   (SI)(R8*4), SI
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	SUBQ   $0x02, R9
+	JL     oneRest
+
+onePixels:
+	VMOVUPS     (DI), Y0
+	VMOVUPS     (DI)(CX*1), Y1
+	LEAQ        (DI)(CX*2), DI
+	VFMADD231PS (SI), Y0, Y2
+	VFMADD231PS (SI)(AX*1), Y1, Y3
+	LEAQ        (SI)(AX*2), SI
+	SUBQ        $0x02, R9
+	JGE         onePixels
+
+oneRest:
+	CMPQ        R9, $-2
+	JE          oneSummed
+	VMOVUPS     (DI), Y0
+	VFMADD231PS (SI), Y0, Y2
+
+oneSummed:
+	MOVQ    out+0(FP), SI
+	ADDQ    DX, SI
+	VADDPS  Y3, Y2, Y2
+	MOVQ    8(BX), R8
+	VMOVUPS Y2, (SI)(R8*4)
+	ADDQ    $0x10, BX
+	SUBQ    $0x01, (SP)
+
+afterone:
+	CMPQ DX, 8(SP)
+	JE   done
+	ADDQ $0x00000020, DX
+	CMPQ DX, 8(SP)
+	JLE  vector
+	MOVQ 8(SP), DX
+	JMP  vector
+
+done:
+	VZEROUPPER
+	RET
+
 // func channelMomentsAVX512(sums *float64, squares *float64, x *float32, middle *float32, vectors int, rows int, step uintptr)
 // Requires: AVX, AVX512F
 TEXT ·channelMomentsAVX512(SB), NOSPLIT, $0-56
@@ -933,6 +1348,421 @@ vector:
 	ADDQ      R12, SI
 	DECQ      R11
 	JNZ       row
+
+done:
+	VZEROUPPER
+	RET
+
+// func depthwiseSumsAVX512(y *float32, stepY uintptr, x *float32, stepX uintptr, weights *float32, taps *int, count int, start *float32, stepStart uintptr, channels int, pixels int)
+// Requires: AVX, AVX512F
+TEXT ·depthwiseSumsAVX512(SB), NOSPLIT, $16-88
+	MOVQ stepX+24(FP), AX
+	LEAQ (AX)(AX*2), CX
+	MOVQ channels+72(FP), DX
+	SHLQ $0x02, DX
+	SUBQ $0x40, DX
+	MOVQ DX, 8(SP)
+	XORQ DX, DX
+
+vector:
+	MOVQ  y+0(FP), BX
+	ADDQ  DX, BX
+	MOVQ  x+16(FP), SI
+	ADDQ  DX, SI
+	MOVQ  weights+32(FP), DI
+	ADDQ  DX, DI
+	MOVQ  start+56(FP), R8
+	TESTQ R8, R8
+	JZ    nothing
+	ADDQ  DX, R8
+
+nothing:
+	MOVQ pixels+80(FP), R9
+	MOVQ R9, (SP)
+
+eight:
+	CMPQ   (SP), $0x08
+	JL     aftereight
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	MOVQ   taps+40(FP), R9
+	MOVQ   count+48(FP), R10
+	TESTQ  R10, R10
+	JZ     eightSummed
+
+eightTap:
+	MOVQ        (R9), R11
+	LEAQ        (SI)(R11*4), R12
+	LEAQ        (R12)(AX*4), R13
+	MOVQ        8(R9), R11
+	VMOVUPS     (DI)(R11*4), Z0
+	VFMADD231PS (R12), Z0, Z1
+	VFMADD231PS (R12)(AX*1), Z0, Z2
+	VFMADD231PS (R12)(AX*2), Z0, Z3
+	VFMADD231PS (R12)(CX*1), Z0, Z4
+	VFMADD231PS (R13), Z0, Z5
+	VFMADD231PS (R13)(AX*1), Z0, Z6
+	VFMADD231PS (R13)(AX*2), Z0, Z7
+	VFMADD231PS (R13)(CX*1), Z0, Z8
+	ADDQ        $0x10, R9
+	DECQ        R10
+	JNZ         eightTap
+
+eightSummed:
+	TESTQ  R8, R8
+	JZ     eightStarted
+	VADDPS (R8), Z1, Z1
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Z2, Z2
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Z3, Z3
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Z4, Z4
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Z5, Z5
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Z6, Z6
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Z7, Z7
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Z8, Z8
+	ADDQ   stepStart+64(FP), R8
+
+eightStarted:
+	VMOVUPS Z1, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Z2, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Z3, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Z4, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Z5, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Z6, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Z7, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Z8, (BX)
+	ADDQ    stepY+8(FP), BX
+	LEAQ    (SI)(AX*8), SI
+	SUBQ    $0x08, (SP)
+	JMP     eight
+
+aftereight:
+	CMPQ   (SP), $0x04
+	JL     afterfour
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	MOVQ   taps+40(FP), R9
+	MOVQ   count+48(FP), R10
+	TESTQ  R10, R10
+	JZ     fourSummed
+
+fourTap:
+	MOVQ        (R9), R11
+	LEAQ        (SI)(R11*4), R12
+	MOVQ        8(R9), R11
+	VMOVUPS     (DI)(R11*4), Z0
+	VFMADD231PS (R12), Z0, Z1
+	VFMADD231PS (R12)(AX*1), Z0, Z2
+	VFMADD231PS (R12)(AX*2), Z0, Z3
+	VFMADD231PS (R12)(CX*1), Z0, Z4
+	ADDQ        $0x10, R9
+	DECQ        R10
+	JNZ         fourTap
+
+fourSummed:
+	TESTQ  R8, R8
+	JZ     fourStarted
+	VADDPS (R8), Z1, Z1
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Z2, Z2
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Z3, Z3
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Z4, Z4
+	ADDQ   stepStart+64(FP), R8
+
+fourStarted:
+	VMOVUPS Z1, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Z2, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Z3, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Z4, (BX)
+	ADDQ    stepY+8(FP), BX
+	LEAQ    (SI)(AX*4), SI
+	SUBQ    $0x04, (SP)
+
+afterfour:
+	CMPQ   (SP), $0x02
+	JL     aftertwo
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	MOVQ   taps+40(FP), R9
+	MOVQ   count+48(FP), R10
+	TESTQ  R10, R10
+	JZ     twoSummed
+
+twoTap:
+	MOVQ        (R9), R11
+	LEAQ        (SI)(R11*4), R12
+	MOVQ        8(R9), R11
+	VMOVUPS     (DI)(R11*4), Z0
+	VFMADD231PS (R12), Z0, Z1
+	VFMADD231PS (R12)(AX*1), Z0, Z2
+	ADDQ        $0x10, R9
+	DECQ        R10
+	JNZ         twoTap
+
+twoSummed:
+	TESTQ  R8, R8
+	JZ     twoStarted
+	VADDPS (R8), Z1, Z1
+	ADDQ   stepStart+64(FP), R8
+	VADDPS (R8), Z2, Z2
+	ADDQ   stepStart+64(FP), R8
+
+twoStarted:
+	VMOVUPS Z1, (BX)
+	ADDQ    stepY+8(FP), BX
+	VMOVUPS Z2, (BX)
+	ADDQ    stepY+8(FP), BX
+	LEAQ    (SI)(AX*2), SI
+	SUBQ    $0x02, (SP)
+
+aftertwo:
+	CMPQ   (SP), $0x01
+	JL     afterone
+	VPXORD Z1, Z1, Z1
+	MOVQ   taps+40(FP), R9
+	MOVQ   count+48(FP), R10
+	TESTQ  R10, R10
+	JZ     oneSummed
+
+oneTap:
+	MOVQ        (R9), R11
+	LEAQ        (SI)(R11*4), R12
+	MOVQ        8(R9), R11
+	VMOVUPS     (DI)(R11*4), Z0
+	VFMADD231PS (R12), Z0, Z1
+	ADDQ        $0x10, R9
+	DECQ        R10
+	JNZ         oneTap
+
+oneSummed:
+	TESTQ  R8, R8
+	JZ     oneStarted
+	VADDPS (R8), Z1, Z1
+	ADDQ   stepStart+64(FP), R8
+
+oneStarted:
+	VMOVUPS Z1, (BX)
+	ADDQ    stepY+8(FP), BX
+	LEAQ    (SI)(AX*1), SI
+	SUBQ    $0x01, (SP)
+
+afterone:
+	CMPQ DX, 8(SP)
+	JE   done
+	ADDQ $0x00000040, DX
+	CMPQ DX, 8(SP)
+	JLE  vector
+	MOVQ 8(SP), DX
+	JMP  vector
+
+done:
+	VZEROUPPER
+	RET
+
+// func depthwiseProductsAVX512(out *float32, dy *float32, stepDY uintptr, x *float32, stepX uintptr, taps *int, count int, channels int, pixels int)
+// Requires: AVX, AVX512F
+TEXT ·depthwiseProductsAVX512(SB), NOSPLIT, $16-72
+	MOVQ stepX+32(FP), AX
+	MOVQ stepDY+16(FP), CX
+	MOVQ channels+56(FP), DX
+	SHLQ $0x02, DX
+	SUBQ $0x40, DX
+	MOVQ DX, 8(SP)
+	XORQ DX, DX
+
+vector:
+	MOVQ taps+40(FP), BX
+	MOVQ count+48(FP), SI
+	MOVQ SI, (SP)
+
+three:
+	CMPQ   (SP), $0x03
+	JL     afterthree
+	MOVQ   x+24(FP), SI
+	ADDQ   DX, SI
+	MOVQ   dy+8(FP), DI
+	ADDQ   DX, DI
+	MOVQ   pixels+64(FP), R9
+	MOVQ   (BX), R8
+	LEAQ   (SI)(R8*4), R10
+	MOVQ   16(BX), R8
+	LEAQ   (SI)(R8*4), R11
+	MOVQ   32(BX), R8
+	LEAQ   (SI)(R8*4), SI
+	VPXORD Z2, Z2, Z2
+	VPXORD Z5, Z5, Z5
+	VPXORD Z3, Z3, Z3
+	VPXORD Z6, Z6, Z6
+	VPXORD Z4, Z4, Z4
+	VPXORD Z7, Z7, Z7
+	SUBQ   $0x02, R9
+	JL     threeRest
+
+threePixels:
+	VMOVUPS     (DI), Z0
+	VMOVUPS     (DI)(CX*1), Z1
+	LEAQ        (DI)(CX*2), DI
+	VFMADD231PS (R10), Z0, Z2
+	VFMADD231PS (R10)(AX*1), Z1, Z5
+	LEAQ        (R10)(AX*2), R10
+	VFMADD231PS (R11), Z0, Z3
+	VFMADD231PS (R11)(AX*1), Z1, Z6
+	LEAQ        (R11)(AX*2), R11
+	VFMADD231PS (SI), Z0, Z4
+	VFMADD231PS (SI)(AX*1), Z1, Z7
+	LEAQ        (SI)(AX*2), SI
+	SUBQ        $0x02, R9
+	JGE         threePixels
+
+threeRest:
+	CMPQ        R9, $-2
+	JE          threeSummed
+	VMOVUPS     (DI), Z0
+	VFMADD231PS (R10), Z0, Z2
+	VFMADD231PS (R11), Z0, Z3
+	VFMADD231PS (SI), Z0, Z4
+
+threeSummed:
+	MOVQ    out+0(FP), SI
+	ADDQ    DX, SI
+	VADDPS  Z5, Z2, Z2
+	MOVQ    8(BX), R8
+	VMOVUPS Z2, (SI)(R8*4)
+	VADDPS  Z6, Z3, Z3
+	MOVQ    24(BX), R8
+	VMOVUPS Z3, (SI)(R8*4)
+	VADDPS  Z7, Z4, Z4
+	MOVQ    40(BX), R8
+	VMOVUPS Z4, (SI)(R8*4)
+	ADDQ    $0x30, BX
+	SUBQ    $0x03, (SP)
+	JMP     three
+
+afterthree:
+	CMPQ   (SP), $0x02
+	JL     aftertwo
+	MOVQ   x+24(FP), SI
+	ADDQ   DX, SI
+	MOVQ   dy+8(FP), DI
+	ADDQ   DX, DI
+	MOVQ   pixels+64(FP), R9
+	MOVQ   (BX), R8
+	LEAQ   (SI)(R8*4), R10
+	MOVQ   16(BX), R8
+	LEAQ   (SI)(R8*4), SI
+	VPXORD Z2, Z2, Z2
+	VPXORD Z4, Z4, Z4
+	VPXORD Z3, Z3, Z3
+	VPXORD Z5, Z5, Z5
+	SUBQ   $0x02, R9
+	JL     twoRest
+
+twoPixels:
+	VMOVUPS     (DI), Z0
+	VMOVUPS     (DI)(CX*1), Z1
+	LEAQ        (DI)(CX*2), DI
+	VFMADD231PS (R10), Z0, Z2
+	VFMADD231PS (R10)(AX*1), Z1, Z4
+	LEAQ        (R10)(AX*2), R10
+	VFMADD231PS (SI), Z0, Z3
+	VFMADD231PS (SI)(AX*1), Z1, Z5
+	LEAQ        (SI)(AX*2), SI
+	SUBQ        $0x02, R9
+	JGE         twoPixels
+
+twoRest:
+	CMPQ        R9, $-2
+	JE          twoSummed
+	VMOVUPS     (DI), Z0
+	VFMADD231PS (R10), Z0, Z2
+	VFMADD231PS (SI), Z0, Z3
+
+twoSummed:
+	MOVQ    out+0(FP), SI
+	ADDQ    DX, SI
+	VADDPS  Z4, Z2, Z2
+	MOVQ    8(BX), R8
+	VMOVUPS Z2, (SI)(R8*4)
+	VADDPS  Z5, Z3, Z3
+	MOVQ    24(BX), R8
+	VMOVUPS Z3, (SI)(R8*4)
+	ADDQ    $0x20, BX
+	SUBQ    $0x02, (SP)
+
+aftertwo:
+	CMPQ   (SP), $0x01
+	JL     afterone
+	MOVQ   x+24(FP), SI
+	ADDQ   DX, SI
+	MOVQ   dy+8(FP), DI
+	ADDQ   DX, DI
+	MOVQ   pixels+64(FP), R9
+	MOVQ   (BX), R8
+	LEAQ   (SI)(R8*4), SI
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	SUBQ   $0x02, R9
+	JL     oneRest
+
+onePixels:
+	VMOVUPS     (DI), Z0
+	VMOVUPS     (DI)(CX*1), Z1
+	LEAQ        (DI)(CX*2), DI
+	VFMADD231PS (SI), Z0, Z2
+	VFMADD231PS (SI)(AX*1), Z1, Z3
+	LEAQ        (SI)(AX*2), SI
+	SUBQ        $0x02, R9
+	JGE         onePixels
+
+oneRest:
+	CMPQ        R9, $-2
+	JE          oneSummed
+	VMOVUPS     (DI), Z0
+	VFMADD231PS (SI), Z0, Z2
+
+oneSummed:
+	MOVQ    out+0(FP), SI
+	ADDQ    DX, SI
+	VADDPS  Z3, Z2, Z2
+	MOVQ    8(BX), R8
+	VMOVUPS Z2, (SI)(R8*4)
+	ADDQ    $0x10, BX
+	SUBQ    $0x01, (SP)
+
+afterone:
+	CMPQ DX, 8(SP)
+	JE   done
+	ADDQ $0x00000040, DX
+	CMPQ DX, 8(SP)
+	JLE  vector
+	MOVQ 8(SP), DX
+	JMP  vector
 
 done:
 	VZEROUPPER

@@ -27,3 +27,7 @@ var channelPassesAVX512 = channelPasses{
 	channelGatedData:         channelGatedDataAVX512,
 	channelGatedDataKeep:     channelGatedDataKeepAVX512,
 }
+
+var depthwisePassesAVX2 = depthwisePasses{depthwiseSums: depthwiseSumsAVX2, depthwiseProducts: depthwiseProductsAVX2}
+
+var depthwisePassesAVX512 = depthwisePasses{depthwiseSums: depthwiseSumsAVX512, depthwiseProducts: depthwiseProductsAVX512}

@@ -233,6 +233,26 @@ func softmaxRowsAVX2(y *float32, x *float32, n int, lengths *int, rows int)
 //go:noescape
 func softmaxGradientRowsAVX2(dx *float32, dy *float32, y *float32, n int, lengths *int, rows int)
 
+// clipAVX2 is y[i] = min(max(x[i], least), most), x[i] if that is NaN, for whole vectors.
+//
+//go:noescape
+func clipAVX2(y *float32, x *float32, vectors int, least float32, most float32)
+
+// clipGradientAVX2 is dx[i] = dy[i] where least < x[i] < most, else 0, for whole vectors.
+//
+//go:noescape
+func clipGradientAVX2(dx *float32, dy *float32, x *float32, vectors int, least float32, most float32)
+
+// hardSwishAVX2 is y[i] = x[i] * min(max(x[i] + 3, 0), 6) / 6 for whole vectors.
+//
+//go:noescape
+func hardSwishAVX2(y *float32, x *float32, vectors int)
+
+// hardSwishGradientAVX2 is dx[i] = dy[i] * (x[i] / 3 + 1/2), 0 from -3 down and dy[i] from 3 up, for whole vectors.
+//
+//go:noescape
+func hardSwishGradientAVX2(dx *float32, dy *float32, x *float32, vectors int)
+
 // expAVX512 is y[i] = exp(x[i]).
 //
 //go:noescape
@@ -461,3 +481,23 @@ func softmaxRowsAVX512(y *float32, x *float32, n int, lengths *int, rows int)
 //
 //go:noescape
 func softmaxGradientRowsAVX512(dx *float32, dy *float32, y *float32, n int, lengths *int, rows int)
+
+// clipAVX512 is y[i] = min(max(x[i], least), most), x[i] if that is NaN, for whole vectors.
+//
+//go:noescape
+func clipAVX512(y *float32, x *float32, vectors int, least float32, most float32)
+
+// clipGradientAVX512 is dx[i] = dy[i] where least < x[i] < most, else 0, for whole vectors.
+//
+//go:noescape
+func clipGradientAVX512(dx *float32, dy *float32, x *float32, vectors int, least float32, most float32)
+
+// hardSwishAVX512 is y[i] = x[i] * min(max(x[i] + 3, 0), 6) / 6 for whole vectors.
+//
+//go:noescape
+func hardSwishAVX512(y *float32, x *float32, vectors int)
+
+// hardSwishGradientAVX512 is dx[i] = dy[i] * (x[i] / 3 + 1/2), 0 from -3 down and dy[i] from 3 up, for whole vectors.
+//
+//go:noescape
+func hardSwishGradientAVX512(dx *float32, dy *float32, x *float32, vectors int)

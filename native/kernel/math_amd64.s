@@ -3444,6 +3444,131 @@ hiddenDone:
 	VZEROUPPER
 	RET
 
+// func clipAVX2(y *float32, x *float32, vectors int, least float32, most float32)
+// Requires: AVX, MMX+
+TEXT ·clipAVX2(SB), NOSPLIT, $0-32
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS least+24(FP), Y0
+	VBROADCASTSS most+28(FP), Y1
+	TESTQ        DX, DX
+	JZ           done
+
+loop:
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMOVUPS    (CX), Y2
+	VMAXPS     Y2, Y0, Y2
+	VMINPS     Y2, Y1, Y2
+	VMOVUPS    Y2, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	DECQ       DX
+	JNZ        loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func clipGradientAVX2(dx *float32, dy *float32, x *float32, vectors int, least float32, most float32)
+// Requires: AVX, MMX+
+TEXT ·clipGradientAVX2(SB), NOSPLIT, $0-40
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         vectors+24(FP), BX
+	VBROADCASTSS least+32(FP), Y0
+	VBROADCASTSS most+36(FP), Y1
+	TESTQ        BX, BX
+	JZ           done
+
+loop:
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (DX), Y2
+	VCMPPS     $0x11, Y1, Y2, Y3
+	VCMPPS     $0x1e, Y0, Y2, Y2
+	VANDPS     Y3, Y2, Y2
+	VANDPS     (CX), Y2, Y2
+	VMOVUPS    Y2, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	DECQ       BX
+	JNZ        loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func hardSwishAVX2(y *float32, x *float32, vectors int)
+// Requires: AVX, MMX+
+TEXT ·hardSwishAVX2(SB), NOSPLIT, $0-24
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS numbers<>+2944(SB), Y1
+	VBROADCASTSS numbers<>+2976(SB), Y2
+	VXORPS       Y0, Y0, Y0
+	TESTQ        DX, DX
+	JZ           done
+
+loop:
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMOVUPS    (CX), Y3
+	VADDPS     Y1, Y3, Y4
+	VMAXPS     Y4, Y0, Y4
+	VMINPS     Y4, Y2, Y4
+	VMULPS     Y4, Y3, Y3
+	VMULPS     numbers<>+3008(SB), Y3, Y3
+	VMOVUPS    Y3, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	DECQ       DX
+	JNZ        loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func hardSwishGradientAVX2(dx *float32, dy *float32, x *float32, vectors int)
+// Requires: AVX, MMX+
+TEXT ·hardSwishGradientAVX2(SB), NOSPLIT, $0-32
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         vectors+24(FP), BX
+	VBROADCASTSS numbers<>+320(SB), Y0
+	VXORPS       Y1, Y1, Y1
+	TESTQ        BX, BX
+	JZ           done
+
+loop:
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (DX), Y2
+	VMULPS     numbers<>+3040(SB), Y2, Y3
+	VADDPS     numbers<>+1312(SB), Y3, Y3
+	VCMPPS     $0x11, numbers<>+2944(SB), Y2, Y4
+	VBLENDVPS  Y4, Y3, Y0, Y3
+	VMULPS     (CX), Y3, Y3
+	VCMPPS     $0x16, numbers<>+3072(SB), Y2, Y2
+	VBLENDVPS  Y2, Y3, Y1, Y3
+	VMOVUPS    Y3, (AX)
+	ADDQ       $0x00000020, AX
+	ADDQ       $0x00000020, CX
+	ADDQ       $0x00000020, DX
+	DECQ       BX
+	JNZ        loop
+
+done:
+	VZEROUPPER
+	RET
+
 // func expAVX512(y *float32, x *float32, n int)
 // Requires: AVX, AVX512F, MMX+
 TEXT ·expAVX512(SB), NOSPLIT, $0-24
@@ -6715,6 +6840,131 @@ hiddenDone:
 	VZEROUPPER
 	RET
 
+// func clipAVX512(y *float32, x *float32, vectors int, least float32, most float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·clipAVX512(SB), NOSPLIT, $0-32
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS least+24(FP), Z0
+	VBROADCASTSS most+28(FP), Z1
+	TESTQ        DX, DX
+	JZ           done
+
+loop:
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	VMOVUPS    (CX), Z2
+	VMAXPS     Z2, Z0, Z2
+	VMINPS     Z2, Z1, Z2
+	VMOVUPS    Z2, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, CX
+	DECQ       DX
+	JNZ        loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func clipGradientAVX512(dx *float32, dy *float32, x *float32, vectors int, least float32, most float32)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·clipGradientAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         vectors+24(FP), BX
+	VBROADCASTSS least+32(FP), Z0
+	VBROADCASTSS most+36(FP), Z1
+	TESTQ        BX, BX
+	JZ           done
+
+loop:
+	PREFETCHT0 2048(AX)
+	PREFETCHT0 2048(CX)
+	PREFETCHT0 2048(DX)
+	VMOVUPS    (DX), Z2
+	VCMPPS     $0x1e, Z0, Z2, K1
+	VCMPPS     $0x11, Z1, Z2, K2
+	KANDW      K1, K2, K2
+	VMOVUPS.Z  (CX), K2, Z2
+	VMOVUPS    Z2, (AX)
+	ADDQ       $0x00000040, AX
+	ADDQ       $0x00000040, CX
+	ADDQ       $0x00000040, DX
+	DECQ       BX
+	JNZ        loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func hardSwishAVX512(y *float32, x *float32, vectors int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·hardSwishAVX512(SB), NOSPLIT, $0-24
+	MOVQ         y+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         vectors+16(FP), DX
+	VBROADCASTSS numbers<>+2944(SB), Z1
+	VBROADCASTSS numbers<>+2976(SB), Z2
+	VPXORD       Z0, Z0, Z0
+	TESTQ        DX, DX
+	JZ           done
+
+loop:
+	PREFETCHT0  2048(AX)
+	PREFETCHT0  2048(CX)
+	VMOVUPS     (CX), Z3
+	VADDPS      Z1, Z3, Z4
+	VMAXPS      Z4, Z0, Z4
+	VMINPS      Z4, Z2, Z4
+	VMULPS      Z4, Z3, Z3
+	VMULPS.BCST numbers<>+3008(SB), Z3, Z3
+	VMOVUPS     Z3, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	DECQ        DX
+	JNZ         loop
+
+done:
+	VZEROUPPER
+	RET
+
+// func hardSwishGradientAVX512(dx *float32, dy *float32, x *float32, vectors int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·hardSwishGradientAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         vectors+24(FP), BX
+	VBROADCASTSS numbers<>+320(SB), Z0
+	VPXORD       Z1, Z1, Z1
+	TESTQ        BX, BX
+	JZ           done
+
+loop:
+	PREFETCHT0  2048(AX)
+	PREFETCHT0  2048(CX)
+	PREFETCHT0  2048(DX)
+	VMOVUPS     (DX), Z2
+	VMULPS.BCST numbers<>+3040(SB), Z2, Z3
+	VADDPS.BCST numbers<>+1312(SB), Z3, Z3
+	VCMPPS.BCST $0x11, numbers<>+2944(SB), Z2, K1
+	VBLENDMPS   Z3, Z0, K1, Z3
+	VMULPS      (CX), Z3, Z3
+	VCMPPS.BCST $0x16, numbers<>+3072(SB), Z2, K1
+	VBLENDMPS   Z3, Z1, K1, Z3
+	VMOVUPS     Z3, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	DECQ        BX
+	JNZ         loop
+
+done:
+	VZEROUPPER
+	RET
+
 DATA numbers<>+0(SB)/8, $0x42b2000042b20000
 DATA numbers<>+8(SB)/8, $0x42b2000042b20000
 DATA numbers<>+16(SB)/8, $0x42b2000042b20000
@@ -7083,7 +7333,27 @@ DATA numbers<>+2912(SB)/8, $0x3e5b33b63e5b33b6
 DATA numbers<>+2920(SB)/8, $0x3e5b33b63e5b33b6
 DATA numbers<>+2928(SB)/8, $0x3e5b33b63e5b33b6
 DATA numbers<>+2936(SB)/8, $0x3e5b33b63e5b33b6
-GLOBL numbers<>(SB), RODATA|NOPTR, $2944
+DATA numbers<>+2944(SB)/8, $0x4040000040400000
+DATA numbers<>+2952(SB)/8, $0x4040000040400000
+DATA numbers<>+2960(SB)/8, $0x4040000040400000
+DATA numbers<>+2968(SB)/8, $0x4040000040400000
+DATA numbers<>+2976(SB)/8, $0x40c0000040c00000
+DATA numbers<>+2984(SB)/8, $0x40c0000040c00000
+DATA numbers<>+2992(SB)/8, $0x40c0000040c00000
+DATA numbers<>+3000(SB)/8, $0x40c0000040c00000
+DATA numbers<>+3008(SB)/8, $0x3e2aaaab3e2aaaab
+DATA numbers<>+3016(SB)/8, $0x3e2aaaab3e2aaaab
+DATA numbers<>+3024(SB)/8, $0x3e2aaaab3e2aaaab
+DATA numbers<>+3032(SB)/8, $0x3e2aaaab3e2aaaab
+DATA numbers<>+3040(SB)/8, $0x3eaaaaab3eaaaaab
+DATA numbers<>+3048(SB)/8, $0x3eaaaaab3eaaaaab
+DATA numbers<>+3056(SB)/8, $0x3eaaaaab3eaaaaab
+DATA numbers<>+3064(SB)/8, $0x3eaaaaab3eaaaaab
+DATA numbers<>+3072(SB)/8, $0xc0400000c0400000
+DATA numbers<>+3080(SB)/8, $0xc0400000c0400000
+DATA numbers<>+3088(SB)/8, $0xc0400000c0400000
+DATA numbers<>+3096(SB)/8, $0xc0400000c0400000
+GLOBL numbers<>(SB), RODATA|NOPTR, $3104
 
 DATA ends<>+0(SB)/8, $0xffffffffffffffff
 DATA ends<>+8(SB)/8, $0xffffffffffffffff

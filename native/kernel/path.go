@@ -30,6 +30,10 @@ type path struct {
 	relu                     func(y, x *float32, vectors int)
 	reluGradient             func(dx, dy, y *float32, vectors int)
 	gate                     func(dx, dy, y *float32, vectors int, scale float32)
+	clip                     func(y, x *float32, vectors int, least, most float32)
+	clipGradient             func(dx, dy, x *float32, vectors int, least, most float32)
+	hardSwish                func(y, x *float32, vectors int)
+	hardSwishGradient        func(dx, dy, x *float32, vectors int)
 	mask                     func(y, x *float32, keep *bool, vectors int, scale float32)
 	adam                     func(p, g, m, v *float32, vectors int, c *float32)
 	sgd                      func(p, g *float32, vectors int, c *float32)
@@ -46,6 +50,7 @@ type path struct {
 	arithmetic
 	rowPasses
 	channelPasses
+	depthwisePasses
 	// peak does 12 vectors of multiply-adds in each of the loops, for the benchmarks to compare with.
 	peak func(loops int)
 }

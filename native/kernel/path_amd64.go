@@ -33,6 +33,10 @@ func vectorPaths() (ps []*path) {
 		relu:                    reluAVX2,
 		reluGradient:            reluGradientAVX2,
 		gate:                    gateAVX2,
+		clip:                    clipAVX2,
+		clipGradient:            clipGradientAVX2,
+		hardSwish:               hardSwishAVX2,
+		hardSwishGradient:       hardSwishGradientAVX2,
 		mask:                    maskAVX2,
 		adam:                    adamAVX2,
 		sgd:                     sgdAVX2,
@@ -48,6 +52,7 @@ func vectorPaths() (ps []*path) {
 		addScaled:               addScaledAVX2,
 		peak:                    peakAVX2,
 		approximations:          approximationsAVX2, arithmetic: arithmeticAVX2, rowPasses: rowPassesAVX2, channelPasses: channelPassesAVX2,
+		depthwisePasses: depthwisePassesAVX2,
 	})
 	if cpu.X86.HasAVX512F {
 		ps = append(ps, &path{
@@ -84,6 +89,10 @@ func vectorPaths() (ps []*path) {
 			relu:                    reluAVX512,
 			reluGradient:            reluGradientAVX512,
 			gate:                    gateAVX512,
+			clip:                    clipAVX512,
+			clipGradient:            clipGradientAVX512,
+			hardSwish:               hardSwishAVX512,
+			hardSwishGradient:       hardSwishGradientAVX512,
 			mask:                    maskAVX512,
 			adam:                    adamAVX512,
 			sgd:                     sgdAVX512,
@@ -99,6 +108,7 @@ func vectorPaths() (ps []*path) {
 			addScaled:               addScaledAVX512,
 			peak:                    peakAVX512,
 			approximations:          approximationsAVX512, arithmetic: arithmeticAVX512, rowPasses: rowPassesAVX512, channelPasses: channelPassesAVX512,
+			depthwisePasses: depthwisePassesAVX512,
 		})
 	}
 	return ps

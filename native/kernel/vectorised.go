@@ -1,6 +1,9 @@
 package kernel
 
-import "unsafe"
+import (
+	"slices"
+	"unsafe"
+)
 
 // elementsPerCall bounds the time of one call of assembly, which the runtime cannot interrupt, to some tens of microseconds.
 const elementsPerCall = 16 << 10
@@ -13,6 +16,17 @@ func vectorised[T Float]() *path {
 	}
 	if k := active.Load(); k.lanes > 0 {
 		return k
+	}
+	return nil
+}
+
+// forChannels returns the path whose passes over vectors of channels serve n of them, which is a narrower one where this one's vectors do not fit, or nil: whole vectors have to make
+// them up, or, where the last one may overlap the one before, one has to fit.
+func (k *path) forChannels(n int, whole bool) *path {
+	for i := slices.Index(paths, k); i > 0; i-- {
+		if p := paths[i]; n >= p.lanes && (!whole || n%p.lanes == 0) {
+			return p
+		}
 	}
 	return nil
 }

@@ -62,10 +62,7 @@ func bindClip[T kernel.Float](c *Context[T]) (func(), error) {
 	low, high := bounds(c, 1)
 	x, y := c.In[0].Float, c.Out[0].Float
 	return elementwise(c.Pool, len(y), func(lo, hi int) {
-		least, most := low[0], high[0]
-		for i := lo; i < hi; i++ {
-			y[i] = min(most, max(least, x[i])) // where min > max, the result is max
-		}
+		kernel.Clip(y[lo:hi], x[lo:hi], low[0], high[0])
 	}), nil
 }
 
@@ -73,12 +70,6 @@ func bindClipGradient[T kernel.Float](c *Context[T]) (func(), error) {
 	low, high := bounds(c, 2)
 	dy, x, dx := c.In[0].Float, c.In[1].Float, c.Out[0].Float
 	return elementwise(c.Pool, len(dx), func(lo, hi int) {
-		least, most := low[0], high[0]
-		for i := lo; i < hi; i++ {
-			dx[i] = 0
-			if least < x[i] && x[i] < most {
-				dx[i] = dy[i]
-			}
-		}
+		kernel.ClipGradient(dx[lo:hi], dy[lo:hi], x[lo:hi], low[0], high[0])
 	}), nil
 }

@@ -8,7 +8,7 @@ import (
 	"tandem/native/kernel"
 )
 
-// The convolutions with channels last: images (N, H, W, C) of two dimensions, one group, weights (M, C, kernel ...) as ever. pass.ChannelsLast puts them in
+// The convolutions with channels last: images (N, H, W, C) of two dimensions, one group or one of each channel, weights (M, C, kernel ...) as ever. pass.ChannelsLast puts them in
 // the place of Conv and its gradients.
 func init() {
 	const noGradient = "the layout is chosen after gradients are taken"
@@ -84,9 +84,9 @@ func convAlgorithm(of func(n *ir.Node) (convolution, error)) func(n *ir.Node, do
 	}
 }
 
-// FitsNHWC reports whether a node's convolution, of images (N, C, H, W), has a form with channels last.
+// FitsNHWC reports whether a node's convolution, of images (N, C, H, W), has a form with channels last: one of all channels does, and one in which each channel has a filter of its own.
 func FitsNHWC(image, weights []int, groups int64) bool {
-	return len(image) == 4 && len(weights) == 4 && groups == 1
+	return len(image) == 4 && len(weights) == 4 && (groups == 1 || weights[0] == int(groups) && weights[1] == 1)
 }
 
 func newConvolutionNHWC(n *ir.Node, image, weights []int) (convolution, error) {
@@ -95,7 +95,7 @@ func newConvolutionNHWC(n *ir.Node, image, weights []int) (convolution, error) {
 	}
 	channelsFirst := []int{image[0], image[3], image[1], image[2]}
 	c, err := newConvolution(n, &ir.Value{Shape: channelsFirst, Type: ir.Float}, &ir.Value{Shape: weights, Type: ir.Float})
-	if err == nil && c.groups != 1 {
+	if err == nil && c.groups != 1 && !(c.depthwise() && c.outputs == 1) {
 		err = fmt.Errorf("%d groups are %w with channels last", c.groups, ErrUnsupported)
 	}
 	return c, err
@@ -136,6 +136,9 @@ func (c *convolution) sizesNHWC() (weights, unfolded int) {
 
 // workspaceNHWC is what the algorithms of both types of elements need, since the graph does not know its own.
 func (c *convolution) workspaceNHWC(winograd int) int {
+	if c.depthwise() {
+		return c.filters*c.window.KernelLen() + c.depthwiseRows().GradientWorkspace()
+	}
 	weights, unfolded := c.sizesNHWC()
 	need := 0
 	if !c.usesWinograd(unsafe.Sizeof(float32(0))) || !c.usesWinograd(unsafe.Sizeof(float64(0))) {
@@ -145,6 +148,17 @@ func (c *convolution) workspaceNHWC(winograd int) int {
 		need = max(need, winograd)
 	}
 	return need
+}
+
+// depthwiseRows is a convolution of single channels as its kernels take it.
+func (c *convolution) depthwiseRows() *kernel.DepthwiseRows {
+	return &kernel.DepthwiseRows{Window: c.window, Images: c.images, Channels: c.filters}
+}
+
+// depthwiseWeights returns memory for the weights in the order of depthwiseRows, and what is left of a node's.
+func depthwiseWeights[T kernel.Float](c *Context[T], v *convolution) (rows, rest []T) {
+	n := v.filters * v.window.KernelLen()
+	return c.Workspace[:n:n], c.Workspace[n:]
 }
 
 // rowProducts is a convolution as products of unfolded rows, a chunk of images at a time, with its memory.
@@ -204,6 +218,13 @@ func bindConvNHWC[T kernel.Float](c *Context[T]) (func(), error) {
 	if len(c.In) > 2 && c.In[2].Shape != nil {
 		bias = c.In[2].Float
 	}
+	if v.depthwise() {
+		rows, _ := depthwiseWeights(c, &v)
+		return sequence([]func(){
+			kernel.PrepareWeightsToRows(c.Pool, rows, weights, v.filters, 1, v.window.KernelLen()),
+			kernel.PrepareDepthwiseRows(v.depthwiseRows(), c.Pool, y, x, rows, bias),
+		}), nil
+	}
 	var zero T
 	if v.usesWinograd(unsafe.Sizeof(zero)) {
 		return kernel.PrepareWinograd(v.winograd(), c.Pool, kernel.WinogradOperands[T]{Y: y, X: x, Weights: weights, Bias: bias, Workspace: c.Workspace}), nil
@@ -235,6 +256,13 @@ func bindConvDataNHWC[T kernel.Float](c *Context[T]) (func(), error) {
 	}
 	dy, weights, dx := c.In[0].Float, c.In[1].Float, c.Out[0].Float
 	other := optionalInput(c, 2)
+	if v.depthwise() {
+		rows, _ := depthwiseWeights(c, &v)
+		return sequence([]func(){
+			kernel.PrepareWeightsToRows(c.Pool, rows, weights, v.filters, 1, v.window.KernelLen()),
+			kernel.PrepareDepthwiseRowsData(v.depthwiseRows(), c.Pool, dx, dy, rows, other),
+		}), nil
+	}
 	var zero T
 	if v.usesWinograd(unsafe.Sizeof(zero)) {
 		o := kernel.WinogradOperands[T]{Y: dx, X: dy, Weights: weights, Added: other, Workspace: c.Workspace, Rotated: true}
@@ -291,6 +319,13 @@ func bindConvWeightsNHWC[T kernel.Float](c *Context[T]) (func(), error) {
 	dy, x, dw := c.In[0].Float, c.In[1].Float, c.Out[0].Float
 	if v.images == 0 {
 		return func() { clear(dw) }, nil
+	}
+	if v.depthwise() {
+		rows, sums := depthwiseWeights(c, &v)
+		return sequence([]func(){
+			kernel.PrepareDepthwiseRowsWeights(v.depthwiseRows(), c.Pool, rows, dy, x, sums),
+			kernel.PrepareRowsToWeights(c.Pool, dw, rows, v.filters, 1, v.window.KernelLen()),
+		}), nil
 	}
 	var zero T
 	if v.usesWinograd(unsafe.Sizeof(zero)) {

@@ -17,6 +17,15 @@ var winogradCases = []op.Case{
 	{Name: "3x3 of 32 channels, pads that differ", Inputs: []op.CaseInput{{Shape: []int{1, 32, 4, 7}}, {Shape: []int{16, 32, 3, 3}}}, Attributes: map[string]any{"pads": []int64{0, 1, 2, 1}}},
 }
 
+// depthwiseCases are convolutions of single channels with vectors of them, whole ones and not, and with fewer than a vector's.
+var depthwiseCases = []op.Case{
+	{Name: "depthwise, 16 channels", Inputs: []op.CaseInput{{Shape: []int{2, 16, 6, 11}}, {Shape: []int{16, 1, 3, 3}}, {Shape: []int{16}}}, Attributes: map[string]any{"group": int64(16), "pads": []int64{1, 1, 1, 1}}},
+	{Name: "depthwise, 24 channels, 5x5, stride 2", Inputs: []op.CaseInput{{Shape: []int{3, 24, 9, 8}}, {Shape: []int{24, 1, 5, 5}}}, Attributes: map[string]any{"group": int64(24), "pads": []int64{2, 2, 2, 2}, "strides": []int64{2, 2}}},
+	{Name: "depthwise, 37 channels, dilated, pads that differ", Inputs: []op.CaseInput{{Shape: []int{1, 37, 8, 10}}, {Shape: []int{37, 1, 2, 3}}, {Shape: []int{37}}}, Attributes: map[string]any{"group": int64(37), "pads": []int64{0, 3, 2, 1}, "dilations": []int64{2, 3}, "strides": []int64{1, 3}}},
+	{Name: "depthwise, 9 channels, 4x4 behind wide pads", Inputs: []op.CaseInput{{Shape: []int{2, 9, 3, 3}}, {Shape: []int{9, 1, 4, 4}}, {Shape: []int{9}}}, Attributes: map[string]any{"group": int64(9), "pads": []int64{5, 5, 5, 5}, "strides": []int64{3, 2}}},
+	{Name: "depthwise, stride wider than the window", Inputs: []op.CaseInput{{Shape: []int{2, 17, 7, 7}}, {Shape: []int{17, 1, 2, 2}}}, Attributes: map[string]any{"group": int64(17), "strides": []int64{3, 4}}},
+}
+
 // TestConvNHWC compares the convolutions with channels last, by each algorithm and with each number of threads, with those of the model's layout in float64; gradients as well.
 func TestConvNHWC(t *testing.T) {
 	def := op.Lookup("Conv")
@@ -27,7 +36,7 @@ func TestConvNHWC(t *testing.T) {
 		}
 	})
 	tested := map[string]int{}
-	for i, one := range slices.Concat(def.Cases, winogradCases) {
+	for i, one := range slices.Concat(def.Cases, winogradCases, depthwiseCases) {
 		c := &example{t: t, def: def, Case: &one}
 		c.draw()
 		want := run[float64](c, 1)
@@ -73,7 +82,7 @@ func TestConvNHWC(t *testing.T) {
 			}
 		})
 	}
-	for _, algorithm := range []string{"winograd F(4x4)", "product of unfolded images", "product of a 1x1 window"} {
+	for _, algorithm := range []string{"winograd F(4x4)", "product of unfolded images", "product of a 1x1 window", "depthwise"} {
 		if tested[algorithm] == 0 {
 			t.Errorf("no case is computed by %q: %v", algorithm, tested)
 		}

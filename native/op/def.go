@@ -39,6 +39,8 @@ type Def struct {
 	// Operations counts the floating-point operations of a node's products, two for a multiplication with its addition, by the operator's
 	// definition; nil where there are none. See WorkOf.
 	Operations func(n *ir.Node) float64
+	// ElementByElement says that each element of the output depends on the inputs' elements at the same place alone: they may lie in any order, as long as it is the same for all.
+	ElementByElement bool
 	// Picks says that of input 0 no more elements are read than output 0 has.
 	Picks bool
 	// Again returns a node without outputs that computes output 0 of a node a second time, with the same bits, from values that the gradient

@@ -3,6 +3,7 @@ package op
 import (
 	"math"
 
+	"tandem/native/kernel"
 	"tandem/onnx"
 )
 
@@ -31,16 +32,8 @@ func init() {
 			},
 		}, err
 	}, matrixCase("default", 0, nil), matrixCase("PyTorch's", 0, map[string]any{"alpha": onnx.Widen(1.0 / 6), "beta": 0.5}), matrixCase("steep", 0, map[string]any{"alpha": 0.9, "beta": 0.4}))
-	registerPointwise("HardSwish", 14, fixed(pointwise{
-		value: func(x float64) float64 { return x * math.Max(0, math.Min(1, x/6+0.5)) },
-		fromInput: func(x float64) float64 {
-			switch {
-			case x <= -3:
-				return 0
-			case x < 3:
-				return x/3 + 0.5
-			}
-			return 1
-		},
-	}), matrixCase("middle", 0, nil), Case{Name: "outside", Inputs: []CaseInput{{Shape: []int{4}, Float: []float64{-5, -2, 2, 5}}}})
+	registerPointwise("HardSwish", 14, fixed(pointwise{kernels: &pointwiseKernels{
+		float32s: kernel.HardSwish[float32], float64s: kernel.HardSwish[float64],
+		gradient: kernel.HardSwishGradient[float32], gradient64: kernel.HardSwishGradient[float64],
+	}}), matrixCase("middle", 0, nil), Case{Name: "outside", Inputs: []CaseInput{{Shape: []int{4}, Float: []float64{-5, -2, 2, 5}}}})
 }

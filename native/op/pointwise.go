@@ -41,7 +41,7 @@ func registerPointwise(name string, since int64, of func(onnx.Attributes) (point
 	gradient := "tandem." + name + "Gradient"
 	Register(Def{
 		Name: name, Since: since, MinInputs: 1, MaxInputs: 1, Infer: infer,
-		Float32: bindPointwise[float32](of), Float64: bindPointwise[float64](of),
+		Float32: bindPointwise[float32](of), Float64: bindPointwise[float64](of), ElementByElement: true,
 		Gradient: func(g *Gradient) error {
 			p, err := of(g.Node.Attributes)
 			if err != nil {
@@ -58,7 +58,7 @@ func registerPointwise(name string, since int64, of func(onnx.Attributes) (point
 	})
 	Register(Def{
 		Name: gradient, MinInputs: 2, MaxInputs: 2, Infer: infer, // dy, x or y
-		Float32: bindPointwiseGradient[float32](of), Float64: bindPointwiseGradient[float64](of),
+		Float32: bindPointwiseGradient[float32](of), Float64: bindPointwiseGradient[float64](of), ElementByElement: true,
 		NoGradient: "tandem takes first derivatives alone",
 	})
 }

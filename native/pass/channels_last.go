@@ -53,10 +53,12 @@ func isImageConvolution(n *ir.Node) bool {
 	return false
 }
 
-// elementByElement are the operators whose inputs and outputs may lie in any order, as long as it is the same and their shapes are.
-var elementByElement = []string{
-	"Relu", "tandem.ReluGradient", "tandem.ActivationGradient", "Add", "Sub", "Mul", "Div", "Sigmoid", "Tanh", "Elu", "LeakyRelu", "HardSigmoid", "Softplus", "Mish", "Exp", "Log", "Sqrt",
-	"Gelu", "tandem.GeluGradient", "tandem.Scale", "Identity",
+// elementByElement are operators that, beside those of one operand that say so, compute element by element: an operand of one element, or of one pixel for each image, counts for all.
+var elementByElement = []string{"Relu", "tandem.ReluGradient", "tandem.ActivationGradient", "Add", "Sub", "Mul", "Div", "Gelu", "tandem.GeluGradient", "tandem.Scale", "Identity", "Clip", "tandem.ClipGradient"}
+
+func isElementByElement(n *ir.Node) bool {
+	def := op.Lookup(n.Op)
+	return def != nil && def.ElementByElement || slices.Contains(elementByElement, n.Op)
 }
 
 // channelsLast knows the images that lie with channels last.
@@ -83,12 +85,10 @@ func (l *channelsLast) take(n *ir.Node) error {
 		return l.replace(n, "tandem.MaxPoolNHWC", []int{0}, []int{0})
 	case n.Op == "tandem.MaxPoolGradient" && l.numbered[n.Inputs[1]]:
 		return l.replaceWith(n, "tandem.MaxPoolGradientNHWC", n.Attributes.With("image", int64s(lastShape(n.Outputs[0].Shape))), []int{0}, []int{0})
-	case slices.Contains(elementByElement, n.Op) && l.sameImages(n):
-		var inputs []int
-		for i := range n.Inputs {
-			inputs = append(inputs, i)
-		}
-		return l.replace(n, n.Op, inputs, []int{0})
+	case isElementByElement(n) && l.sameImages(n):
+		return l.replace(n, n.Op, images(n.Inputs), []int{0})
+	case slices.Contains([]string{"Concat", "Split", "tandem.Part"}, n.Op) && alongChannels(n) && slices.ContainsFunc(n.Inputs, func(v *ir.Value) bool { return l.missing[v] }):
+		return l.replaceWith(n, n.Op, n.Attributes.With("axis", int64(3)), images(n.Inputs), images(n.Outputs))
 	case n.Op == "ReduceMean" && l.missing[n.Inputs[0]]:
 		done, err := l.mean(n)
 		if err != nil || done {
@@ -97,6 +97,9 @@ func (l *channelsLast) take(n *ir.Node) error {
 	case n.Op == "GlobalAveragePool" && l.missing[n.Inputs[0]]:
 		return l.average(n)
 	case n.Op == "tandem.Expand" && isImage(n.Inputs[0]) && isImage(n.Outputs[0]) && isVector(n.Inputs[0]):
+		return l.replaceWith(n, n.Op, n.Attributes.With("shape", int64s(lastShape(n.Outputs[0].Shape))), []int{0}, []int{0})
+	case n.Op == "tandem.SumTo" && l.missing[n.Inputs[0]] && isImage(n.Outputs[0]) && isVector(n.Outputs[0]) && n.Outputs[0].Shape[0] == n.Inputs[0].Shape[0] &&
+		n.Outputs[0].Shape[1] == n.Inputs[0].Shape[1]:
 		return l.replaceWith(n, n.Op, n.Attributes.With("shape", int64s(lastShape(n.Outputs[0].Shape))), []int{0}, []int{0})
 	case n.Op == "tandem.SumTo" && l.missing[n.Inputs[0]] && n.Outputs[0].Len() == n.Inputs[0].Shape[1]:
 		if done, err := l.sumToChannels(n); err != nil || done {
@@ -117,19 +120,37 @@ func isImage(v *ir.Value) bool { return v != nil && v.Type == ir.Float && len(v.
 // isVector reports whether an image has one pixel, so that both layouts are the same.
 func isVector(v *ir.Value) bool { return v.Shape[2] == 1 && v.Shape[3] == 1 }
 
-// sameImages reports whether all inputs of a node are images of the shape of its only output, and at least one is not computed as the model has it.
+// sameImages reports whether all inputs of a node are images of the shape of its only output, numbers, or vectors of channels that are broadcast to such an image, and at least one is not
+// computed as the model has it.
 func (l *channelsLast) sameImages(n *ir.Node) bool {
 	if len(n.Outputs) != 1 || !isImage(n.Outputs[0]) {
 		return false
 	}
 	any := false
 	for _, v := range n.Inputs {
-		if !isImage(v) || !slices.Equal(v.Shape, n.Outputs[0].Shape) {
+		number := v == nil || v.Len() == 1 && len(v.Shape) < 4
+		if !number && !(isImage(v) && (slices.Equal(v.Shape, n.Outputs[0].Shape) || isVector(v))) {
 			return false
 		}
 		any = any || l.missing[v]
 	}
 	return any
+}
+
+// images are the numbers of those values that are images.
+func images(values []*ir.Value) (numbers []int) {
+	for i, v := range values {
+		if isImage(v) {
+			numbers = append(numbers, i)
+		}
+	}
+	return numbers
+}
+
+// alongChannels reports whether a node's axis is that of the channels of images.
+func alongChannels(n *ir.Node) bool {
+	axis, err := n.Attributes.Int("axis", 0)
+	return err == nil && isImage(n.Inputs[0]) && (axis == 1 || axis == -3)
 }
 
 func lastShape(shape []int) []int { return []int{shape[0], shape[2], shape[3], shape[1]} }

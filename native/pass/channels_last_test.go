@@ -15,51 +15,37 @@ import (
 	"tandem/onnx/tensor"
 )
 
-// residual builds a small residual network, with its gradients as outputs: a stem with max-pooling, a block that halves the image and one that keeps it.
-func residual(t *testing.T, width int, pooling string) *ir.Graph {
+// imageModel is an ONNX file of layers of images.
+type imageModel struct{ *onnx.Builder }
+
+func newImageModel(name string) imageModel {
+	b := onnx.NewBuilder(name, 20).Input("x", tensor.Float32, -1, 3, 12, 12)
+	axes, _ := tensor.Of([]int64{2, 3}, 2)
+	return imageModel{b.Initializer("axes", axes)}
+}
+
+func (b imageModel) convolution(y, x string, outputs, inputs, size, stride, groups int) {
+	b.Initializer(y+"/weights", tensor.New(tensor.Float32, outputs, inputs/groups, size, size))
+	attributes := map[string]any{"strides": []int{stride, stride}, "pads": []int{size / 2, size / 2, size / 2, size / 2}, "group": groups}
+	b.Node("Conv", []string{x, y + "/weights"}, []string{y}, attributes)
+}
+
+func (b imageModel) normalization(y, x string, channels int) {
+	for _, name := range []string{"/scale", "/shift", "/mean", "/variance"} {
+		b.Initializer(y+name, tensor.New(tensor.Float32, channels))
+	}
+	b.Node("BatchNormalization", []string{x, y + "/scale", y + "/shift", y + "/mean", y + "/variance"}, []string{y, y + "/mean.new", y + "/variance.new"}, map[string]any{"training_mode": 1})
+}
+
+// training ends the model with the mean of all pixels and a linear layer and differentiates it. The outputs are the loss, the last value of an operator, all gradients and the new statistics.
+func (b imageModel) training(t *testing.T, in string, channels int, pooling, operator string) *ir.Graph {
 	t.Helper()
-	b := onnx.NewBuilder("residual", 20).Input("x", tensor.Float32, -1, 3, 12, 12)
-	one, _ := tensor.Of([]int64{2, 3}, 2)
-	b.Initializer("axes", one)
-	convolution := func(y, x string, outputs, inputs, size, stride int) {
-		b.Initializer(y+"/weights", tensor.New(tensor.Float32, outputs, inputs, size, size))
-		b.Node("Conv", []string{x, y + "/weights"}, []string{y}, map[string]any{"strides": []int{stride, stride}, "pads": []int{size / 2, size / 2, size / 2, size / 2}})
-	}
-	normalization := func(y, x string, channels int) {
-		for _, name := range []string{"/scale", "/shift", "/mean", "/variance"} {
-			b.Initializer(y+name, tensor.New(tensor.Float32, channels))
-		}
-		b.Node("BatchNormalization", []string{x, y + "/scale", y + "/shift", y + "/mean", y + "/variance"}, []string{y, y + "/mean.new", y + "/variance.new"}, map[string]any{"training_mode": 1})
-	}
-	convolution("stem", "x", width, 3, 3, 1)
-	normalization("stem/norm", "stem", width)
-	b.Node("Relu", []string{"stem/norm"}, []string{"stem/relu"}, nil)
-	b.Node("MaxPool", []string{"stem/relu"}, []string{"pool"}, map[string]any{"kernel_shape": []int{3, 3}, "strides": []int{2, 2}, "pads": []int{1, 1, 1, 1}})
-	in := "pool"
-	for i, stride := range []int{2, 1} {
-		name := fmt.Sprintf("block%d", i)
-		inputs := width << i
-		convolution(name+"/conv1", in, 2*width, inputs, 3, stride)
-		normalization(name+"/norm1", name+"/conv1", 2*width)
-		b.Node("Relu", []string{name + "/norm1"}, []string{name + "/relu1"}, nil)
-		convolution(name+"/conv2", name+"/relu1", 2*width, 2*width, 3, 1)
-		normalization(name+"/norm2", name+"/conv2", 2*width)
-		shortcut := in
-		if stride > 1 {
-			convolution(name+"/conv3", in, 2*width, inputs, 1, stride)
-			normalization(name+"/norm3", name+"/conv3", 2*width)
-			shortcut = name + "/norm3"
-		}
-		b.Node("Add", []string{name + "/norm2", shortcut}, []string{name + "/sum"}, nil)
-		b.Node("Relu", []string{name + "/sum"}, []string{name}, nil)
-		in = name
-	}
 	if pooling == "ReduceMean" {
 		b.Node("ReduceMean", []string{in, "axes"}, []string{"mean"}, map[string]any{"keepdims": 1})
 	} else {
 		b.Node("GlobalAveragePool", []string{in}, []string{"mean"}, nil)
 	}
-	b.Initializer("fc/weights", tensor.New(tensor.Float32, 5, 2*width)).Initializer("fc/bias", tensor.New(tensor.Float32, 5))
+	b.Initializer("fc/weights", tensor.New(tensor.Float32, 5, channels)).Initializer("fc/bias", tensor.New(tensor.Float32, 5))
 	m, err := b.Node("Flatten", []string{"mean"}, []string{"flat"}, nil).
 		Node("Gemm", []string{"flat", "fc/weights", "fc/bias"}, []string{"scores"}, map[string]any{"transB": 1}).Output("scores", tensor.Float32, -1, 5).Build()
 	if err != nil {
@@ -75,7 +61,7 @@ func residual(t *testing.T, width int, pooling string) *ir.Graph {
 	}
 	var middle *ir.Value // of the forward pass, which a program may be asked for
 	for _, n := range g.Nodes {
-		if n.Op == "Relu" {
+		if n.Op == operator {
 			middle = n.Outputs[0]
 		}
 	}
@@ -98,6 +84,65 @@ func residual(t *testing.T, width int, pooling string) *ir.Graph {
 		t.Fatal(err)
 	}
 	return g
+}
+
+// residual builds a small residual network: a stem with max-pooling, a block that halves the image and one that keeps it.
+func residual(t *testing.T, width int, pooling string) *ir.Graph {
+	b := newImageModel("residual")
+	b.convolution("stem", "x", width, 3, 3, 1, 1)
+	b.normalization("stem/norm", "stem", width)
+	b.Node("Relu", []string{"stem/norm"}, []string{"stem/relu"}, nil)
+	b.Node("MaxPool", []string{"stem/relu"}, []string{"pool"}, map[string]any{"kernel_shape": []int{3, 3}, "strides": []int{2, 2}, "pads": []int{1, 1, 1, 1}})
+	in := "pool"
+	for i, stride := range []int{2, 1} {
+		name := fmt.Sprintf("block%d", i)
+		inputs := width << i
+		b.convolution(name+"/conv1", in, 2*width, inputs, 3, stride, 1)
+		b.normalization(name+"/norm1", name+"/conv1", 2*width)
+		b.Node("Relu", []string{name + "/norm1"}, []string{name + "/relu1"}, nil)
+		b.convolution(name+"/conv2", name+"/relu1", 2*width, 2*width, 3, 1, 1)
+		b.normalization(name+"/norm2", name+"/conv2", 2*width)
+		shortcut := in
+		if stride > 1 {
+			b.convolution(name+"/conv3", in, 2*width, inputs, 1, stride, 1)
+			b.normalization(name+"/norm3", name+"/conv3", 2*width)
+			shortcut = name + "/norm3"
+		}
+		b.Node("Add", []string{name + "/norm2", shortcut}, []string{name + "/sum"}, nil)
+		b.Node("Relu", []string{name + "/sum"}, []string{name}, nil)
+		in = name
+	}
+	return b.training(t, in, 2*width, pooling, "Relu")
+}
+
+// mobile builds two blocks of the kind of MobileNet's, EfficientNet's and ShuffleNet's: convolutions of single channels between those of single pixels, gates of vectors of channels, and
+// channels that part and join.
+func mobile(t *testing.T, width int, pooling string) *ir.Graph {
+	b := newImageModel("mobile")
+	number := func(name string, x float32) {
+		v, _ := tensor.Of([]float32{x})
+		b.Initializer(name, v)
+	}
+	number("zero", 0)
+	number("six", 6)
+	b.convolution("stem", "x", width, 3, 3, 1, 1)
+	b.normalization("stem/norm", "stem", width)
+	b.Node("Clip", []string{"stem/norm", "zero", "six"}, []string{"stem/clip"}, nil)
+	b.convolution("single", "stem/clip", width, width, 3, 2, width)
+	b.normalization("single/norm", "single", width)
+	b.Node("HardSwish", []string{"single/norm"}, []string{"swish"}, nil)
+	b.Node("GlobalAveragePool", []string{"swish"}, []string{"squeeze"}, nil)
+	b.convolution("excite", "squeeze", width, width, 1, 1, 1)
+	b.Node("HardSigmoid", []string{"excite"}, []string{"gate"}, nil)
+	b.Node("Mul", []string{"gate", "swish"}, []string{"gated"}, nil)
+	b.convolution("point", "gated", 2*width, width, 1, 1, 1)
+	b.Node("Split", []string{"point"}, []string{"left", "right"}, map[string]any{"axis": 1, "num_outputs": 2})
+	b.convolution("wide", "right", width, width, 5, 1, width)
+	b.Node("Sigmoid", []string{"wide"}, []string{"wide/sigmoid"}, nil)
+	b.Node("Mul", []string{"wide", "wide/sigmoid"}, []string{"wide/silu"}, nil)
+	b.Node("Concat", []string{"left", "wide/silu"}, []string{"joined"}, map[string]any{"axis": 1})
+	b.convolution("last", "joined", 2*width, 2*width, 1, 1, 1)
+	return b.training(t, "last", 2*width, pooling, "Sigmoid")
 }
 
 // results runs a graph with inputs and state that its values' names decide.
@@ -158,63 +203,76 @@ func results[T kernel.Float](t *testing.T, g *ir.Graph, threads int) (all [][]T)
 // TestChannelsLast compares a network with channels last with the same network as the model has it, in float64: loss, activation, gradients and running statistics. Both with channels that fill
 // vectors and with fewer.
 func TestChannelsLast(t *testing.T) {
-	for _, pooling := range []string{"ReduceMean", "GlobalAveragePool"} {
-		for _, width := range []int{5, 16} {
-			t.Run(fmt.Sprintf("%s, %d channels", pooling, width), func(t *testing.T) {
-				want := results[float64](t, residual(t, width, pooling), 1)
-				last := func() *ir.Graph {
-					g := residual(t, width, pooling)
-					if err := pass.ChannelsLast(g); err != nil {
-						t.Fatal(err)
-					}
-					if err := g.Verify(); err != nil {
-						t.Fatal(err)
-					}
-					return g
+	for _, one := range []struct {
+		name    string
+		build   func(t *testing.T, width int, pooling string) *ir.Graph
+		width   int
+		pooling string
+	}{
+		{"residual", residual, 5, "ReduceMean"},
+		{"residual", residual, 16, "ReduceMean"},
+		{"residual", residual, 5, "GlobalAveragePool"},
+		{"residual", residual, 16, "GlobalAveragePool"},
+		{"mobile", mobile, 5, "ReduceMean"},
+		{"mobile", mobile, 24, "GlobalAveragePool"},
+	} {
+		t.Run(fmt.Sprintf("%s, %s, %d channels", one.name, one.pooling, one.width), func(t *testing.T) {
+			want := results[float64](t, one.build(t, one.width, one.pooling), 1)
+			last := func() *ir.Graph {
+				g := one.build(t, one.width, one.pooling)
+				if err := pass.ChannelsLast(g); err != nil {
+					t.Fatal(err)
 				}
-				g := last()
-				transposes := 0
-				for _, n := range g.Nodes {
-					switch n.Op {
-					case "Conv", "tandem.ConvData", "tandem.ConvWeights", "BatchNormalization", "tandem.BatchNormalizationGradient":
-						t.Errorf("%s keeps the model's layout", n)
-					case "Relu", "Add", "tandem.ReluGradient":
-						t.Errorf("%s takes a pass over memory of its own", n)
-					case "Transpose":
-						transposes++
+				if err := g.Verify(); err != nil {
+					t.Fatal(err)
+				}
+				return g
+			}
+			g := last()
+			transposes := 0
+			for _, n := range g.Nodes {
+				switch n.Op {
+				case "Conv", "tandem.ConvData", "tandem.ConvWeights", "BatchNormalization", "tandem.BatchNormalizationGradient":
+					t.Errorf("%s keeps the model's layout", n)
+				case "Relu", "tandem.ReluGradient", "Add":
+					if n.Op == "Add" && one.name == "mobile" {
+						continue // the gradients of a gate's two operands
+					}
+					t.Errorf("%s takes a pass over memory of its own", n)
+				case "Transpose":
+					transposes++
+				}
+			}
+			// The model's input and the activation that is an output.
+			if transposes > 2 {
+				t.Errorf("%d transposes, want at most 2", transposes)
+			}
+			compare := func(what string, got [][]float64, limit float64) {
+				for k := range want {
+					var d, n float64
+					for i, w := range want[k] {
+						d += (got[k][i] - w) * (got[k][i] - w)
+						n += w * w
+					}
+					if !(math.Sqrt(d) <= limit*math.Sqrt(n)) {
+						t.Errorf("%s: output %s is off by %g of %g", what, g.Outputs[k].Name, math.Sqrt(d), math.Sqrt(n))
 					}
 				}
-				// The model's input and the activation that is an output.
-				if transposes > 2 {
-					t.Errorf("%d transposes, want at most 2", transposes)
+			}
+			compare("float64", results[float64](t, g, 2), 1e-11)
+			one := results[float32](t, last(), 1)
+			wide := make([][]float64, len(one))
+			for k := range one {
+				for _, x := range one[k] {
+					wide[k] = append(wide[k], float64(x))
 				}
-				compare := func(what string, got [][]float64, limit float64) {
-					for k := range want {
-						var d, n float64
-						for i, w := range want[k] {
-							d += (got[k][i] - w) * (got[k][i] - w)
-							n += w * w
-						}
-						if !(math.Sqrt(d) <= limit*math.Sqrt(n)) {
-							t.Errorf("%s: output %s is off by %g of %g", what, g.Outputs[k].Name, math.Sqrt(d), math.Sqrt(n))
-						}
-					}
+			}
+			compare("float32", wide, 1e-3) // one rectifier that flips is worth as much
+			for k, x := range results[float32](t, last(), 2) {
+				if !slices.Equal(x, one[k]) {
+					t.Errorf("output %s has other bits with two threads", g.Outputs[k].Name)
 				}
-				compare("float64", results[float64](t, g, 2), 1e-11)
-				one := results[float32](t, last(), 1)
-				wide := make([][]float64, len(one))
-				for k := range one {
-					for _, x := range one[k] {
-						wide[k] = append(wide[k], float64(x))
-					}
-				}
-				compare("float32", wide, 1e-3) // one rectifier that flips is worth as much
-				for k, x := range results[float32](t, last(), 2) {
-					if !slices.Equal(x, one[k]) {
-						t.Errorf("output %s has other bits with two threads", g.Outputs[k].Name)
-					}
-				}
-			})
-		}
+			}
+		})
 	}
 }

@@ -148,11 +148,13 @@ func (v vector) subBits(bits uint32, a, dst Op) {
 
 const signBit, sizeBits = 1 << 31, 1<<31 - 1
 
-// The comparisons of VCMPPS that do not signal; of a NaN only notLess is true.
+// The comparisons of VCMPPS that do not signal; of a NaN only the negated ones are true.
 const (
-	equal   = 0x00
-	less    = 0x11
-	notLess = 0x15
+	equal        = 0x00
+	less         = 0x11
+	notLess      = 0x15
+	notLessEqual = 0x16
+	greater      = 0x1e
 )
 
 // choose is dst = yes where comparison(a, x) holds, else no.

@@ -45,12 +45,14 @@ var parts = map[string]func(){
 			approximations(v)
 			arithmeticOperations(v)
 			rows(v)
+			bounded(v)
 		}
 		writeNumbers()
 	},
 	"channels": func() {
 		for _, v := range []vector{ymm, zmm} {
 			channels(v)
+			depthwise(v)
 		}
 	},
 	"winograd": func() {
