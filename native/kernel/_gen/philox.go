@@ -79,7 +79,7 @@ func philox() {
 }
 
 // philoxWide is philox with each word in the lower half of 64 bits, where its product is in one piece: the multiplication does not see what
-// is left of another in the upper half.
+// is left of another in the upper half. Two groups are computed side by side, since one waits for its own products.
 func philoxWide() {
 	TEXT("keepAVX512", NOSPLIT, "func(keep *bool, groups int, c *uint32)")
 	Doc("keepAVX512 writes 32 elements of a dropout mask for each group of eight blocks.")
@@ -87,67 +87,110 @@ func philoxWide() {
 	keep := Load(Param("keep"), GP64())
 	groups := Load(Param("groups"), GP64())
 	c := Load(Param("c"), GP64())
-	broadcast := func(at int, r Op) { VPBROADCASTD(Mem{Base: c, Disp: at}, r) }
+	word := func(at int) Mem { return Mem{Base: c, Disp: at} }
+	broadcast := func(at int, r Op) { VPBROADCASTD(word(at), r) }
 	const xor3 = U8(0x96) // the truth table of a ^ b ^ c
 	z := zmm.register
-	m0, m1, bound, first, step := z(8), z(9), z(10), z(11), z(12)
+	m0, m1, bound, first, step := z(12), z(13), z(14), z(15), z(16)
+	fixed, ones := []reg.VecPhysical{z(17), z(18), z(19), z(20)}, []reg.VecPhysical{z(21), z(22), z(23), z(24)}
 	broadcast(multipliers, m0)
 	broadcast(multipliers+4, m1)
 	broadcast(threshold, bound)
-	broadcast(sign, z(0))
-	VPXORD(z(0), bound, bound) // back to a number without sign
+	VPXORD_BCST(word(sign), bound, bound) // back to a number without sign
 	broadcast(counter, first)
-	VPMOVZXDQ(Mem{Base: c, Disp: lanes}, z(0))
+	VPMOVZXDQ(word(lanes), z(0))
 	VPADDD(z(0), first, first)
 	broadcast(eight, step)
-	for i := range 3 {
-		broadcast(counter+4*(i+1), z(13+i))
+	for i, one := range ones {
+		broadcast(bytes+4*i, one)
 	}
-	for i := range 12 { // as many as there are registers
-		broadcast(roundKeys+4*i, z(20+i))
-	}
-	for i := range 4 {
-		broadcast(bytes+4*i, z(16+i))
+	const early, inRegisters = 4, 7 // keys of the first two rounds, and of the following as many as there are registers
+	for i := range inRegisters {
+		broadcast(roundKeys+4*(early+i), z(25+i))
 	}
 	key := func(i int, high, word Op) { // high ^= word ^ key i
-		if i < 12 {
-			VPTERNLOGD(xor3, z(20+i), word, high)
+		if i < early+inRegisters {
+			VPTERNLOGD(xor3, z(25+i-early), word, high)
 		} else {
 			VPTERNLOGD_BCST(xor3, Mem{Base: c, Disp: roundKeys + 4*i}, word, high)
 		}
 	}
-	TESTQ(groups, groups)
-	JZ(LabelRef("done"))
-	Label("loop")
-	words := []reg.VecPhysical{z(0), z(1), z(2), z(3)}
-	VMOVDQA32(first, words[0])
-	for i := range 3 {
-		VMOVDQA32(z(13+i), words[i+1])
-	}
-	for round := range 10 {
-		low0, low1 := z(4), z(5)
-		VPMULUDQ(m0, words[0], low0)
-		VPMULUDQ(m1, words[2], low1)
-		VPSRLQ(U8(32), low1, words[0])
-		VPSRLQ(U8(32), low0, words[2])
-		key(2*round, words[0], words[1])
-		key(2*round+1, words[2], words[3])
-		VMOVDQA32(low1, words[1])
-		VMOVDQA32(low0, words[3])
-	}
-	for i, w := range words {
-		VPCMPUD(U8(1), bound, w, reg.K1)
-		if i == 0 {
-			VMOVDQA32_Z(z(16), reg.K1, z(6))
-		} else {
-			VPORD(z(16+i), z(6), reg.K1, z(6))
+	upper := func(product, half Op) { VMOVSHDUP(product, half) } // shifts have one unit with the products
+	// The last three words of all blocks are the same, and so are, after the first round, the first two, and after the second the fourth. With w the words and k
+	// the keys, fixed[0] is w3 ^ k1 of the first round, [1] and [2] are w1 ^ k2 and the upper half of m0 w0 ^ k3 of the second, and [3] is m0 w0.
+	broadcast(counter+4*3, fixed[0])
+	VPXORD_BCST(word(roundKeys+4), fixed[0], fixed[0])
+	broadcast(counter+4*2, z(0))
+	VPMULUDQ(m1, z(0), z(1))
+	VPXORD_BCST(word(roundKeys+4*2), z(1), fixed[1])
+	broadcast(counter+4, z(0))
+	upper(z(1), z(2))
+	VPTERNLOGD_BCST(xor3, word(roundKeys), z(2), z(0))
+	VPMULUDQ(m0, z(0), fixed[3])
+	upper(fixed[3], fixed[2])
+	VPXORD_BCST(word(roundKeys+4*3), fixed[2], fixed[2])
+
+	// draw computes the groups whose first counters are in as many registers, each with six registers of its own from z(0) on.
+	draw := func(counters ...Op) {
+		type chain struct{ w, low []reg.VecPhysical }
+		var chains []chain
+		for i := range counters {
+			chains = append(chains, chain{[]reg.VecPhysical{z(6 * i), z(6*i + 1), z(6*i + 2), z(6*i + 3)}, []reg.VecPhysical{z(6*i + 4), z(6*i + 5)}})
 		}
+		each := func(f func(i int, w, low []reg.VecPhysical)) {
+			for i, c := range chains {
+				f(i, c.w, c.low)
+			}
+		}
+		each(func(i int, w, _ []reg.VecPhysical) { VPMULUDQ(m0, counters[i], w[3]) })
+		each(func(_ int, w, _ []reg.VecPhysical) { upper(w[3], w[2]) })
+		each(func(_ int, w, _ []reg.VecPhysical) { VPXORD(fixed[0], w[2], w[2]) })
+		each(func(_ int, w, _ []reg.VecPhysical) { VPMULUDQ(m1, w[2], w[1]) })
+		each(func(_ int, w, _ []reg.VecPhysical) { VPXORD(fixed[2], w[3], w[2]) })
+		each(func(_ int, w, _ []reg.VecPhysical) { upper(w[1], w[0]) })
+		each(func(_ int, w, _ []reg.VecPhysical) { VPXORD(fixed[1], w[0], w[0]) })
+		for round := 2; round < 10; round++ {
+			last := []Op{fixed[3], fixed[3]}
+			if round > 2 {
+				each(func(i int, w, _ []reg.VecPhysical) { last[i] = w[3] })
+			}
+			each(func(_ int, w, low []reg.VecPhysical) { VPMULUDQ(m0, w[0], low[0]) })
+			each(func(_ int, w, low []reg.VecPhysical) { VPMULUDQ(m1, w[2], low[1]) })
+			each(func(_ int, w, low []reg.VecPhysical) { upper(low[1], w[0]) })
+			each(func(_ int, w, low []reg.VecPhysical) { upper(low[0], w[2]) })
+			each(func(_ int, w, _ []reg.VecPhysical) { key(2*round, w[0], w[1]) })
+			each(func(i int, w, _ []reg.VecPhysical) { key(2*round+1, w[2], last[i]) })
+			for i := range chains { // the lower halves are the second and the fourth word
+				c := &chains[i]
+				c.w[1], c.w[3], c.low[0], c.low[1] = c.low[1], c.low[0], c.w[1], c.w[3]
+			}
+		}
+		each(func(i int, w, low []reg.VecPhysical) {
+			for j := range w {
+				VPCMPUD(U8(1), bound, w[j], reg.K1)
+				if j == 0 {
+					VMOVDQA32_Z(ones[0], reg.K1, low[0])
+				} else {
+					VPORD(ones[j], low[0], reg.K1, low[0])
+				}
+			}
+			VPMOVQD(low[0], Mem{Base: keep, Disp: 32 * i})
+		})
 	}
-	VPMOVQD(z(6), Mem{Base: keep})
+	SUBQ(U32(2), groups)
+	JLT(LabelRef("one"))
+	Label("two")
+	VPADDD(step, first, z(10))
+	draw(first, z(10))
 	VPADDD(step, first, first)
-	ADDQ(U32(32), keep)
-	DECQ(groups)
-	JNZ(LabelRef("loop"))
+	VPADDD(step, first, first)
+	ADDQ(U32(64), keep)
+	SUBQ(U32(2), groups)
+	JGE(LabelRef("two"))
+	Label("one")
+	ADDQ(U32(2), groups)
+	JEQ(LabelRef("done"))
+	draw(first)
 	Label("done")
 	VZEROUPPER()
 	RET()
