@@ -29,7 +29,7 @@ type Native struct {
 	engine.Unimplemented
 
 	version  string
-	baseline int64
+	baseline environment.ResidentSet
 
 	model   *onnx.Model
 	data    *data
@@ -48,7 +48,7 @@ type Native struct {
 func New(version string) *Native {
 	n := &Native{version: version}
 	if m, err := environment.Resident(os.Getpid()); err == nil {
-		n.baseline = m.CurrentBytes
+		n.baseline = m
 	}
 	return n
 }
@@ -498,7 +498,10 @@ func (n *Native) Memory(context.Context) (*engine.Memory, error) {
 	if err != nil {
 		return nil, asProtocolError(err)
 	}
-	return &engine.Memory{BaselineBytes: n.baseline, CurrentBytes: m.CurrentBytes, PeakBytes: m.PeakBytes}, nil
+	return &engine.Memory{
+		BaselineBytes: n.baseline.CurrentBytes, CurrentBytes: m.CurrentBytes, PeakBytes: m.PeakBytes,
+		BaselineProgramBytes: n.baseline.ProgramBytes, ProgramBytes: m.ProgramBytes,
+	}, nil
 }
 
 func (n *Native) ready() error {

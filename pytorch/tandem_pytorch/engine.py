@@ -73,8 +73,8 @@ class Loaded:
 class Engine:
     """The commands of the protocol over one loaded model."""
 
-    def __init__(self, baseline: int) -> None:
-        self._baseline = baseline
+    def __init__(self, baseline: memory.Resident | None = None) -> None:
+        self._baseline = baseline or memory.resident()
         self._loaded: Loaded | None = None
         self.commands: dict[str, protocol.Command] = {
             "hello": self.hello,
@@ -308,9 +308,15 @@ class Engine:
 
     def memory(self, params: dict[str, Any]) -> dict[str, Any]:
         """Report resident memory."""
-        current, peak = memory.resident()
-        held = self._loaded.data.size if self._loaded else 0
-        return {"baseline_bytes": self._baseline, "current_bytes": current, "peak_bytes": peak, "data_bytes": held}
+        now = memory.resident()
+        return {
+            "baseline_bytes": self._baseline.current,
+            "current_bytes": now.current,
+            "peak_bytes": now.peak,
+            "data_bytes": self._loaded.data.size if self._loaded else 0,
+            "baseline_program_bytes": self._baseline.program,
+            "program_bytes": now.program,
+        }
 
 
 def _dtype(params: dict[str, Any]) -> torch.dtype:
@@ -335,7 +341,7 @@ def main() -> int:
     requests, answers = protocol.claim_streams()
     torch.set_num_interop_threads(1)
     _finish_imports()
-    baseline, _ = memory.resident()
+    baseline = memory.resident()
     try:
         protocol.serve(Engine(baseline).commands, requests, answers)
     except KeyboardInterrupt:

@@ -94,7 +94,7 @@ class InProcess(unittest.TestCase):
         **params: Any,
     ) -> Engine:
         """Return an engine with the tiny experiment loaded."""
-        engine = Engine(0)
+        engine = Engine()
         content = fixtures.experiment(optimizer=optimizer or {}, loss={"reduction": loss}, schedule=schedule or {}, train=train or {})
         path = fixtures.write_experiment(self.folder / "experiment.json", content)
         self.loaded = engine.load(
@@ -242,7 +242,7 @@ class Loading(InProcess):
             with self.subTest(name):
                 self.assertIn(caught.exception.kind, ("input", "unsupported"))
         with self.assertRaisesRegex(InputError, "send load first"):
-            Engine(0).step({"n": 1})
+            Engine().step({"n": 1})
 
     def test_experiment_errors(self) -> None:
         whole = fixtures.experiment()
@@ -700,6 +700,8 @@ class Process(unittest.TestCase):
         self.assertEqual(len(answers[4]["result"]["losses"]), 2)
         self.assertTrue(0 < memory["baseline_bytes"] <= memory["peak_bytes"])
         self.assertTrue(0 < memory["current_bytes"] <= memory["peak_bytes"])
+        self.assertTrue(0 <= memory["baseline_program_bytes"] < memory["baseline_bytes"])
+        self.assertTrue(0 <= memory["program_bytes"] < memory["current_bytes"])
         self.assertIn("hello from the model", err)
         self.assertIn("below Python", err)
 

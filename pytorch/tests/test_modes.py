@@ -36,7 +36,7 @@ class Modes(test_engine.InProcess):
 
     def train(self, mode: str) -> tuple[list[float], dict[str, np.ndarray]]:
         """Two steps without dropout, whose masks differ between a compiled graph and torch as it comes."""
-        engine = Engine(0)
+        engine = Engine()
         loaded = engine.load(self.files | {"threads": 1, "random": "own", "mode": mode})
         self.assertEqual(loaded["mode"], mode)
         return engine.step({"n": 2})["losses"], self.state(engine)

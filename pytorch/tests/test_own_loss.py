@@ -71,7 +71,7 @@ class OwnLoss(unittest.TestCase):
         with contextlib.redirect_stderr(io.StringIO()):
             answer, status = export.answer(path, data, model)
         self.assertEqual(status, 0, answer)
-        engine = Engine(0)
+        engine = Engine()
         engine.load({"experiment": path, "model": model, "data": data, "threads": 1, "random": "shared"})
         return engine, tensors
 

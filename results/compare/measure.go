@@ -88,6 +88,8 @@ type field struct {
 	// samples are those of each contender's memory, piloted the steps that some had trained when they were ranked.
 	samples [][]record.MemorySample
 	piloted int
+	// own is the peak of each contender's memory without its program and libraries, as far as it was asked: record.MemoryUse.PeakOwnBytes.
+	own []int64
 }
 
 // sample notes a contender's memory after so many steps of the measurement. All are asked, so that none is treated otherwise than its twin.
@@ -97,12 +99,21 @@ func (f *field) sample(ctx context.Context, i, steps int) error {
 	if c.Part == timing.ReferenceMode {
 		steps += f.piloted
 	}
-	m, err := c.Engine.Memory(ctx)
+	m, err := f.ask(ctx, i)
 	if err != nil {
 		return err
 	}
 	f.samples[i] = append(f.samples[i], record.MemorySample{Steps: steps, Bytes: m.CurrentBytes})
 	return nil
+}
+
+// ask asks a contender for its memory.
+func (f *field) ask(ctx context.Context, i int) (*engine.Memory, error) {
+	m, err := f.contenders[i].Engine.Memory(ctx)
+	if err == nil && m.ProgramBytes > 0 {
+		f.own[i] = max(f.own[i], m.PeakBytes-m.ProgramBytes)
+	}
+	return m, err
 }
 
 // keptTiming is what the measurement that is about to be made leaves if it is interrupted, but for the rounds.
@@ -226,7 +237,7 @@ func (f *field) start(ctx context.Context, part timing.Part, s Side, mode string
 		return err
 	}
 	f.contenders = append(f.contenders, timing.Contender{Part: part, Name: c.Hello().Name, Mode: mode, Threads: loaded.Threads, Engine: c, Cold: cold})
-	f.samples = append(f.samples, nil)
+	f.samples, f.own = append(f.samples, nil), append(f.own, 0)
 	return f.sample(ctx, len(f.contenders)-1, 0)
 }
 
@@ -315,11 +326,15 @@ func (f *field) memory(ctx context.Context, r *record.Run) error {
 		case c.Part != timing.Candidate:
 			continue
 		}
-		m, err := c.Engine.Memory(ctx)
+		m, err := f.ask(ctx, i)
 		if err != nil {
 			return err
 		}
-		r.Memory[role] = record.MemoryUse{BaselineBytes: m.BaselineBytes, PeakBytes: m.PeakBytes, DataBytes: m.DataBytes, Samples: f.samples[i]}
+		use := record.MemoryUse{BaselineBytes: m.BaselineBytes, PeakBytes: m.PeakBytes, DataBytes: m.DataBytes, Samples: f.samples[i]}
+		if m.BaselineProgramBytes > 0 && f.own[i] > 0 {
+			use.BaselineOwnBytes, use.PeakOwnBytes = m.BaselineBytes-m.BaselineProgramBytes, f.own[i]
+		}
+		r.Memory[role] = use
 	}
 	return nil
 }

@@ -164,6 +164,11 @@ type Memory struct {
 	// DataBytes is how much of it are samples of the data set: all of them, where the engine keeps the data set in memory as its users
 	// would, and about nothing where it reads them batch by batch.
 	DataBytes int64 `json:"data_bytes,omitempty"`
+	// BaselineProgramBytes and ProgramBytes are how much of BaselineBytes and of CurrentBytes are pages of the files that the process executes, its program and its
+	// libraries, that it has not written to. Other processes share them, and how many are there is the system's affair; data that is mapped from a file and
+	// code that was generated are not among them. Both are 0 where the engine does not know.
+	BaselineProgramBytes int64 `json:"baseline_program_bytes,omitempty"`
+	ProgramBytes         int64 `json:"program_bytes,omitempty"`
 }
 
 // ProfileParams asks what a training step's time is spent on.

@@ -1,6 +1,7 @@
 package environment
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"runtime"
@@ -191,6 +192,9 @@ func TestResident(t *testing.T) {
 	if after.PeakBytes < after.CurrentBytes-size/8 || after.PeakBytes < before.PeakBytes {
 		t.Errorf("peak %d, before %d, current %d", after.PeakBytes, before.PeakBytes, after.CurrentBytes)
 	}
+	if runtime.GOOS == "linux" && (after.ProgramBytes < 1<<20 || after.ProgramBytes-before.ProgramBytes > size/2) {
+		t.Errorf("the program has %d bytes of the resident ones, had %d before 64 MiB were touched", after.ProgramBytes, before.ProgramBytes)
+	}
 	if _, err := Resident(1 << 30); err == nil {
 		t.Error("no error for a process that does not exist")
 	}
@@ -202,8 +206,8 @@ func TestParseStatus(t *testing.T) {
 		want         ResidentSet
 		err          string
 	}{
-		{"as Linux writes it", "Name:\tx\nVmHWM:\t    1672 kB\nVmRSS:\t    1600 kB\n", ResidentSet{1600 << 10, 1672 << 10}, ""},
-		{"first line", "VmRSS: 1 kB\nVmHWM: 2 kB", ResidentSet{1 << 10, 2 << 10}, ""},
+		{"as Linux writes it", "Name:\tx\nVmHWM:\t    1672 kB\nVmRSS:\t    1600 kB\n", ResidentSet{CurrentBytes: 1600 << 10, PeakBytes: 1672 << 10}, ""},
+		{"first line", "VmRSS: 1 kB\nVmHWM: 2 kB", ResidentSet{CurrentBytes: 1 << 10, PeakBytes: 2 << 10}, ""},
 		{"a name that looks like it", "Name:\tVmRSS: 5 kB\nVmHWM: 2 kB\n", ResidentSet{}, "no VmRSS"},
 		{"zombie", "Name:\tx\nState:\tZ (zombie)\n", ResidentSet{}, "no VmRSS"},
 		{"empty", "", ResidentSet{}, "no VmRSS"},
@@ -226,6 +230,59 @@ func FuzzParseStatus(f *testing.F) {
 		r, err := parseStatus(text)
 		if r.CurrentBytes < 0 || r.PeakBytes < 0 || err != nil && r != (ResidentSet{}) {
 			t.Errorf("%q: %+v, %v", text, r, err)
+		}
+	})
+}
+
+func TestProgramBytes(t *testing.T) {
+	mapping := func(head string, rss, anonymous int) string {
+		return fmt.Sprintf("%s\nSize:              9000 kB\nRss:             %7d kB\nAnonymous:       %7d kB\nVmFlags: rd ex mr\n", head, rss, anonymous)
+	}
+	const (
+		code      = "55dd3100c000-55dd31012000 r-xp 00002000 fe:00 247278                     /usr/bin/head"
+		constants = "55dd3100a000-55dd3100c000 r--p 00000000 fe:00 247278                     /usr/bin/head"
+		variables = "55dd31012000-55dd31014000 rw-p 00008000 fe:00 247278                     /usr/bin/head"
+		data      = "7f0000000000-7f0000100000 r--s 00000000 fe:00 247279                     /home/ann/data set"
+		twin      = "7f0000000000-7f0000100000 r--s 00000000 fe:01 247278                     /mnt/data"
+		heap      = "55dd3100c000-55dd31012000 rw-p 00000000 00:00 0                          [heap]"
+		nameless  = "7f1000000000-7f1000100000 rwxp 00000000 00:00 0"
+		generated = "7f2000000000-7f2000100000 r-xs 00000000 00:01 1024                       /memfd:jit (deleted)"
+		shared    = "7f2000000000-7f2000100000 rwxs 00000000 00:05 1025                       /dev/zero (deleted)"
+		replaced  = "7f3000000000-7f3000100000 r-xp 00000000 fe:00 247280                     /usr/lib/libc.so.6 (deleted)"
+	)
+	tests := []struct {
+		reason string
+		smaps  string
+		want   int64 // KiB
+		err    string
+	}{
+		{"empty", "", 0, ""},
+		{"constants of an executed file, before its code and after", mapping(constants, 8, 0) + mapping(code, 24, 0) + mapping(constants, 1, 0), 33, ""},
+		{"pages that were written", mapping(code, 24, 4) + mapping(variables, 12, 8), 24, ""},
+		{"data that is mapped", mapping(code, 24, 0) + mapping(data, 900, 0), 24, ""},
+		{"a file of the same number on another device", mapping(code, 24, 0) + mapping(twin, 900, 0), 24, ""},
+		{"memory without a file", mapping(code, 24, 0) + mapping(heap, 7, 7) + mapping(nameless, 5, 0), 24, ""},
+		{"code that was generated", mapping(generated, 64, 0) + mapping(shared, 32, 0), 0, ""},
+		{"a library that was replaced while it ran", mapping(replaced, 64, 0), 64, ""},
+		{"cut short", mapping(code, 24, 0) + variables, 24, ""},
+		{"another unit", code + "\nRss: 24 MB\n", 0, "Rss is"},
+		{"no number", code + "\nRss: many kB\n", 0, "Rss is"},
+		{"negative", code + "\nAnonymous: -1 kB\n", 0, "Anonymous is"},
+	}
+	for _, test := range tests {
+		got, err := programBytes([]byte(test.smaps))
+		if got != test.want<<10 || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("%s: got %d, %v; want %d, %q", test.reason, got, err, test.want<<10, test.err)
+		}
+	}
+}
+
+func FuzzProgramBytes(f *testing.F) {
+	f.Add([]byte("55dd3100c000-55dd31012000 r-xp 00002000 fe:00 247278 /usr/bin/head\nRss: 24 kB\nAnonymous: 4 kB\n"))
+	f.Add([]byte("Rss: 24 kB\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if n, err := programBytes(text); n < 0 || err != nil && n != 0 {
+			t.Errorf("%q: %d, %v", text, n, err)
 		}
 	})
 }

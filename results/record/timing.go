@@ -97,8 +97,29 @@ type MemoryUse struct {
 	PeakBytes     int64 `json:"peak_bytes"`
 	// DataBytes is how much of the peak is the data set, where the engine keeps it in memory.
 	DataBytes int64 `json:"data_bytes,omitempty"`
+	// BaselineOwnBytes and PeakOwnBytes are baseline and peak without the pages of executables and libraries that the process has not written to; absent
+	// where the engine does not tell. Of the moments at which it was asked, each has the peak until then less such pages as were there; this
+	// is the largest, and smaller than the truth by no more than what was mapped of such pages between the peak and the next of these moments.
+	BaselineOwnBytes int64 `json:"baseline_own_bytes,omitempty"`
+	PeakOwnBytes     int64 `json:"peak_own_bytes,omitempty"`
 	// Samples are the memory over the timed training, in the order of the steps.
 	Samples []MemorySample `json:"samples,omitempty"`
+}
+
+// MemoryByTraining returns what training added to the memory of both engines. own says that the pages of executables and libraries are left
+// out, which both have to tell of: else they are in both.
+func (r *Run) MemoryByTraining() (added map[Role]int64, own bool) {
+	added, own = map[Role]int64{}, len(r.Memory) > 0
+	for _, m := range r.Memory {
+		own = own && m.PeakOwnBytes > 0
+	}
+	for role, m := range r.Memory {
+		added[role] = m.PeakBytes - m.BaselineBytes
+		if own {
+			added[role] = m.PeakOwnBytes - m.BaselineOwnBytes
+		}
+	}
+	return added, own
 }
 
 // MemorySample is an engine's resident memory at a moment between two steps.

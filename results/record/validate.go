@@ -326,6 +326,8 @@ func (v *validator) memory(r *Run) {
 		v.require(m.DataBytes >= 0 && m.DataBytes <= m.PeakBytes, "memory.%s: %d bytes of data in a peak of %d", role, m.DataBytes, m.PeakBytes)
 		v.require(m.BaselineBytes >= 0 && m.PeakBytes >= m.BaselineBytes, "memory.%s: the peak %d is below the baseline %d",
 			role, m.PeakBytes, m.BaselineBytes)
+		v.require(m.BaselineOwnBytes >= 0 && m.BaselineOwnBytes <= m.BaselineBytes && m.PeakOwnBytes >= m.BaselineOwnBytes && m.PeakOwnBytes <= m.PeakBytes && (m.BaselineOwnBytes > 0) == (m.PeakOwnBytes > 0),
+			"memory.%s: %d and %d bytes of the process's own in a baseline of %d and a peak of %d", role, m.BaselineOwnBytes, m.PeakOwnBytes, m.BaselineBytes, m.PeakBytes)
 		for i, s := range m.Samples {
 			v.require(s.Bytes > 0 && s.Steps > 0 && (i == 0 || s.Steps > m.Samples[i-1].Steps), "memory.%s.samples[%d]: %d bytes after %d steps", role, i, s.Bytes, s.Steps)
 		}

@@ -137,6 +137,12 @@ func TestValidateRefuses(t *testing.T) {
 		{"look skipped and ok", func(r *record.Run) { r.Forward[3].OK = true }, "ok although it was skipped", "nothing was looked at"},
 		{"accuracy above 1", func(r *record.Run) { r.Accuracy.Candidate = 82.3 }, "not a share", "per cent for a share"},
 		{"accuracy NaN", func(r *record.Run) { r.Accuracy.Candidate = nan }, "not a share", "NaN fails"},
+		{"more of its own than there is", func(r *record.Run) {
+			r.Memory[record.Candidate] = record.MemoryUse{BaselineBytes: 2, PeakBytes: 4, BaselineOwnBytes: 1, PeakOwnBytes: 5}
+		}, "memory.candidate", "what is its own is a part"},
+		{"a baseline of its own without a peak", func(r *record.Run) {
+			r.Memory[record.Candidate] = record.MemoryUse{BaselineBytes: 2, PeakBytes: 4, BaselineOwnBytes: 1}
+		}, "memory.candidate", "both or none are known"},
 		{"peak below baseline", func(r *record.Run) { r.Memory[record.Candidate] = record.MemoryUse{BaselineBytes: 2, PeakBytes: 1} }, "memory.candidate", "a peak is the largest"},
 	}
 	for _, test := range tests {

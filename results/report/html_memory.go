@@ -14,7 +14,11 @@ func memoryParts(r *record.Run) []part {
 	if s == nil {
 		return nil
 	}
-	out := []part{{Strips: s}, {Para: words("The peak of each process's resident memory while it trained; below, what it held after start-up and imports, before anything was loaded.")}}
+	explained := "The peak of each process's resident memory while it trained; below, what it held after start-up and imports, before anything was loaded."
+	if _, without := r.MemoryByTraining(); without {
+		explained += " By training is what was added without the unwritten pages of executables and libraries, which processes share."
+	}
+	out := []part{{Strips: s}, {Para: words(explained)}}
 	f := memoryFigure(r)
 	if f == nil {
 		return out
@@ -85,12 +89,17 @@ func memoryStrips(r *record.Run) *strips {
 	for i := range s.Ticks {
 		s.Ticks[i].Label += " MiB"
 	}
+	added, without := r.MemoryByTraining()
 	for _, role := range []record.Role{record.Reference, record.Candidate} {
 		m, ok := r.Memory[role]
 		if !ok {
 			continue
 		}
 		path := fieldPath("memory", string(role))
+		of := path + ".peak_bytes - " + path + ".baseline_bytes"
+		if without {
+			of = path + ".peak_own_bytes - " + path + ".baseline_own_bytes"
+		}
 		class := "ref"
 		if role == record.Candidate {
 			class = "cand"
@@ -101,7 +110,7 @@ func memoryStrips(r *record.Run) *strips {
 			Value: []shown{
 				{Text: mebibytes(m.PeakBytes), Path: ".peak_bytes", Class: "strong"},
 				own(" at the peak, "),
-				{Text: mebibytes(m.PeakBytes - m.BaselineBytes), Path: path + ".peak_bytes - " + path + ".baseline_bytes"},
+				{Text: mebibytes(added[role]), Path: of},
 				own(" by training"),
 			},
 		})

@@ -425,9 +425,16 @@ func (d *document) memory() {
 		return
 	}
 	d.para("## Memory")
+	added, own := d.r.MemoryByTraining()
 	d.para("Resident memory of each process that was timed. The baseline stands after start-up and imports, before anything is loaded; the peak is the largest " +
 		"since then, of loading or of the steps. An engine that keeps the whole data set in memory, as its users' programs do, has it in its peak.")
 	columns := []string{"engine", ">baseline", ">peak", ">peak less baseline"}
+	if own {
+		d.para("By training is what was added without the pages of executables and libraries, code and constants, that the process has not written to: they are in files, all processes " +
+			"that run these share them, and how many were there at the baseline depends on what the system had read ahead. All else counts on both sides: data, whether read or mapped, " +
+			"weights, gradients, activations, code that was generated, and what the allocator keeps.")
+		columns = append(columns, ">by training")
+	}
 	held := d.r.Memory[record.Reference].DataBytes > 0 || d.r.Memory[record.Candidate].DataBytes > 0
 	if held {
 		columns = append(columns, ">of it the data set")
@@ -436,6 +443,9 @@ func (d *document) memory() {
 	for _, role := range []record.Role{record.Reference, record.Candidate} {
 		if m, ok := d.r.Memory[role]; ok {
 			row := []string{escape(side(d.r, role)), mebibytes(m.BaselineBytes), mebibytes(m.PeakBytes), mebibytes(m.PeakBytes - m.BaselineBytes)}
+			if own {
+				row = append(row, mebibytes(added[role]))
+			}
 			if held {
 				row = append(row, mebibytes(m.DataBytes))
 			}

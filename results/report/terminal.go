@@ -540,13 +540,14 @@ func (s *summary) memory() {
 		return
 	}
 	var parts []string
+	added, _ := s.r.MemoryByTraining()
 	for _, role := range []record.Role{record.Reference, record.Candidate} {
 		if m, ok := s.r.Memory[role]; ok {
 			data := ""
 			if m.DataBytes > 0 {
 				data = ", " + mebibytes(m.DataBytes) + " of it data"
 			}
-			parts = append(parts, fmt.Sprintf("%s %s (%s%s)", side(s.r, role), mebibytes(m.PeakBytes), mebibytes(m.PeakBytes-m.BaselineBytes), data))
+			parts = append(parts, fmt.Sprintf("%s %s (%s%s)", side(s.r, role), mebibytes(m.PeakBytes), mebibytes(added[role]), data))
 		}
 	}
 	s.wrap(plain, "  peak memory (by training): ", strings.Join(parts, ", "))

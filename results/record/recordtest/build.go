@@ -233,11 +233,11 @@ func base() *record.Run {
 		TimingAbsent: "",
 		Memory: map[record.Role]record.MemoryUse{
 			record.Reference: {
-				BaselineBytes: 526_385_152, PeakBytes: 697_303_040, DataBytes: 19_070_512,
+				BaselineBytes: 526_385_152, PeakBytes: 697_303_040, DataBytes: 19_070_512, BaselineOwnBytes: 221_249_536, PeakOwnBytes: 377_487_360,
 				Samples: []record.MemorySample{{Steps: 1, Bytes: 688_914_432}, {Steps: 171, Bytes: 696_254_464}, {Steps: 221, Bytes: 697_303_040}},
 			},
 			record.Candidate: {
-				BaselineBytes: 8_912_896, PeakBytes: 36_175_872,
+				BaselineBytes: 8_912_896, PeakBytes: 36_175_872, BaselineOwnBytes: 3_145_728, PeakOwnBytes: 28_311_552,
 				Samples: []record.MemorySample{{Steps: 1, Bytes: 34_603_008}, {Steps: 21, Bytes: 34_603_008}, {Steps: 71, Bytes: 34_865_152}},
 			},
 		},
