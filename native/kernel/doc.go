@@ -22,8 +22,8 @@
 //     states; both vectorised paths give the same bits.
 //   - Softmax, the normalizations, Sum and SumOfSquares add in float64, in an order that depends on the path: a result may differ in its last
 //     bits between paths, but neither with the number of threads nor with where a slice lies.
-//   - The other kernels do the generic one's operations in its order, without FMA and with IEEE division and square
-//     root, and give its bits.
+//   - The other kernels do the generic one's operations in its order, with IEEE division and square root and, but for Adam, without FMA, and give its
+//     bits. Adam's generic loop computes fused multiply-adds itself.
 //
 // The assembly is generated: after a change in _gen, which is a module of its own, run "go generate ./native/kernel". The
 // tests run every path that the processor has; TANDEM_REQUIRE=avx512 makes its absence a failure.
@@ -80,8 +80,15 @@
 //   - Beside PyTorch's matmul in the same minutes (an Intel with two 512-bit units) the MLP's products run 1.3 to 4.0 times as fast with one thread and with two, but for 128 x 784 x 32 at
 //     1.05 and 1.27: there PyTorch is at 78 % of the peak with one thread. With avx2 forced they run at 76 to 92 % of its peak, those with a side or depth of 10 at 38 to 73; a step
 //     takes 181 us with one thread and 114 with two, for 113 and 76.
-//   - A vector of Adam woven into the gradient's multiply-adds adds 14 to 18 cycles at a depth of 32 to 64, in 2 MiB pages and in the first level too: the
-//     arithmetic shares its two units, the root and the division one. 128 x 784 x 32 with Adam takes 57 us, 51 without the division, 47 without the root as well.
+//   - A vector of Adam woven into the gradient's multiply-adds added 16 cycles at a depth of 32: the multiply-adds of its 13 operations and the 3 that a root and
+//     a division are each, 8.5 in their two units, and the rest for a divider that waited. A tile of 12 x 32 alone, in the first level, took 435 cycles without Adam, 828 with,
+//     660 without either the root or the division, but 595 without both; with a division that does not need the root, 724. So now the next vector's root comes
+//     before a division (757), three rows are spread evenly beside eight columns in place of one row beside two (740), and fused multiply-adds save three operations (711; with
+//     the step's size divided out of the denominator 700, which was left for rounding the same for all parameters, and so differently from PyTorch's). The divider
+//     alone takes 557, the two units without it 665. 128 x 784 x 32 with Adam takes 51.5 us for 56.0, with two threads 27.2 for 30.6, a step 107 for 115 and
+//     70.4 for 74.1.
+//   - Tiles of 8 x 48, four columns a row, took the same; two halves for each division and root, too; a division half a vector later 4 % more. Without fetching the
+//     next tile's parameters ahead the tile took 2 % less in the first level and the same in the second.
 //   - A transposed left factor is packed tile by tile, eight of its rows at a time for all tiles: 72 to 75 % for 70 of 1024 x 1024 x 1024. Packed as one matrix a tile
 //     touched twice the lines.
 //   - A transposed right factor's rows are fetched four turns ahead while they are packed, and its last columns are packed eight at a time as well: 32 x 128 x

@@ -5423,7 +5423,7 @@ done:
 	RET
 
 // func adamAVX2(p *float32, gradient *float32, m *float32, v *float32, vectors int, c *float32)
-// Requires: AVX, MMX+, SSE
+// Requires: AVX, FMA3, MMX+, SSE
 TEXT ·adamAVX2(SB), NOSPLIT, $8-48
 	MOVQ         p+0(FP), AX
 	MOVQ         gradient+8(FP), CX
@@ -5448,36 +5448,34 @@ TEXT ·adamAVX2(SB), NOSPLIT, $8-48
 	JZ           done
 
 loop:
-	PREFETCHT0 2048(AX)
-	PREFETCHT0 2048(CX)
-	PREFETCHT0 2048(DX)
-	PREFETCHT0 2048(BX)
-	VMULPS     (AX), Y8, Y0
-	VMULPS     Y0, Y9, Y1
-	VADDPS     (CX), Y1, Y1
-	VMOVUPS    (DX), Y2
-	VSUBPS     Y2, Y1, Y4
-	VMULPS     Y4, Y10, Y4
-	VADDPS     Y4, Y2, Y2
-	VMOVUPS    Y2, (DX)
-	VMULPS     Y1, Y12, Y4
-	VMULPS     Y1, Y4, Y4
-	VMULPS     (BX), Y11, Y3
-	VADDPS     Y4, Y3, Y3
-	VMOVUPS    Y3, (BX)
-	VSQRTPS    Y3, Y3
-	VMULPS     Y14, Y3, Y3
-	VADDPS     Y15, Y3, Y3
-	VMULPS     Y2, Y13, Y2
-	VDIVPS     Y3, Y2, Y2
-	VSUBPS     Y2, Y0, Y0
-	VMOVUPS    Y0, (AX)
-	ADDQ       $0x00000020, AX
-	ADDQ       $0x00000020, CX
-	ADDQ       $0x00000020, DX
-	ADDQ       $0x00000020, BX
-	DECQ       SI
-	JNZ        loop
+	PREFETCHT0  2048(AX)
+	PREFETCHT0  2048(CX)
+	PREFETCHT0  2048(DX)
+	PREFETCHT0  2048(BX)
+	VMULPS      (AX), Y8, Y0
+	VMOVUPS     (CX), Y1
+	VFMADD231PS Y9, Y0, Y1
+	VMOVUPS     (DX), Y2
+	VSUBPS      Y2, Y1, Y4
+	VFMADD231PS Y10, Y4, Y2
+	VMOVUPS     Y2, (DX)
+	VMULPS      Y1, Y12, Y4
+	VMULPS      Y1, Y4, Y4
+	VMOVUPS     (BX), Y3
+	VFMADD213PS Y4, Y11, Y3
+	VMOVUPS     Y3, (BX)
+	VSQRTPS     Y3, Y3
+	VFMADD213PS Y15, Y14, Y3
+	VMULPS      Y2, Y13, Y2
+	VDIVPS      Y3, Y2, Y2
+	VSUBPS      Y2, Y0, Y0
+	VMOVUPS     Y0, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	ADDQ        $0x00000020, BX
+	DECQ        SI
+	JNZ         loop
 
 done:
 	LDMXCSR (SP)
@@ -20251,27 +20249,28 @@ last:
 // func stripAdam1x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdam1x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -20282,100 +20281,285 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, (DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      (R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, (R8)
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VMOVUPS      (SI), Z31
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, 64(DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      64(R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, 64(R8)
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VMOVUPS      64(SI), Z31
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VMOVUPS          128(R9), Z27
+	VMOVUPS          (DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*1)
+	PREFETCHT0       128(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*1)
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	VMOVUPS          192(R9), Z27
+	VMOVUPS          64(DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	PREFETCHT0       192(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	PREFETCHT0       192(R8)(BX*1)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*1)
+	VMOVUPS          (SI)(BX*1), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*1)
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (DI)(BX*2), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*2)
+	PREFETCHT0       128(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*2)
+	PREFETCHT0       128(R8)(BX*2)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(SI)(BX*1), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VMOVUPS          320(R9), Z27
+	VMOVUPS          64(DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	PREFETCHT0       192(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*2)
+	VMOVUPS          (SI)(BX*2), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*2)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*2)
+	VMOVUPS          64(SI)(BX*2), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -20383,68 +20567,91 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     (SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     64(SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -20452,12 +20659,12 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -20492,27 +20699,28 @@ leave:
 // func stripAdamDecay1x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdamDecay1x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -20523,106 +20731,317 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (SI), Z31
-	VMULPS.BCST  88(AX), Z31, Z31
-	VMULPS.BCST  92(AX), Z31, Z30
-	VADDPS       Z30, Z28, Z28
-	VMOVUPS      (DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, (DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      (R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, (R8)
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(SI), Z31
-	VMULPS.BCST  88(AX), Z31, Z31
-	VMULPS.BCST  92(AX), Z31, Z30
-	VADDPS       Z30, Z28, Z28
-	VMOVUPS      64(DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, 64(DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      64(R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, 64(R8)
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VMOVUPS          128(R9), Z27
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*1)
+	PREFETCHT0       128(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*1)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	VMOVUPS          192(R9), Z27
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	PREFETCHT0       192(DI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	PREFETCHT0       192(R8)(BX*1)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*1)
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*1)
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*2)
+	PREFETCHT0       128(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*2)
+	PREFETCHT0       128(R8)(BX*2)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(SI)(BX*1)
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VMOVUPS          320(R9), Z27
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	PREFETCHT0       192(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*2)
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*2)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*2)
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -20630,74 +21049,103 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -20705,12 +21153,12 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -20745,27 +21193,28 @@ leave:
 // func stripAdam2x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdam2x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -20776,114 +21225,323 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, (DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      (R8), Z28
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, (R8)
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VMOVUPS      (SI), Z31
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, 64(DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      64(R8), Z28
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, 64(R8)
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VMOVUPS      64(SI), Z31
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VMOVUPS          128(R9), Z27
+	VMOVUPS          (DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*1)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	PREFETCHT0       128(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*1)
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          192(R9), Z27
+	VMOVUPS          64(DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	PREFETCHT0       192(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	PREFETCHT0       192(R8)(BX*1)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*1)
+	VMOVUPS          (SI)(BX*1), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*1)
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (DI)(BX*2), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*2)
+	PREFETCHT0       128(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z27, (R8)(BX*2)
+	PREFETCHT0       128(R8)(BX*2)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(SI)(BX*1), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VMOVUPS          320(R9), Z27
+	VMOVUPS          64(DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	PREFETCHT0       192(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*2)
+	VMOVUPS          (SI)(BX*2), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*2)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*2)
+	VMOVUPS          64(SI)(BX*2), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -20891,71 +21549,94 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     (SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     64(SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -20963,16 +21644,16 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -21007,27 +21688,28 @@ leave:
 // func stripAdamDecay2x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdamDecay2x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -21038,120 +21720,355 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (SI), Z31
-	VMULPS.BCST  88(AX), Z31, Z31
-	VMULPS.BCST  92(AX), Z31, Z30
-	VADDPS       Z30, Z28, Z28
-	VMOVUPS      (DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, (DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      (R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, (R8)
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(SI), Z31
-	VMULPS.BCST  88(AX), Z31, Z31
-	VMULPS.BCST  92(AX), Z31, Z30
-	VADDPS       Z30, Z28, Z28
-	VMOVUPS      64(DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, 64(DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      64(R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, 64(R8)
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VMOVUPS          128(R9), Z27
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*1)
+	PREFETCHT0       128(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*1)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z28, 64(SI)
+	VMOVUPS          192(R9), Z27
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	PREFETCHT0       192(DI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	PREFETCHT0       192(R8)(BX*1)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*1)
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*1)
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*2)
+	PREFETCHT0       128(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*2)
+	PREFETCHT0       128(R8)(BX*2)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(SI)(BX*1)
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VMOVUPS          320(R9), Z27
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	PREFETCHT0       192(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*2)
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z28, (SI)(BX*2)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*2)
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -21159,77 +22076,106 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -21237,16 +22183,16 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -21281,27 +22227,28 @@ leave:
 // func stripAdam3x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdam3x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -21312,128 +22259,361 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, (DI)
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      (R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, (R8)
-	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VMOVUPS      (SI), Z31
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, 64(DI)
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      64(R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, 64(R8)
-	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VMOVUPS      64(SI), Z31
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VMOVUPS          128(R9), Z27
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*1)
+	PREFETCHT0       128(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*1)
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	VMOVUPS          192(R9), Z27
+	VMOVUPS          64(DI)(BX*1), Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	PREFETCHT0       192(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	PREFETCHT0       192(R8)(BX*1)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*1)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          (SI)(BX*1), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*1)
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (DI)(BX*2), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*2)
+	PREFETCHT0       128(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*2)
+	PREFETCHT0       128(R8)(BX*2)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(SI)(BX*1), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VMOVUPS          320(R9), Z27
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	PREFETCHT0       192(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*2)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (SI)(BX*2), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*2)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*2)
+	VMOVUPS          64(SI)(BX*2), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -21441,74 +22621,97 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     (SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     64(SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -21516,20 +22719,20 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
-	VADDPS 256(SI), Z8, Z8
-	VADDPS 320(SI), Z9, Z9
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
+	VADDPS 256(SI), Z7, Z7
+	VADDPS 320(SI), Z8, Z8
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	VMOVUPS Z8, 256(SI)
-	VMOVUPS Z9, 320(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
+	VMOVUPS Z7, 256(SI)
+	VMOVUPS Z8, 320(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -21564,27 +22767,28 @@ leave:
 // func stripAdamDecay3x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdamDecay3x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -21595,134 +22799,393 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (SI), Z31
-	VMULPS.BCST  88(AX), Z31, Z31
-	VMULPS.BCST  92(AX), Z31, Z30
-	VADDPS       Z30, Z28, Z28
-	VMOVUPS      (DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, (DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      (R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, (R8)
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(SI), Z31
-	VMULPS.BCST  88(AX), Z31, Z31
-	VMULPS.BCST  92(AX), Z31, Z30
-	VADDPS       Z30, Z28, Z28
-	VMOVUPS      64(DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, 64(DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      64(R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, 64(R8)
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VMOVUPS          128(R9), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*1)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       128(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*1)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	VMOVUPS          192(R9), Z27
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	PREFETCHT0       192(DI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	PREFETCHT0       192(R8)(BX*1)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       128(SI)(BX*1)
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*1)
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*2)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	PREFETCHT0       128(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*2)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       128(R8)(BX*2)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(SI)(BX*1)
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VMOVUPS          320(R9), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       192(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	PREFETCHT0       128(SI)(BX*2)
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*2)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*2)
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -21730,80 +23193,109 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -21811,20 +23303,20 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
-	VADDPS 256(SI), Z8, Z8
-	VADDPS 320(SI), Z9, Z9
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
+	VADDPS 256(SI), Z7, Z7
+	VADDPS 320(SI), Z8, Z8
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	VMOVUPS Z8, 256(SI)
-	VMOVUPS Z9, 320(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
+	VMOVUPS Z7, 256(SI)
+	VMOVUPS Z8, 320(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -21859,27 +23351,28 @@ leave:
 // func stripAdam4x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdam4x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -21890,6 +23383,7 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -21897,135 +23391,391 @@ tile:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMOVUPS      Z29, (DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      (R8), Z28
-	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, (R8)
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VMOVUPS      (SI), Z31
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMOVUPS      Z29, 64(DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      64(R8), Z28
-	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, 64(R8)
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VMOVUPS      64(SI), Z31
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VMOVUPS          128(R9), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*1)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       128(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*1), Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*1)
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          192(R9), Z27
+	VMOVUPS          64(DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	PREFETCHT0       192(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	PREFETCHT0       192(R8)(BX*1)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*1)
+	VMOVUPS          (SI)(BX*1), Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*1)
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (DI)(BX*2), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*2)
+	PREFETCHT0       128(DI)(BX*2)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z27, (R8)(BX*2)
+	PREFETCHT0       128(R8)(BX*2)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          64(DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(SI)(BX*1), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VMOVUPS          320(R9), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       192(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*2), Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	PREFETCHT0       128(SI)(BX*2)
+	VMOVUPS          (SI)(BX*2), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*2)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       192(SI)(BX*2)
+	VMOVUPS          64(SI)(BX*2), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -22033,77 +23783,100 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     (SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     64(SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -22111,24 +23884,24 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
-	VADDPS 256(SI), Z8, Z8
-	VADDPS 320(SI), Z9, Z9
-	VADDPS 384(SI), Z10, Z10
-	VADDPS 448(SI), Z11, Z11
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
+	VADDPS 256(SI), Z7, Z7
+	VADDPS 320(SI), Z8, Z8
+	VADDPS 384(SI), Z9, Z9
+	VADDPS 448(SI), Z10, Z10
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	VMOVUPS Z8, 256(SI)
-	VMOVUPS Z9, 320(SI)
-	VMOVUPS Z10, 384(SI)
-	VMOVUPS Z11, 448(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
+	VMOVUPS Z7, 256(SI)
+	VMOVUPS Z8, 320(SI)
+	VMOVUPS Z9, 384(SI)
+	VMOVUPS Z10, 448(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -22163,27 +23936,28 @@ leave:
 // func stripAdamDecay4x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdamDecay4x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -22194,6 +23968,7 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -22201,141 +23976,423 @@ tile:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (SI), Z31
-	VMULPS.BCST  88(AX), Z31, Z31
-	VMULPS.BCST  92(AX), Z31, Z30
-	VADDPS       Z30, Z28, Z28
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMOVUPS      (DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, (DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      (R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, (R8)
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(SI), Z31
-	VMULPS.BCST  88(AX), Z31, Z31
-	VMULPS.BCST  92(AX), Z31, Z30
-	VADDPS       Z30, Z28, Z28
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMOVUPS      64(DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, 64(DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      64(R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, 64(R8)
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          128(R9), Z27
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*1)
+	PREFETCHT0       128(DI)(BX*1)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*1)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, 64(SI)
+	VMOVUPS          192(R9), Z27
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          64(DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	PREFETCHT0       192(DI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	PREFETCHT0       192(R8)(BX*1)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          (DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*1)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*1)
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z28, (DI)(BX*2)
+	PREFETCHT0       128(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          (R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*2)
+	PREFETCHT0       128(R8)(BX*2)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(SI)(BX*1)
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          320(R9), Z27
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	PREFETCHT0       192(DI)(BX*2)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*2), Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*2)
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, (SI)(BX*2)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*2)
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -22343,83 +24400,112 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -22427,24 +24513,24 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
-	VADDPS 256(SI), Z8, Z8
-	VADDPS 320(SI), Z9, Z9
-	VADDPS 384(SI), Z10, Z10
-	VADDPS 448(SI), Z11, Z11
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
+	VADDPS 256(SI), Z7, Z7
+	VADDPS 320(SI), Z8, Z8
+	VADDPS 384(SI), Z9, Z9
+	VADDPS 448(SI), Z10, Z10
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	VMOVUPS Z8, 256(SI)
-	VMOVUPS Z9, 320(SI)
-	VMOVUPS Z10, 384(SI)
-	VMOVUPS Z11, 448(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
+	VMOVUPS Z7, 256(SI)
+	VMOVUPS Z8, 320(SI)
+	VMOVUPS Z9, 384(SI)
+	VMOVUPS Z10, 448(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -22479,27 +24565,28 @@ leave:
 // func stripAdam5x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdam5x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -22510,6 +24597,7 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -22519,147 +24607,427 @@ tile:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, (DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      (R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMOVUPS      Z30, (R8)
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VDIVPS       Z30, Z29, Z29
-	VMOVUPS      (SI), Z31
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, 64(DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      64(R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMOVUPS      Z30, 64(R8)
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VDIVPS       Z30, Z29, Z29
-	VMOVUPS      64(SI), Z31
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          128(R9), Z27
+	VMOVUPS          (DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*1)
+	PREFETCHT0       128(DI)(BX*1)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*1), Z27
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*1)
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	VMOVUPS          192(R9), Z27
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          64(DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	PREFETCHT0       192(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	PREFETCHT0       192(R8)(BX*1)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          (DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       128(SI)(BX*1)
+	VMOVUPS          (SI)(BX*1), Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          Z28, (SI)(BX*1)
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (DI)(BX*2), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*2)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	PREFETCHT0       128(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          (R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*2)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       128(R8)(BX*2)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          64(DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(SI)(BX*1), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          320(R9), Z27
+	VMOVUPS          64(DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	PREFETCHT0       192(DI)(BX*2)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*2), Z27
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*2)
+	VMOVUPS          (SI)(BX*2), Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*2)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          64(DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       192(SI)(BX*2)
+	VMOVUPS          64(SI)(BX*2), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -22667,80 +25035,103 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     (SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     64(SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -22748,28 +25139,28 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
-	VADDPS 256(SI), Z8, Z8
-	VADDPS 320(SI), Z9, Z9
-	VADDPS 384(SI), Z10, Z10
-	VADDPS 448(SI), Z11, Z11
-	VADDPS 512(SI), Z12, Z12
-	VADDPS 576(SI), Z13, Z13
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
+	VADDPS 256(SI), Z7, Z7
+	VADDPS 320(SI), Z8, Z8
+	VADDPS 384(SI), Z9, Z9
+	VADDPS 448(SI), Z10, Z10
+	VADDPS 512(SI), Z11, Z11
+	VADDPS 576(SI), Z12, Z12
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	VMOVUPS Z8, 256(SI)
-	VMOVUPS Z9, 320(SI)
-	VMOVUPS Z10, 384(SI)
-	VMOVUPS Z11, 448(SI)
-	VMOVUPS Z12, 512(SI)
-	VMOVUPS Z13, 576(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
+	VMOVUPS Z7, 256(SI)
+	VMOVUPS Z8, 320(SI)
+	VMOVUPS Z9, 384(SI)
+	VMOVUPS Z10, 448(SI)
+	VMOVUPS Z11, 512(SI)
+	VMOVUPS Z12, 576(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -22804,27 +25195,28 @@ leave:
 // func stripAdamDecay5x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdamDecay5x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -22835,6 +25227,7 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -22844,153 +25237,459 @@ tile:
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (SI), Z31
-	VMULPS.BCST  88(AX), Z31, Z31
-	VMULPS.BCST  92(AX), Z31, Z30
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VADDPS       Z30, Z28, Z28
-	VMOVUPS      (DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMOVUPS      Z29, (DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMOVUPS      (R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, (R8)
-	VSQRTPS      Z30, Z30
-	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(SI), Z31
-	VMULPS.BCST  88(AX), Z31, Z31
-	VMULPS.BCST  92(AX), Z31, Z30
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VADDPS       Z30, Z28, Z28
-	VMOVUPS      64(DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMOVUPS      Z29, 64(DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMOVUPS      64(R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, 64(R8)
-	VSQRTPS      Z30, Z30
-	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z28, (SI)
+	VMOVUPS          128(R9), Z27
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z28, (DI)(BX*1)
+	PREFETCHT0       128(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*1)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          192(R9), Z27
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI)(BX*1), Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	PREFETCHT0       192(DI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*1), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	PREFETCHT0       192(R8)(BX*1)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*1)
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*1)
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*2)
+	PREFETCHT0       128(DI)(BX*2)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z27, (R8)(BX*2)
+	PREFETCHT0       128(R8)(BX*2)
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(SI)(BX*1)
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VMOVUPS          320(R9), Z27
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	PREFETCHT0       192(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*2)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*2)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       192(SI)(BX*2)
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -22998,86 +25697,115 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -23085,28 +25813,28 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
-	VADDPS 256(SI), Z8, Z8
-	VADDPS 320(SI), Z9, Z9
-	VADDPS 384(SI), Z10, Z10
-	VADDPS 448(SI), Z11, Z11
-	VADDPS 512(SI), Z12, Z12
-	VADDPS 576(SI), Z13, Z13
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
+	VADDPS 256(SI), Z7, Z7
+	VADDPS 320(SI), Z8, Z8
+	VADDPS 384(SI), Z9, Z9
+	VADDPS 448(SI), Z10, Z10
+	VADDPS 512(SI), Z11, Z11
+	VADDPS 576(SI), Z12, Z12
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	VMOVUPS Z8, 256(SI)
-	VMOVUPS Z9, 320(SI)
-	VMOVUPS Z10, 384(SI)
-	VMOVUPS Z11, 448(SI)
-	VMOVUPS Z12, 512(SI)
-	VMOVUPS Z13, 576(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
+	VMOVUPS Z7, 256(SI)
+	VMOVUPS Z8, 320(SI)
+	VMOVUPS Z9, 384(SI)
+	VMOVUPS Z10, 448(SI)
+	VMOVUPS Z11, 512(SI)
+	VMOVUPS Z12, 576(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -23141,27 +25869,28 @@ leave:
 // func stripAdam6x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdam6x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -23172,6 +25901,7 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -23183,159 +25913,463 @@ tile:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, (DI)
-	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      (R8), Z28
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, (R8)
-	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VDIVPS       Z30, Z29, Z29
-	VMOVUPS      (SI), Z31
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, 64(DI)
-	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      64(R8), Z28
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, 64(R8)
-	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VDIVPS       Z30, Z29, Z29
-	VMOVUPS      64(SI), Z31
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z28, (SI)
+	VMOVUPS          128(R9), Z27
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*1)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       128(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z27, (R8)(BX*1)
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          192(R9), Z27
+	VMOVUPS          64(DI)(BX*1), Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	PREFETCHT0       192(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	PREFETCHT0       192(R8)(BX*1)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*1)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          (SI)(BX*1), Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z28, (SI)(BX*1)
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (DI)(BX*2), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z28, (DI)(BX*2)
+	PREFETCHT0       128(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z27, (R8)(BX*2)
+	PREFETCHT0       128(R8)(BX*2)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*1), Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(SI)(BX*1), Z28
+	VSUBPS           Z30, Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VMOVUPS          320(R9), Z27
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       192(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*2), Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*2)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          (SI)(BX*2), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*2)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*2)
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          64(SI)(BX*2), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -23343,83 +26377,106 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     (SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     64(SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -23427,32 +26484,32 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
-	VADDPS 256(SI), Z8, Z8
-	VADDPS 320(SI), Z9, Z9
-	VADDPS 384(SI), Z10, Z10
-	VADDPS 448(SI), Z11, Z11
-	VADDPS 512(SI), Z12, Z12
-	VADDPS 576(SI), Z13, Z13
-	VADDPS 640(SI), Z14, Z14
-	VADDPS 704(SI), Z15, Z15
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
+	VADDPS 256(SI), Z7, Z7
+	VADDPS 320(SI), Z8, Z8
+	VADDPS 384(SI), Z9, Z9
+	VADDPS 448(SI), Z10, Z10
+	VADDPS 512(SI), Z11, Z11
+	VADDPS 576(SI), Z12, Z12
+	VADDPS 640(SI), Z13, Z13
+	VADDPS 704(SI), Z14, Z14
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	VMOVUPS Z8, 256(SI)
-	VMOVUPS Z9, 320(SI)
-	VMOVUPS Z10, 384(SI)
-	VMOVUPS Z11, 448(SI)
-	VMOVUPS Z12, 512(SI)
-	VMOVUPS Z13, 576(SI)
-	VMOVUPS Z14, 640(SI)
-	VMOVUPS Z15, 704(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
+	VMOVUPS Z7, 256(SI)
+	VMOVUPS Z8, 320(SI)
+	VMOVUPS Z9, 384(SI)
+	VMOVUPS Z10, 448(SI)
+	VMOVUPS Z11, 512(SI)
+	VMOVUPS Z12, 576(SI)
+	VMOVUPS Z13, 640(SI)
+	VMOVUPS Z14, 704(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -23487,27 +26544,28 @@ leave:
 // func stripAdamDecay6x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdamDecay6x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -23518,6 +26576,7 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -23529,165 +26588,495 @@ tile:
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (SI), Z31
-	VMULPS.BCST  88(AX), Z31, Z31
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  92(AX), Z31, Z30
-	VADDPS       Z30, Z28, Z28
-	VMOVUPS      (DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, (DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      (R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, (R8)
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(SI), Z31
-	VMULPS.BCST  88(AX), Z31, Z31
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  92(AX), Z31, Z30
-	VADDPS       Z30, Z28, Z28
-	VMOVUPS      64(DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, 64(DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      64(R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, 64(R8)
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VMOVUPS          128(R9), Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*1)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       128(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          (R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*1)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z28, 64(SI)
+	VMOVUPS          192(R9), Z27
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	PREFETCHT0       192(DI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       192(R8)(BX*1)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          (DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       128(SI)(BX*1)
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z28, (SI)(BX*1)
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI)(BX*2), Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*2)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       128(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          (R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*2)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       128(R8)(BX*2)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          64(DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(SI)(BX*1)
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VMOVUPS          320(R9), Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       192(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          64(R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       128(SI)(BX*2)
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z28, (SI)(BX*2)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*2)
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -23695,89 +27084,118 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -23785,32 +27203,32 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
-	VADDPS 256(SI), Z8, Z8
-	VADDPS 320(SI), Z9, Z9
-	VADDPS 384(SI), Z10, Z10
-	VADDPS 448(SI), Z11, Z11
-	VADDPS 512(SI), Z12, Z12
-	VADDPS 576(SI), Z13, Z13
-	VADDPS 640(SI), Z14, Z14
-	VADDPS 704(SI), Z15, Z15
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
+	VADDPS 256(SI), Z7, Z7
+	VADDPS 320(SI), Z8, Z8
+	VADDPS 384(SI), Z9, Z9
+	VADDPS 448(SI), Z10, Z10
+	VADDPS 512(SI), Z11, Z11
+	VADDPS 576(SI), Z12, Z12
+	VADDPS 640(SI), Z13, Z13
+	VADDPS 704(SI), Z14, Z14
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	VMOVUPS Z8, 256(SI)
-	VMOVUPS Z9, 320(SI)
-	VMOVUPS Z10, 384(SI)
-	VMOVUPS Z11, 448(SI)
-	VMOVUPS Z12, 512(SI)
-	VMOVUPS Z13, 576(SI)
-	VMOVUPS Z14, 640(SI)
-	VMOVUPS Z15, 704(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
+	VMOVUPS Z7, 256(SI)
+	VMOVUPS Z8, 320(SI)
+	VMOVUPS Z9, 384(SI)
+	VMOVUPS Z10, 448(SI)
+	VMOVUPS Z11, 512(SI)
+	VMOVUPS Z12, 576(SI)
+	VMOVUPS Z13, 640(SI)
+	VMOVUPS Z14, 704(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -23845,27 +27263,28 @@ leave:
 // func stripAdam7x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdam7x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -23876,6 +27295,7 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -23889,171 +27309,499 @@ tile:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (DI), Z29
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMOVUPS      Z29, (DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      (R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, (R8)
-	VSQRTPS      Z30, Z30
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VMOVUPS      (SI), Z31
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(DI), Z29
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMOVUPS      Z29, 64(DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      64(R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, 64(R8)
-	VSQRTPS      Z30, Z30
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VMOVUPS      64(SI), Z31
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z28, (SI)
+	VMOVUPS          128(R9), Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          (DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*1)
+	PREFETCHT0       128(DI)(BX*1)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          (R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z27, (R8)(BX*1)
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	VMOVUPS          192(R9), Z27
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          64(DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	PREFETCHT0       192(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	PREFETCHT0       192(R8)(BX*1)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          (DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*1)
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          (SI)(BX*1), Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z28, (SI)(BX*1)
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (DI)(BX*2), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z28, (DI)(BX*2)
+	PREFETCHT0       128(DI)(BX*2)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          (R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*2)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       128(R8)(BX*2)
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*1), Z28
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(SI)(BX*1), Z28
+	VSUBPS           Z30, Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VMOVUPS          320(R9), Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          64(DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	PREFETCHT0       192(DI)(BX*2)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          64(R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*2), Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       128(SI)(BX*2)
+	VMOVUPS          (SI)(BX*2), Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*2)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          64(DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*2)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          64(SI)(BX*2), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -24061,86 +27809,109 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     (SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     64(SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -24148,36 +27919,36 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
-	VADDPS 256(SI), Z8, Z8
-	VADDPS 320(SI), Z9, Z9
-	VADDPS 384(SI), Z10, Z10
-	VADDPS 448(SI), Z11, Z11
-	VADDPS 512(SI), Z12, Z12
-	VADDPS 576(SI), Z13, Z13
-	VADDPS 640(SI), Z14, Z14
-	VADDPS 704(SI), Z15, Z15
-	VADDPS 768(SI), Z16, Z16
-	VADDPS 832(SI), Z17, Z17
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
+	VADDPS 256(SI), Z7, Z7
+	VADDPS 320(SI), Z8, Z8
+	VADDPS 384(SI), Z9, Z9
+	VADDPS 448(SI), Z10, Z10
+	VADDPS 512(SI), Z11, Z11
+	VADDPS 576(SI), Z12, Z12
+	VADDPS 640(SI), Z13, Z13
+	VADDPS 704(SI), Z14, Z14
+	VADDPS 768(SI), Z15, Z15
+	VADDPS 832(SI), Z16, Z16
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	VMOVUPS Z8, 256(SI)
-	VMOVUPS Z9, 320(SI)
-	VMOVUPS Z10, 384(SI)
-	VMOVUPS Z11, 448(SI)
-	VMOVUPS Z12, 512(SI)
-	VMOVUPS Z13, 576(SI)
-	VMOVUPS Z14, 640(SI)
-	VMOVUPS Z15, 704(SI)
-	VMOVUPS Z16, 768(SI)
-	VMOVUPS Z17, 832(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
+	VMOVUPS Z7, 256(SI)
+	VMOVUPS Z8, 320(SI)
+	VMOVUPS Z9, 384(SI)
+	VMOVUPS Z10, 448(SI)
+	VMOVUPS Z11, 512(SI)
+	VMOVUPS Z12, 576(SI)
+	VMOVUPS Z13, 640(SI)
+	VMOVUPS Z14, 704(SI)
+	VMOVUPS Z15, 768(SI)
+	VMOVUPS Z16, 832(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -24212,27 +27983,28 @@ leave:
 // func stripAdamDecay7x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdamDecay7x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -24243,6 +28015,7 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -24256,177 +28029,531 @@ tile:
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
 	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (SI), Z31
-	VMULPS.BCST  88(AX), Z31, Z31
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  92(AX), Z31, Z30
-	VADDPS       Z30, Z28, Z28
-	VMOVUPS      (DI), Z29
-	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMOVUPS      Z29, (DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMOVUPS      (R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMOVUPS      Z30, (R8)
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(SI), Z31
-	VMULPS.BCST  88(AX), Z31, Z31
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  92(AX), Z31, Z30
-	VADDPS       Z30, Z28, Z28
-	VMOVUPS      64(DI), Z29
-	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMOVUPS      Z29, 64(DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMOVUPS      64(R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMOVUPS      Z30, 64(R8)
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          128(R9), Z27
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          (DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*1)
+	PREFETCHT0       128(DI)(BX*1)
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          (R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*1)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          192(R9), Z27
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	PREFETCHT0       192(DI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	PREFETCHT0       192(R8)(BX*1)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*1)
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z28, (SI)(BX*1)
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI)(BX*2), Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, (DI)(BX*2)
+	PREFETCHT0       128(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*2), Z27
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*2)
+	PREFETCHT0       128(R8)(BX*2)
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          64(DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(SI)(BX*1)
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          320(R9), Z27
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          64(DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	PREFETCHT0       192(DI)(BX*2)
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          64(R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*2)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*2)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*2)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -24434,92 +28561,121 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -24527,36 +28683,36 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
-	VADDPS 256(SI), Z8, Z8
-	VADDPS 320(SI), Z9, Z9
-	VADDPS 384(SI), Z10, Z10
-	VADDPS 448(SI), Z11, Z11
-	VADDPS 512(SI), Z12, Z12
-	VADDPS 576(SI), Z13, Z13
-	VADDPS 640(SI), Z14, Z14
-	VADDPS 704(SI), Z15, Z15
-	VADDPS 768(SI), Z16, Z16
-	VADDPS 832(SI), Z17, Z17
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
+	VADDPS 256(SI), Z7, Z7
+	VADDPS 320(SI), Z8, Z8
+	VADDPS 384(SI), Z9, Z9
+	VADDPS 448(SI), Z10, Z10
+	VADDPS 512(SI), Z11, Z11
+	VADDPS 576(SI), Z12, Z12
+	VADDPS 640(SI), Z13, Z13
+	VADDPS 704(SI), Z14, Z14
+	VADDPS 768(SI), Z15, Z15
+	VADDPS 832(SI), Z16, Z16
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	VMOVUPS Z8, 256(SI)
-	VMOVUPS Z9, 320(SI)
-	VMOVUPS Z10, 384(SI)
-	VMOVUPS Z11, 448(SI)
-	VMOVUPS Z12, 512(SI)
-	VMOVUPS Z13, 576(SI)
-	VMOVUPS Z14, 640(SI)
-	VMOVUPS Z15, 704(SI)
-	VMOVUPS Z16, 768(SI)
-	VMOVUPS Z17, 832(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
+	VMOVUPS Z7, 256(SI)
+	VMOVUPS Z8, 320(SI)
+	VMOVUPS Z9, 384(SI)
+	VMOVUPS Z10, 448(SI)
+	VMOVUPS Z11, 512(SI)
+	VMOVUPS Z12, 576(SI)
+	VMOVUPS Z13, 640(SI)
+	VMOVUPS Z14, 704(SI)
+	VMOVUPS Z15, 768(SI)
+	VMOVUPS Z16, 832(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -24591,27 +28747,28 @@ leave:
 // func stripAdam8x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdam8x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -24622,6 +28779,7 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -24637,183 +28795,535 @@ tile:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (DI), Z29
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMOVUPS      Z29, (DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      (R8), Z28
-	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMOVUPS      Z30, (R8)
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VMOVUPS      (SI), Z31
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(DI), Z29
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMOVUPS      Z29, 64(DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      64(R8), Z28
-	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMOVUPS      Z30, 64(R8)
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VBROADCASTSS 28(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VMOVUPS      64(SI), Z31
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z28, (SI)
+	VMOVUPS          128(R9), Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          (DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*1)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       128(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*1), Z27
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*1)
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          192(R9), Z27
+	VMOVUPS          64(DI)(BX*1), Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	PREFETCHT0       192(DI)(BX*1)
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8)(BX*1), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       192(R8)(BX*1)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	PREFETCHT0       128(SI)(BX*1)
+	VMOVUPS          (SI)(BX*1), Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*1)
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (DI)(BX*2), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z28, (DI)(BX*2)
+	PREFETCHT0       128(DI)(BX*2)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          (R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          Z27, (R8)(BX*2)
+	PREFETCHT0       128(R8)(BX*2)
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          64(DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(SI)(BX*1), Z28
+	VSUBPS           Z30, Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VMOVUPS          320(R9), Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          64(DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       192(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*2), Z27
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*2), Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       128(SI)(BX*2)
+	VMOVUPS          (SI)(BX*2), Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*2)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	PREFETCHT0       192(SI)(BX*2)
+	VMOVUPS          64(SI)(BX*2), Z28
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -24821,89 +29331,112 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     (SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     64(SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -24911,40 +29444,40 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
-	VADDPS 256(SI), Z8, Z8
-	VADDPS 320(SI), Z9, Z9
-	VADDPS 384(SI), Z10, Z10
-	VADDPS 448(SI), Z11, Z11
-	VADDPS 512(SI), Z12, Z12
-	VADDPS 576(SI), Z13, Z13
-	VADDPS 640(SI), Z14, Z14
-	VADDPS 704(SI), Z15, Z15
-	VADDPS 768(SI), Z16, Z16
-	VADDPS 832(SI), Z17, Z17
-	VADDPS 896(SI), Z18, Z18
-	VADDPS 960(SI), Z19, Z19
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
+	VADDPS 256(SI), Z7, Z7
+	VADDPS 320(SI), Z8, Z8
+	VADDPS 384(SI), Z9, Z9
+	VADDPS 448(SI), Z10, Z10
+	VADDPS 512(SI), Z11, Z11
+	VADDPS 576(SI), Z12, Z12
+	VADDPS 640(SI), Z13, Z13
+	VADDPS 704(SI), Z14, Z14
+	VADDPS 768(SI), Z15, Z15
+	VADDPS 832(SI), Z16, Z16
+	VADDPS 896(SI), Z17, Z17
+	VADDPS 960(SI), Z18, Z18
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	VMOVUPS Z8, 256(SI)
-	VMOVUPS Z9, 320(SI)
-	VMOVUPS Z10, 384(SI)
-	VMOVUPS Z11, 448(SI)
-	VMOVUPS Z12, 512(SI)
-	VMOVUPS Z13, 576(SI)
-	VMOVUPS Z14, 640(SI)
-	VMOVUPS Z15, 704(SI)
-	VMOVUPS Z16, 768(SI)
-	VMOVUPS Z17, 832(SI)
-	VMOVUPS Z18, 896(SI)
-	VMOVUPS Z19, 960(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
+	VMOVUPS Z7, 256(SI)
+	VMOVUPS Z8, 320(SI)
+	VMOVUPS Z9, 384(SI)
+	VMOVUPS Z10, 448(SI)
+	VMOVUPS Z11, 512(SI)
+	VMOVUPS Z12, 576(SI)
+	VMOVUPS Z13, 640(SI)
+	VMOVUPS Z14, 704(SI)
+	VMOVUPS Z15, 768(SI)
+	VMOVUPS Z16, 832(SI)
+	VMOVUPS Z17, 896(SI)
+	VMOVUPS Z18, 960(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -24979,27 +29512,28 @@ leave:
 // func stripAdamDecay8x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdamDecay8x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -25010,6 +29544,7 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -25025,189 +29560,567 @@ tile:
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (SI), Z31
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  88(AX), Z31, Z31
-	VMULPS.BCST  92(AX), Z31, Z30
-	VADDPS       Z30, Z28, Z28
-	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMOVUPS      (DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, (DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      (R8), Z28
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, (R8)
-	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(SI), Z31
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  88(AX), Z31, Z31
-	VMULPS.BCST  92(AX), Z31, Z30
-	VADDPS       Z30, Z28, Z28
-	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMOVUPS      64(DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, 64(DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      64(R8), Z28
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, 64(R8)
-	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VBROADCASTSS 28(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          128(R9), Z27
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z28, (DI)(BX*1)
+	PREFETCHT0       128(DI)(BX*1)
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          (R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*1)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          Z28, 64(SI)
+	VMOVUPS          192(R9), Z27
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          64(DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	PREFETCHT0       192(DI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	PREFETCHT0       192(R8)(BX*1)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          (DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*1)
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          Z28, (SI)(BX*1)
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI)(BX*2), Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, (DI)(BX*2)
+	PREFETCHT0       128(DI)(BX*2)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          (R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z27, (R8)(BX*2)
+	PREFETCHT0       128(R8)(BX*2)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          64(DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(SI)(BX*1)
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          320(R9), Z27
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	PREFETCHT0       192(DI)(BX*2)
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          64(R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*2), Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       128(SI)(BX*2)
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          Z28, (SI)(BX*2)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          64(DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*2)
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -25215,95 +30128,124 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -25311,40 +30253,40 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
-	VADDPS 256(SI), Z8, Z8
-	VADDPS 320(SI), Z9, Z9
-	VADDPS 384(SI), Z10, Z10
-	VADDPS 448(SI), Z11, Z11
-	VADDPS 512(SI), Z12, Z12
-	VADDPS 576(SI), Z13, Z13
-	VADDPS 640(SI), Z14, Z14
-	VADDPS 704(SI), Z15, Z15
-	VADDPS 768(SI), Z16, Z16
-	VADDPS 832(SI), Z17, Z17
-	VADDPS 896(SI), Z18, Z18
-	VADDPS 960(SI), Z19, Z19
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
+	VADDPS 256(SI), Z7, Z7
+	VADDPS 320(SI), Z8, Z8
+	VADDPS 384(SI), Z9, Z9
+	VADDPS 448(SI), Z10, Z10
+	VADDPS 512(SI), Z11, Z11
+	VADDPS 576(SI), Z12, Z12
+	VADDPS 640(SI), Z13, Z13
+	VADDPS 704(SI), Z14, Z14
+	VADDPS 768(SI), Z15, Z15
+	VADDPS 832(SI), Z16, Z16
+	VADDPS 896(SI), Z17, Z17
+	VADDPS 960(SI), Z18, Z18
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	VMOVUPS Z8, 256(SI)
-	VMOVUPS Z9, 320(SI)
-	VMOVUPS Z10, 384(SI)
-	VMOVUPS Z11, 448(SI)
-	VMOVUPS Z12, 512(SI)
-	VMOVUPS Z13, 576(SI)
-	VMOVUPS Z14, 640(SI)
-	VMOVUPS Z15, 704(SI)
-	VMOVUPS Z16, 768(SI)
-	VMOVUPS Z17, 832(SI)
-	VMOVUPS Z18, 896(SI)
-	VMOVUPS Z19, 960(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
+	VMOVUPS Z7, 256(SI)
+	VMOVUPS Z8, 320(SI)
+	VMOVUPS Z9, 384(SI)
+	VMOVUPS Z10, 448(SI)
+	VMOVUPS Z11, 512(SI)
+	VMOVUPS Z12, 576(SI)
+	VMOVUPS Z13, 640(SI)
+	VMOVUPS Z14, 704(SI)
+	VMOVUPS Z15, 768(SI)
+	VMOVUPS Z16, 832(SI)
+	VMOVUPS Z17, 896(SI)
+	VMOVUPS Z18, 960(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -25379,27 +30321,28 @@ leave:
 // func stripAdam9x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdam9x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -25410,6 +30353,7 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -25427,195 +30371,571 @@ tile:
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (DI), Z29
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, (DI)
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      (R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, (R8)
-	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VMOVUPS      (SI), Z31
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(DI), Z29
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, 64(DI)
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      64(R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, 64(R8)
-	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VBROADCASTSS 28(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VBROADCASTSS 32(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VMOVUPS      64(SI), Z31
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       128(DI)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z27, (R8)
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (SI), Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          128(R9), Z27
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          Z28, (DI)(BX*1)
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	PREFETCHT0       128(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*1), Z27
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*1)
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          Z28, 64(SI)
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          192(R9), Z27
+	VMOVUPS          64(DI)(BX*1), Z28
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	PREFETCHT0       192(DI)(BX*1)
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8)(BX*1), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       192(R8)(BX*1)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          (DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*1)
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          (SI)(BX*1), Z28
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*1)
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (DI)(BX*2), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*2)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       128(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*2), Z27
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z27, (R8)(BX*2)
+	PREFETCHT0       128(R8)(BX*2)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          64(DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(SI)(BX*1), Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          320(R9), Z27
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	PREFETCHT0       192(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*2), Z27
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*2)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          (SI)(BX*2), Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          Z28, (SI)(BX*2)
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	PREFETCHT0       192(SI)(BX*2)
+	VMOVUPS          64(SI)(BX*2), Z28
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -25623,92 +30943,115 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     (SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     64(SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -25716,44 +31059,44 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
-	VADDPS 256(SI), Z8, Z8
-	VADDPS 320(SI), Z9, Z9
-	VADDPS 384(SI), Z10, Z10
-	VADDPS 448(SI), Z11, Z11
-	VADDPS 512(SI), Z12, Z12
-	VADDPS 576(SI), Z13, Z13
-	VADDPS 640(SI), Z14, Z14
-	VADDPS 704(SI), Z15, Z15
-	VADDPS 768(SI), Z16, Z16
-	VADDPS 832(SI), Z17, Z17
-	VADDPS 896(SI), Z18, Z18
-	VADDPS 960(SI), Z19, Z19
-	VADDPS 1024(SI), Z20, Z20
-	VADDPS 1088(SI), Z21, Z21
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
+	VADDPS 256(SI), Z7, Z7
+	VADDPS 320(SI), Z8, Z8
+	VADDPS 384(SI), Z9, Z9
+	VADDPS 448(SI), Z10, Z10
+	VADDPS 512(SI), Z11, Z11
+	VADDPS 576(SI), Z12, Z12
+	VADDPS 640(SI), Z13, Z13
+	VADDPS 704(SI), Z14, Z14
+	VADDPS 768(SI), Z15, Z15
+	VADDPS 832(SI), Z16, Z16
+	VADDPS 896(SI), Z17, Z17
+	VADDPS 960(SI), Z18, Z18
+	VADDPS 1024(SI), Z19, Z19
+	VADDPS 1088(SI), Z20, Z20
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	VMOVUPS Z8, 256(SI)
-	VMOVUPS Z9, 320(SI)
-	VMOVUPS Z10, 384(SI)
-	VMOVUPS Z11, 448(SI)
-	VMOVUPS Z12, 512(SI)
-	VMOVUPS Z13, 576(SI)
-	VMOVUPS Z14, 640(SI)
-	VMOVUPS Z15, 704(SI)
-	VMOVUPS Z16, 768(SI)
-	VMOVUPS Z17, 832(SI)
-	VMOVUPS Z18, 896(SI)
-	VMOVUPS Z19, 960(SI)
-	VMOVUPS Z20, 1024(SI)
-	VMOVUPS Z21, 1088(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
+	VMOVUPS Z7, 256(SI)
+	VMOVUPS Z8, 320(SI)
+	VMOVUPS Z9, 384(SI)
+	VMOVUPS Z10, 448(SI)
+	VMOVUPS Z11, 512(SI)
+	VMOVUPS Z12, 576(SI)
+	VMOVUPS Z13, 640(SI)
+	VMOVUPS Z14, 704(SI)
+	VMOVUPS Z15, 768(SI)
+	VMOVUPS Z16, 832(SI)
+	VMOVUPS Z17, 896(SI)
+	VMOVUPS Z18, 960(SI)
+	VMOVUPS Z19, 1024(SI)
+	VMOVUPS Z20, 1088(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -25788,27 +31131,28 @@ leave:
 // func stripAdamDecay9x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdamDecay9x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -25819,6 +31163,7 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -25836,201 +31181,603 @@ tile:
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (SI), Z31
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  88(AX), Z31, Z31
-	VMULPS.BCST  92(AX), Z31, Z30
-	VADDPS       Z30, Z28, Z28
-	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMOVUPS      (DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, (DI)
-	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      (R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, (R8)
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(SI), Z31
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  88(AX), Z31, Z31
-	VMULPS.BCST  92(AX), Z31, Z30
-	VADDPS       Z30, Z28, Z28
-	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMOVUPS      64(DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, 64(DI)
-	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      64(R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, 64(R8)
-	VBROADCASTSS 28(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VBROADCASTSS 32(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(SI)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, (SI)
+	VMOVUPS          128(R9), Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          (DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*1)
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	PREFETCHT0       128(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*1), Z27
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*1)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          192(R9), Z27
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI)(BX*1), Z28
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	PREFETCHT0       192(DI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*1), Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       192(R8)(BX*1)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	PREFETCHT0       128(SI)(BX*1)
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*1)
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*2)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       128(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*2), Z27
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*2)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	PREFETCHT0       128(R8)(BX*2)
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*1), Z28
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(SI)(BX*1)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VMOVUPS          320(R9), Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          64(DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	PREFETCHT0       192(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*2), Z27
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*2), Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       128(SI)(BX*2)
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*2)
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	PREFETCHT0       192(SI)(BX*2)
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -26038,98 +31785,127 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -26137,44 +31913,44 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
-	VADDPS 256(SI), Z8, Z8
-	VADDPS 320(SI), Z9, Z9
-	VADDPS 384(SI), Z10, Z10
-	VADDPS 448(SI), Z11, Z11
-	VADDPS 512(SI), Z12, Z12
-	VADDPS 576(SI), Z13, Z13
-	VADDPS 640(SI), Z14, Z14
-	VADDPS 704(SI), Z15, Z15
-	VADDPS 768(SI), Z16, Z16
-	VADDPS 832(SI), Z17, Z17
-	VADDPS 896(SI), Z18, Z18
-	VADDPS 960(SI), Z19, Z19
-	VADDPS 1024(SI), Z20, Z20
-	VADDPS 1088(SI), Z21, Z21
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
+	VADDPS 256(SI), Z7, Z7
+	VADDPS 320(SI), Z8, Z8
+	VADDPS 384(SI), Z9, Z9
+	VADDPS 448(SI), Z10, Z10
+	VADDPS 512(SI), Z11, Z11
+	VADDPS 576(SI), Z12, Z12
+	VADDPS 640(SI), Z13, Z13
+	VADDPS 704(SI), Z14, Z14
+	VADDPS 768(SI), Z15, Z15
+	VADDPS 832(SI), Z16, Z16
+	VADDPS 896(SI), Z17, Z17
+	VADDPS 960(SI), Z18, Z18
+	VADDPS 1024(SI), Z19, Z19
+	VADDPS 1088(SI), Z20, Z20
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	VMOVUPS Z8, 256(SI)
-	VMOVUPS Z9, 320(SI)
-	VMOVUPS Z10, 384(SI)
-	VMOVUPS Z11, 448(SI)
-	VMOVUPS Z12, 512(SI)
-	VMOVUPS Z13, 576(SI)
-	VMOVUPS Z14, 640(SI)
-	VMOVUPS Z15, 704(SI)
-	VMOVUPS Z16, 768(SI)
-	VMOVUPS Z17, 832(SI)
-	VMOVUPS Z18, 896(SI)
-	VMOVUPS Z19, 960(SI)
-	VMOVUPS Z20, 1024(SI)
-	VMOVUPS Z21, 1088(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
+	VMOVUPS Z7, 256(SI)
+	VMOVUPS Z8, 320(SI)
+	VMOVUPS Z9, 384(SI)
+	VMOVUPS Z10, 448(SI)
+	VMOVUPS Z11, 512(SI)
+	VMOVUPS Z12, 576(SI)
+	VMOVUPS Z13, 640(SI)
+	VMOVUPS Z14, 704(SI)
+	VMOVUPS Z15, 768(SI)
+	VMOVUPS Z16, 832(SI)
+	VMOVUPS Z17, 896(SI)
+	VMOVUPS Z18, 960(SI)
+	VMOVUPS Z19, 1024(SI)
+	VMOVUPS Z20, 1088(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -26209,27 +31985,28 @@ leave:
 // func stripAdam10x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdam10x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -26240,6 +32017,7 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -26259,207 +32037,607 @@ tile:
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (DI), Z29
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, (DI)
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      (R8), Z28
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VMOVUPS      Z30, (R8)
-	VSQRTPS      Z30, Z30
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VDIVPS       Z30, Z29, Z29
-	VMOVUPS      (SI), Z31
-	VBROADCASTSS 36(R11), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(DI), Z29
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, 64(DI)
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      64(R8), Z28
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VMOVUPS      Z30, 64(R8)
-	VSQRTPS      Z30, Z30
-	VBROADCASTSS 28(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VBROADCASTSS 32(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VDIVPS       Z30, Z29, Z29
-	VMOVUPS      64(SI), Z31
-	VBROADCASTSS 36(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       192(DI)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z27, 64(R8)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (SI), Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          128(R9), Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          (DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*1)
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	PREFETCHT0       128(DI)(BX*1)
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          (R8)(BX*1), Z27
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*1)
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          192(R9), Z27
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          64(DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	PREFETCHT0       192(DI)(BX*1)
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8)(BX*1), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       192(R8)(BX*1)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	PREFETCHT0       128(SI)(BX*1)
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          (SI)(BX*1), Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          Z28, (SI)(BX*1)
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (DI)(BX*2), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*2)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       128(DI)(BX*2)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          (R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z27, (R8)(BX*2)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	PREFETCHT0       128(R8)(BX*2)
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          64(DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(SI)(BX*1), Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          320(R9), Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          64(DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	PREFETCHT0       192(DI)(BX*2)
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          64(R8)(BX*2), Z27
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       128(SI)(BX*2)
+	VMOVUPS          (SI)(BX*2), Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*2)
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          64(DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	PREFETCHT0       192(SI)(BX*2)
+	VMOVUPS          64(SI)(BX*2), Z28
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
+	VBROADCASTSS 36(R11), Z2
+	VFMADD231PS  Z0, Z2, Z21
+	VFMADD231PS  Z1, Z2, Z22
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
+	VBROADCASTSS 36(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z21
+	VFMADD231PS  Z1, Z2, Z22
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -26467,95 +32645,118 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
+	VBROADCASTSS 36(R11), Z2
+	VFMADD231PS  Z0, Z2, Z21
+	VFMADD231PS  Z1, Z2, Z22
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     (SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     64(SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -26563,48 +32764,48 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
-	VADDPS 256(SI), Z8, Z8
-	VADDPS 320(SI), Z9, Z9
-	VADDPS 384(SI), Z10, Z10
-	VADDPS 448(SI), Z11, Z11
-	VADDPS 512(SI), Z12, Z12
-	VADDPS 576(SI), Z13, Z13
-	VADDPS 640(SI), Z14, Z14
-	VADDPS 704(SI), Z15, Z15
-	VADDPS 768(SI), Z16, Z16
-	VADDPS 832(SI), Z17, Z17
-	VADDPS 896(SI), Z18, Z18
-	VADDPS 960(SI), Z19, Z19
-	VADDPS 1024(SI), Z20, Z20
-	VADDPS 1088(SI), Z21, Z21
-	VADDPS 1152(SI), Z22, Z22
-	VADDPS 1216(SI), Z23, Z23
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
+	VADDPS 256(SI), Z7, Z7
+	VADDPS 320(SI), Z8, Z8
+	VADDPS 384(SI), Z9, Z9
+	VADDPS 448(SI), Z10, Z10
+	VADDPS 512(SI), Z11, Z11
+	VADDPS 576(SI), Z12, Z12
+	VADDPS 640(SI), Z13, Z13
+	VADDPS 704(SI), Z14, Z14
+	VADDPS 768(SI), Z15, Z15
+	VADDPS 832(SI), Z16, Z16
+	VADDPS 896(SI), Z17, Z17
+	VADDPS 960(SI), Z18, Z18
+	VADDPS 1024(SI), Z19, Z19
+	VADDPS 1088(SI), Z20, Z20
+	VADDPS 1152(SI), Z21, Z21
+	VADDPS 1216(SI), Z22, Z22
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	VMOVUPS Z8, 256(SI)
-	VMOVUPS Z9, 320(SI)
-	VMOVUPS Z10, 384(SI)
-	VMOVUPS Z11, 448(SI)
-	VMOVUPS Z12, 512(SI)
-	VMOVUPS Z13, 576(SI)
-	VMOVUPS Z14, 640(SI)
-	VMOVUPS Z15, 704(SI)
-	VMOVUPS Z16, 768(SI)
-	VMOVUPS Z17, 832(SI)
-	VMOVUPS Z18, 896(SI)
-	VMOVUPS Z19, 960(SI)
-	VMOVUPS Z20, 1024(SI)
-	VMOVUPS Z21, 1088(SI)
-	VMOVUPS Z22, 1152(SI)
-	VMOVUPS Z23, 1216(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
+	VMOVUPS Z7, 256(SI)
+	VMOVUPS Z8, 320(SI)
+	VMOVUPS Z9, 384(SI)
+	VMOVUPS Z10, 448(SI)
+	VMOVUPS Z11, 512(SI)
+	VMOVUPS Z12, 576(SI)
+	VMOVUPS Z13, 640(SI)
+	VMOVUPS Z14, 704(SI)
+	VMOVUPS Z15, 768(SI)
+	VMOVUPS Z16, 832(SI)
+	VMOVUPS Z17, 896(SI)
+	VMOVUPS Z18, 960(SI)
+	VMOVUPS Z19, 1024(SI)
+	VMOVUPS Z20, 1088(SI)
+	VMOVUPS Z21, 1152(SI)
+	VMOVUPS Z22, 1216(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -26639,27 +32840,28 @@ leave:
 // func stripAdamDecay10x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdamDecay10x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -26670,6 +32872,7 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -26689,213 +32892,639 @@ tile:
 	VPXORD Z20, Z20, Z20
 	VPXORD Z21, Z21, Z21
 	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (SI), Z31
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  88(AX), Z31, Z31
-	VMULPS.BCST  92(AX), Z31, Z30
-	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VADDPS       Z30, Z28, Z28
-	VMOVUPS      (DI), Z29
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMOVUPS      Z29, (DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VMOVUPS      (R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VMOVUPS      Z30, (R8)
-	VSQRTPS      Z30, Z30
-	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VBROADCASTSS 36(R11), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(SI), Z31
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  88(AX), Z31, Z31
-	VMULPS.BCST  92(AX), Z31, Z30
-	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VADDPS       Z30, Z28, Z28
-	VMOVUPS      64(DI), Z29
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMOVUPS      Z29, 64(DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VMOVUPS      64(R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VBROADCASTSS 28(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VMOVUPS      Z30, 64(R8)
-	VSQRTPS      Z30, Z30
-	VBROADCASTSS 32(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VBROADCASTSS 36(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          (R8), Z27
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       192(DI)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z27, 64(R8)
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(SI)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, (SI)
+	VMOVUPS          128(R9), Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z28, (DI)(BX*1)
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	PREFETCHT0       128(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*1), Z27
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*1)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(R8)(BX*1)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z28, 64(SI)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          192(R9), Z27
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI)(BX*1), Z28
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	PREFETCHT0       192(DI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*1), Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       192(R8)(BX*1)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          (DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	PREFETCHT0       128(SI)(BX*1)
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*1)
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*2)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       128(DI)(BX*2)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          (R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z27, (R8)(BX*2)
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	PREFETCHT0       128(R8)(BX*2)
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*1), Z28
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(SI)(BX*1)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VMOVUPS          320(R9), Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	PREFETCHT0       192(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*2), Z27
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(R8)(BX*2)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          (DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*2)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z28, (SI)(BX*2)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	PREFETCHT0       192(SI)(BX*2)
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
+	VBROADCASTSS 36(R11), Z2
+	VFMADD231PS  Z0, Z2, Z21
+	VFMADD231PS  Z1, Z2, Z22
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
+	VBROADCASTSS 36(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z21
+	VFMADD231PS  Z1, Z2, Z22
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -26903,101 +33532,130 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
+	VBROADCASTSS 36(R11), Z2
+	VFMADD231PS  Z0, Z2, Z21
+	VFMADD231PS  Z1, Z2, Z22
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -27005,48 +33663,48 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
-	VADDPS 256(SI), Z8, Z8
-	VADDPS 320(SI), Z9, Z9
-	VADDPS 384(SI), Z10, Z10
-	VADDPS 448(SI), Z11, Z11
-	VADDPS 512(SI), Z12, Z12
-	VADDPS 576(SI), Z13, Z13
-	VADDPS 640(SI), Z14, Z14
-	VADDPS 704(SI), Z15, Z15
-	VADDPS 768(SI), Z16, Z16
-	VADDPS 832(SI), Z17, Z17
-	VADDPS 896(SI), Z18, Z18
-	VADDPS 960(SI), Z19, Z19
-	VADDPS 1024(SI), Z20, Z20
-	VADDPS 1088(SI), Z21, Z21
-	VADDPS 1152(SI), Z22, Z22
-	VADDPS 1216(SI), Z23, Z23
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
+	VADDPS 256(SI), Z7, Z7
+	VADDPS 320(SI), Z8, Z8
+	VADDPS 384(SI), Z9, Z9
+	VADDPS 448(SI), Z10, Z10
+	VADDPS 512(SI), Z11, Z11
+	VADDPS 576(SI), Z12, Z12
+	VADDPS 640(SI), Z13, Z13
+	VADDPS 704(SI), Z14, Z14
+	VADDPS 768(SI), Z15, Z15
+	VADDPS 832(SI), Z16, Z16
+	VADDPS 896(SI), Z17, Z17
+	VADDPS 960(SI), Z18, Z18
+	VADDPS 1024(SI), Z19, Z19
+	VADDPS 1088(SI), Z20, Z20
+	VADDPS 1152(SI), Z21, Z21
+	VADDPS 1216(SI), Z22, Z22
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	VMOVUPS Z8, 256(SI)
-	VMOVUPS Z9, 320(SI)
-	VMOVUPS Z10, 384(SI)
-	VMOVUPS Z11, 448(SI)
-	VMOVUPS Z12, 512(SI)
-	VMOVUPS Z13, 576(SI)
-	VMOVUPS Z14, 640(SI)
-	VMOVUPS Z15, 704(SI)
-	VMOVUPS Z16, 768(SI)
-	VMOVUPS Z17, 832(SI)
-	VMOVUPS Z18, 896(SI)
-	VMOVUPS Z19, 960(SI)
-	VMOVUPS Z20, 1024(SI)
-	VMOVUPS Z21, 1088(SI)
-	VMOVUPS Z22, 1152(SI)
-	VMOVUPS Z23, 1216(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
+	VMOVUPS Z7, 256(SI)
+	VMOVUPS Z8, 320(SI)
+	VMOVUPS Z9, 384(SI)
+	VMOVUPS Z10, 448(SI)
+	VMOVUPS Z11, 512(SI)
+	VMOVUPS Z12, 576(SI)
+	VMOVUPS Z13, 640(SI)
+	VMOVUPS Z14, 704(SI)
+	VMOVUPS Z15, 768(SI)
+	VMOVUPS Z16, 832(SI)
+	VMOVUPS Z17, 896(SI)
+	VMOVUPS Z18, 960(SI)
+	VMOVUPS Z19, 1024(SI)
+	VMOVUPS Z20, 1088(SI)
+	VMOVUPS Z21, 1152(SI)
+	VMOVUPS Z22, 1216(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -27081,27 +33739,28 @@ leave:
 // func stripAdam11x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdam11x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -27112,6 +33771,7 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -27133,219 +33793,643 @@ tile:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 	VPXORD Z24, Z24, Z24
-	VPXORD Z25, Z25, Z25
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMOVUPS      (DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMOVUPS      Z29, (DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMOVUPS      (R8), Z28
-	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VMOVUPS      Z30, (R8)
-	VSQRTPS      Z30, Z30
-	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VBROADCASTSS 36(R11), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
-	VDIVPS       Z30, Z29, Z29
-	VMOVUPS      (SI), Z31
-	VBROADCASTSS 40(R11), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMOVUPS      64(DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMOVUPS      Z29, 64(DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMOVUPS      64(R8), Z28
-	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VBROADCASTSS 28(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VMOVUPS      Z30, 64(R8)
-	VSQRTPS      Z30, Z30
-	VBROADCASTSS 32(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VBROADCASTSS 36(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
-	VDIVPS       Z30, Z29, Z29
-	VMOVUPS      64(SI), Z31
-	VBROADCASTSS 40(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z28, (DI)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       128(DI)
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          (R8), Z27
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     40(R11), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     40(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (SI), Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, (SI)
+	VMOVUPS          128(R9), Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z28, (DI)(BX*1)
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	PREFETCHT0       128(DI)(BX*1)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          (R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMOVUPS          Z27, (R8)(BX*1)
+	VBROADCASTSS     40(R11), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       192(SI)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z28, 64(SI)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          192(R9), Z27
+	VMOVUPS          64(DI)(BX*1), Z28
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	PREFETCHT0       192(DI)(BX*1)
+	VBROADCASTSS     40(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8)(BX*1), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	PREFETCHT0       192(R8)(BX*1)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          (DI)(BX*1), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	PREFETCHT0       128(SI)(BX*1)
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          (SI)(BX*1), Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMOVUPS          Z28, (SI)(BX*1)
+	VBROADCASTSS     40(R11), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (DI)(BX*2), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, (DI)(BX*2)
+	PREFETCHT0       128(DI)(BX*2)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*2), Z27
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z27, (R8)(BX*2)
+	PREFETCHT0       128(R8)(BX*2)
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*1), Z28
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     40(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(SI)(BX*1), Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z30, Z28, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VMOVUPS          320(R9), Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	PREFETCHT0       192(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          64(R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	VBROADCASTSS     40(R11), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI)(BX*2), Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       128(SI)(BX*2)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          (SI)(BX*2), Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          Z28, (SI)(BX*2)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*2)
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMOVUPS          64(SI)(BX*2), Z28
+	VBROADCASTSS     40(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VBROADCASTSS     40(R11), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8), Z27
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VBROADCASTSS     40(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
+	VBROADCASTSS 36(R11), Z2
+	VFMADD231PS  Z0, Z2, Z21
+	VFMADD231PS  Z1, Z2, Z22
 	VBROADCASTSS 40(R11), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
+	VFMADD231PS  Z0, Z2, Z23
+	VFMADD231PS  Z1, Z2, Z24
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
+	VBROADCASTSS 36(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z21
+	VFMADD231PS  Z1, Z2, Z22
 	VBROADCASTSS 40(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
+	VFMADD231PS  Z0, Z2, Z23
+	VFMADD231PS  Z1, Z2, Z24
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -27353,98 +34437,121 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
+	VBROADCASTSS 36(R11), Z2
+	VFMADD231PS  Z0, Z2, Z21
+	VFMADD231PS  Z1, Z2, Z22
 	VBROADCASTSS 40(R11), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
+	VFMADD231PS  Z0, Z2, Z23
+	VFMADD231PS  Z1, Z2, Z24
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     (SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     64(SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -27452,52 +34559,52 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
-	VADDPS 256(SI), Z8, Z8
-	VADDPS 320(SI), Z9, Z9
-	VADDPS 384(SI), Z10, Z10
-	VADDPS 448(SI), Z11, Z11
-	VADDPS 512(SI), Z12, Z12
-	VADDPS 576(SI), Z13, Z13
-	VADDPS 640(SI), Z14, Z14
-	VADDPS 704(SI), Z15, Z15
-	VADDPS 768(SI), Z16, Z16
-	VADDPS 832(SI), Z17, Z17
-	VADDPS 896(SI), Z18, Z18
-	VADDPS 960(SI), Z19, Z19
-	VADDPS 1024(SI), Z20, Z20
-	VADDPS 1088(SI), Z21, Z21
-	VADDPS 1152(SI), Z22, Z22
-	VADDPS 1216(SI), Z23, Z23
-	VADDPS 1280(SI), Z24, Z24
-	VADDPS 1344(SI), Z25, Z25
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
+	VADDPS 256(SI), Z7, Z7
+	VADDPS 320(SI), Z8, Z8
+	VADDPS 384(SI), Z9, Z9
+	VADDPS 448(SI), Z10, Z10
+	VADDPS 512(SI), Z11, Z11
+	VADDPS 576(SI), Z12, Z12
+	VADDPS 640(SI), Z13, Z13
+	VADDPS 704(SI), Z14, Z14
+	VADDPS 768(SI), Z15, Z15
+	VADDPS 832(SI), Z16, Z16
+	VADDPS 896(SI), Z17, Z17
+	VADDPS 960(SI), Z18, Z18
+	VADDPS 1024(SI), Z19, Z19
+	VADDPS 1088(SI), Z20, Z20
+	VADDPS 1152(SI), Z21, Z21
+	VADDPS 1216(SI), Z22, Z22
+	VADDPS 1280(SI), Z23, Z23
+	VADDPS 1344(SI), Z24, Z24
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	VMOVUPS Z8, 256(SI)
-	VMOVUPS Z9, 320(SI)
-	VMOVUPS Z10, 384(SI)
-	VMOVUPS Z11, 448(SI)
-	VMOVUPS Z12, 512(SI)
-	VMOVUPS Z13, 576(SI)
-	VMOVUPS Z14, 640(SI)
-	VMOVUPS Z15, 704(SI)
-	VMOVUPS Z16, 768(SI)
-	VMOVUPS Z17, 832(SI)
-	VMOVUPS Z18, 896(SI)
-	VMOVUPS Z19, 960(SI)
-	VMOVUPS Z20, 1024(SI)
-	VMOVUPS Z21, 1088(SI)
-	VMOVUPS Z22, 1152(SI)
-	VMOVUPS Z23, 1216(SI)
-	VMOVUPS Z24, 1280(SI)
-	VMOVUPS Z25, 1344(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
+	VMOVUPS Z7, 256(SI)
+	VMOVUPS Z8, 320(SI)
+	VMOVUPS Z9, 384(SI)
+	VMOVUPS Z10, 448(SI)
+	VMOVUPS Z11, 512(SI)
+	VMOVUPS Z12, 576(SI)
+	VMOVUPS Z13, 640(SI)
+	VMOVUPS Z14, 704(SI)
+	VMOVUPS Z15, 768(SI)
+	VMOVUPS Z16, 832(SI)
+	VMOVUPS Z17, 896(SI)
+	VMOVUPS Z18, 960(SI)
+	VMOVUPS Z19, 1024(SI)
+	VMOVUPS Z20, 1088(SI)
+	VMOVUPS Z21, 1152(SI)
+	VMOVUPS Z22, 1216(SI)
+	VMOVUPS Z23, 1280(SI)
+	VMOVUPS Z24, 1344(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -27532,27 +34639,28 @@ leave:
 // func stripAdamDecay11x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdamDecay11x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -27563,6 +34671,7 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -27584,225 +34693,675 @@ tile:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z23, Z23, Z23
 	VPXORD Z24, Z24, Z24
-	VPXORD Z25, Z25, Z25
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VMOVUPS      (SI), Z31
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  88(AX), Z31, Z31
-	VMULPS.BCST  92(AX), Z31, Z30
-	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VADDPS       Z30, Z28, Z28
-	VMOVUPS      (DI), Z29
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, (DI)
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      (R8), Z28
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VMOVUPS      Z30, (R8)
-	VSQRTPS      Z30, Z30
-	VBROADCASTSS 36(R11), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VBROADCASTSS 40(R11), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VMOVUPS      64(SI), Z31
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMULPS.BCST  88(AX), Z31, Z31
-	VMULPS.BCST  92(AX), Z31, Z30
-	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VADDPS       Z30, Z28, Z28
-	VMOVUPS      64(DI), Z29
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VSUBPS       Z29, Z28, Z30
-	VMULPS.BCST  96(AX), Z30, Z30
-	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VADDPS       Z30, Z29, Z29
-	VMOVUPS      Z29, 64(DI)
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      64(R8), Z28
-	VBROADCASTSS 28(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VMULPS.BCST  100(AX), Z28, Z28
-	VADDPS       Z30, Z28, Z30
-	VBROADCASTSS 32(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VMOVUPS      Z30, 64(R8)
-	VSQRTPS      Z30, Z30
-	VBROADCASTSS 36(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
-	VMULPS.BCST  112(AX), Z30, Z30
-	VADDPS.BCST  116(AX), Z30, Z30
-	VBROADCASTSS 40(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VDIVPS       Z30, Z29, Z29
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          Z28, (DI)
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          Z27, (R8)
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     40(R11), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     40(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(SI)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, (SI)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          128(R9), Z27
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          (DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          Z28, (DI)(BX*1)
+	PREFETCHT0       128(DI)(BX*1)
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*1), Z27
+	VBROADCASTSS     40(R11), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*1)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(R8)(BX*1)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VSUBPS           Z30, Z28, Z28
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z28, 64(SI)
+	VMOVUPS          192(R9), Z27
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          64(DI)(BX*1), Z28
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     40(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	PREFETCHT0       192(DI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*1), Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	PREFETCHT0       192(R8)(BX*1)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*1)
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*1)
+	VBROADCASTSS     40(R11), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z28, (DI)(BX*2)
+	PREFETCHT0       128(DI)(BX*2)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*2), Z27
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          Z27, (R8)(BX*2)
+	PREFETCHT0       128(R8)(BX*2)
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*1), Z28
+	VBROADCASTSS     40(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(SI)(BX*1)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          320(R9), Z27
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          64(DI)(BX*2), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	PREFETCHT0       192(DI)(BX*2)
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*2), Z27
+	VBROADCASTSS     40(R11), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(R8)(BX*2)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          (DI)(BX*2), Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       128(SI)(BX*2)
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z28, (SI)(BX*2)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          64(DI)(BX*2), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	PREFETCHT0       192(SI)(BX*2)
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     40(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     40(R11), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VBROADCASTSS     40(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
+	VBROADCASTSS 36(R11), Z2
+	VFMADD231PS  Z0, Z2, Z21
+	VFMADD231PS  Z1, Z2, Z22
 	VBROADCASTSS 40(R11), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
+	VFMADD231PS  Z0, Z2, Z23
+	VFMADD231PS  Z1, Z2, Z24
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
+	VBROADCASTSS 36(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z21
+	VFMADD231PS  Z1, Z2, Z22
 	VBROADCASTSS 40(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
+	VFMADD231PS  Z0, Z2, Z23
+	VFMADD231PS  Z1, Z2, Z24
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -27810,104 +35369,133 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
+	VBROADCASTSS 36(R11), Z2
+	VFMADD231PS  Z0, Z2, Z21
+	VFMADD231PS  Z1, Z2, Z22
 	VBROADCASTSS 40(R11), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
+	VFMADD231PS  Z0, Z2, Z23
+	VFMADD231PS  Z1, Z2, Z24
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -27915,52 +35503,52 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
-	VADDPS 256(SI), Z8, Z8
-	VADDPS 320(SI), Z9, Z9
-	VADDPS 384(SI), Z10, Z10
-	VADDPS 448(SI), Z11, Z11
-	VADDPS 512(SI), Z12, Z12
-	VADDPS 576(SI), Z13, Z13
-	VADDPS 640(SI), Z14, Z14
-	VADDPS 704(SI), Z15, Z15
-	VADDPS 768(SI), Z16, Z16
-	VADDPS 832(SI), Z17, Z17
-	VADDPS 896(SI), Z18, Z18
-	VADDPS 960(SI), Z19, Z19
-	VADDPS 1024(SI), Z20, Z20
-	VADDPS 1088(SI), Z21, Z21
-	VADDPS 1152(SI), Z22, Z22
-	VADDPS 1216(SI), Z23, Z23
-	VADDPS 1280(SI), Z24, Z24
-	VADDPS 1344(SI), Z25, Z25
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
+	VADDPS 256(SI), Z7, Z7
+	VADDPS 320(SI), Z8, Z8
+	VADDPS 384(SI), Z9, Z9
+	VADDPS 448(SI), Z10, Z10
+	VADDPS 512(SI), Z11, Z11
+	VADDPS 576(SI), Z12, Z12
+	VADDPS 640(SI), Z13, Z13
+	VADDPS 704(SI), Z14, Z14
+	VADDPS 768(SI), Z15, Z15
+	VADDPS 832(SI), Z16, Z16
+	VADDPS 896(SI), Z17, Z17
+	VADDPS 960(SI), Z18, Z18
+	VADDPS 1024(SI), Z19, Z19
+	VADDPS 1088(SI), Z20, Z20
+	VADDPS 1152(SI), Z21, Z21
+	VADDPS 1216(SI), Z22, Z22
+	VADDPS 1280(SI), Z23, Z23
+	VADDPS 1344(SI), Z24, Z24
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	VMOVUPS Z8, 256(SI)
-	VMOVUPS Z9, 320(SI)
-	VMOVUPS Z10, 384(SI)
-	VMOVUPS Z11, 448(SI)
-	VMOVUPS Z12, 512(SI)
-	VMOVUPS Z13, 576(SI)
-	VMOVUPS Z14, 640(SI)
-	VMOVUPS Z15, 704(SI)
-	VMOVUPS Z16, 768(SI)
-	VMOVUPS Z17, 832(SI)
-	VMOVUPS Z18, 896(SI)
-	VMOVUPS Z19, 960(SI)
-	VMOVUPS Z20, 1024(SI)
-	VMOVUPS Z21, 1088(SI)
-	VMOVUPS Z22, 1152(SI)
-	VMOVUPS Z23, 1216(SI)
-	VMOVUPS Z24, 1280(SI)
-	VMOVUPS Z25, 1344(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
+	VMOVUPS Z7, 256(SI)
+	VMOVUPS Z8, 320(SI)
+	VMOVUPS Z9, 384(SI)
+	VMOVUPS Z10, 448(SI)
+	VMOVUPS Z11, 512(SI)
+	VMOVUPS Z12, 576(SI)
+	VMOVUPS Z13, 640(SI)
+	VMOVUPS Z14, 704(SI)
+	VMOVUPS Z15, 768(SI)
+	VMOVUPS Z16, 832(SI)
+	VMOVUPS Z17, 896(SI)
+	VMOVUPS Z18, 960(SI)
+	VMOVUPS Z19, 1024(SI)
+	VMOVUPS Z20, 1088(SI)
+	VMOVUPS Z21, 1152(SI)
+	VMOVUPS Z22, 1216(SI)
+	VMOVUPS Z23, 1280(SI)
+	VMOVUPS Z24, 1344(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -27995,27 +35583,28 @@ leave:
 // func stripAdam12x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdam12x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -28026,6 +35615,7 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -28049,231 +35639,679 @@ tile:
 	VPXORD Z24, Z24, Z24
 	VPXORD Z25, Z25, Z25
 	VPXORD Z26, Z26, Z26
-	VPXORD Z27, Z27, Z27
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMOVUPS      (DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMOVUPS      Z29, (DI)
-	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      (R8), Z28
-	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VMULPS.BCST  100(AX), Z28, Z28
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, (R8)
-	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VBROADCASTSS 36(R11), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
-	VADDPS.BCST  116(AX), Z30, Z30
-	VBROADCASTSS 40(R11), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VDIVPS       Z30, Z29, Z29
-	VMOVUPS      (SI), Z31
-	VBROADCASTSS 44(R11), Z3
-	VFMADD231PS  Z0, Z3, Z26
-	VFMADD231PS  Z1, Z3, Z27
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMOVUPS      64(DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMOVUPS      Z29, 64(DI)
-	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMULPS.BCST  108(AX), Z29, Z29
-	VMULPS.BCST  104(AX), Z28, Z30
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMULPS       Z28, Z30, Z30
-	VMOVUPS      64(R8), Z28
-	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VMULPS.BCST  100(AX), Z28, Z28
-	VBROADCASTSS 28(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, 64(R8)
-	VBROADCASTSS 32(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VBROADCASTSS 36(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
-	VADDPS.BCST  116(AX), Z30, Z30
-	VBROADCASTSS 40(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VDIVPS       Z30, Z29, Z29
-	VMOVUPS      64(SI), Z31
-	VBROADCASTSS 44(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z26
-	VFMADD231PS  Z1, Z3, Z27
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       128(DI)
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          Z27, (R8)
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	PREFETCHT0       128(R8)
+	VBROADCASTSS     40(R11), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     44(R11), Z2
+	VFMADD231PS      Z0, Z2, Z25
+	VFMADD231PS      Z1, Z2, Z26
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z27, 64(R8)
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	PREFETCHT0       192(R8)
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     40(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     44(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z25
+	VFMADD231PS      Z1, Z2, Z26
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (SI), Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, (SI)
+	VMOVUPS          128(R9), Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*1)
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	PREFETCHT0       128(DI)(BX*1)
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8)(BX*1), Z27
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     40(R11), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMOVUPS          Z27, (R8)(BX*1)
+	VBROADCASTSS     44(R11), Z2
+	VFMADD231PS      Z0, Z2, Z25
+	VFMADD231PS      Z1, Z2, Z26
+	PREFETCHT0       128(R8)(BX*1)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       192(SI)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          64(SI), Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          192(R9), Z27
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          64(DI)(BX*1), Z28
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	VBROADCASTSS     40(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	PREFETCHT0       192(DI)(BX*1)
+	VBROADCASTSS     44(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z25
+	VFMADD231PS      Z1, Z2, Z26
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8)(BX*1), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       192(R8)(BX*1)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)(BX*1)
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          (SI)(BX*1), Z28
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     40(R11), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMOVUPS          Z28, (SI)(BX*1)
+	VBROADCASTSS     44(R11), Z2
+	VFMADD231PS      Z0, Z2, Z25
+	VFMADD231PS      Z1, Z2, Z26
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (DI)(BX*2), Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, (DI)(BX*2)
+	PREFETCHT0       128(DI)(BX*2)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          (R8)(BX*2), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z27, (R8)(BX*2)
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	PREFETCHT0       128(R8)(BX*2)
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMOVUPS          64(DI)(BX*1), Z28
+	VBROADCASTSS     40(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     44(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z25
+	VFMADD231PS      Z1, Z2, Z26
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(SI)(BX*1), Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSUBPS           Z30, Z28, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VMOVUPS          320(R9), Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	PREFETCHT0       192(DI)(BX*2)
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8)(BX*2), Z27
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     40(R11), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	VBROADCASTSS     44(R11), Z2
+	VFMADD231PS      Z0, Z2, Z25
+	VFMADD231PS      Z1, Z2, Z26
+	PREFETCHT0       192(R8)(BX*2)
+	VSQRTPS          Z27, Z30
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI)(BX*2), Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       128(SI)(BX*2)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          (SI)(BX*2), Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)(BX*2)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	PREFETCHT0       192(SI)(BX*2)
+	VBROADCASTSS     40(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMOVUPS          64(SI)(BX*2), Z28
+	VBROADCASTSS     44(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z25
+	VFMADD231PS      Z1, Z2, Z26
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     40(R11), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VBROADCASTSS     44(R11), Z2
+	VFMADD231PS      Z0, Z2, Z25
+	VFMADD231PS      Z1, Z2, Z26
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          64(R8), Z27
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     40(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VBROADCASTSS     44(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z25
+	VFMADD231PS      Z1, Z2, Z26
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
+	VBROADCASTSS 36(R11), Z2
+	VFMADD231PS  Z0, Z2, Z21
+	VFMADD231PS  Z1, Z2, Z22
 	VBROADCASTSS 40(R11), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS 44(R11), Z3
-	VFMADD231PS  Z0, Z3, Z26
-	VFMADD231PS  Z1, Z3, Z27
+	VFMADD231PS  Z0, Z2, Z23
+	VFMADD231PS  Z1, Z2, Z24
+	VBROADCASTSS 44(R11), Z2
+	VFMADD231PS  Z0, Z2, Z25
+	VFMADD231PS  Z1, Z2, Z26
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
+	VBROADCASTSS 36(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z21
+	VFMADD231PS  Z1, Z2, Z22
 	VBROADCASTSS 40(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS 44(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z26
-	VFMADD231PS  Z1, Z3, Z27
+	VFMADD231PS  Z0, Z2, Z23
+	VFMADD231PS  Z1, Z2, Z24
+	VBROADCASTSS 44(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z25
+	VFMADD231PS  Z1, Z2, Z26
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -28281,101 +36319,124 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
+	VBROADCASTSS 36(R11), Z2
+	VFMADD231PS  Z0, Z2, Z21
+	VFMADD231PS  Z1, Z2, Z22
 	VBROADCASTSS 40(R11), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS 44(R11), Z3
-	VFMADD231PS  Z0, Z3, Z26
-	VFMADD231PS  Z1, Z3, Z27
+	VFMADD231PS  Z0, Z2, Z23
+	VFMADD231PS  Z1, Z2, Z24
+	VBROADCASTSS 44(R11), Z2
+	VFMADD231PS  Z0, Z2, Z25
+	VFMADD231PS  Z1, Z2, Z26
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     (SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VMOVUPS     64(SI), Z31
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -28383,56 +36444,56 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
-	VADDPS 256(SI), Z8, Z8
-	VADDPS 320(SI), Z9, Z9
-	VADDPS 384(SI), Z10, Z10
-	VADDPS 448(SI), Z11, Z11
-	VADDPS 512(SI), Z12, Z12
-	VADDPS 576(SI), Z13, Z13
-	VADDPS 640(SI), Z14, Z14
-	VADDPS 704(SI), Z15, Z15
-	VADDPS 768(SI), Z16, Z16
-	VADDPS 832(SI), Z17, Z17
-	VADDPS 896(SI), Z18, Z18
-	VADDPS 960(SI), Z19, Z19
-	VADDPS 1024(SI), Z20, Z20
-	VADDPS 1088(SI), Z21, Z21
-	VADDPS 1152(SI), Z22, Z22
-	VADDPS 1216(SI), Z23, Z23
-	VADDPS 1280(SI), Z24, Z24
-	VADDPS 1344(SI), Z25, Z25
-	VADDPS 1408(SI), Z26, Z26
-	VADDPS 1472(SI), Z27, Z27
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
+	VADDPS 256(SI), Z7, Z7
+	VADDPS 320(SI), Z8, Z8
+	VADDPS 384(SI), Z9, Z9
+	VADDPS 448(SI), Z10, Z10
+	VADDPS 512(SI), Z11, Z11
+	VADDPS 576(SI), Z12, Z12
+	VADDPS 640(SI), Z13, Z13
+	VADDPS 704(SI), Z14, Z14
+	VADDPS 768(SI), Z15, Z15
+	VADDPS 832(SI), Z16, Z16
+	VADDPS 896(SI), Z17, Z17
+	VADDPS 960(SI), Z18, Z18
+	VADDPS 1024(SI), Z19, Z19
+	VADDPS 1088(SI), Z20, Z20
+	VADDPS 1152(SI), Z21, Z21
+	VADDPS 1216(SI), Z22, Z22
+	VADDPS 1280(SI), Z23, Z23
+	VADDPS 1344(SI), Z24, Z24
+	VADDPS 1408(SI), Z25, Z25
+	VADDPS 1472(SI), Z26, Z26
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	VMOVUPS Z8, 256(SI)
-	VMOVUPS Z9, 320(SI)
-	VMOVUPS Z10, 384(SI)
-	VMOVUPS Z11, 448(SI)
-	VMOVUPS Z12, 512(SI)
-	VMOVUPS Z13, 576(SI)
-	VMOVUPS Z14, 640(SI)
-	VMOVUPS Z15, 704(SI)
-	VMOVUPS Z16, 768(SI)
-	VMOVUPS Z17, 832(SI)
-	VMOVUPS Z18, 896(SI)
-	VMOVUPS Z19, 960(SI)
-	VMOVUPS Z20, 1024(SI)
-	VMOVUPS Z21, 1088(SI)
-	VMOVUPS Z22, 1152(SI)
-	VMOVUPS Z23, 1216(SI)
-	VMOVUPS Z24, 1280(SI)
-	VMOVUPS Z25, 1344(SI)
-	VMOVUPS Z26, 1408(SI)
-	VMOVUPS Z27, 1472(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
+	VMOVUPS Z7, 256(SI)
+	VMOVUPS Z8, 320(SI)
+	VMOVUPS Z9, 384(SI)
+	VMOVUPS Z10, 448(SI)
+	VMOVUPS Z11, 512(SI)
+	VMOVUPS Z12, 576(SI)
+	VMOVUPS Z13, 640(SI)
+	VMOVUPS Z14, 704(SI)
+	VMOVUPS Z15, 768(SI)
+	VMOVUPS Z16, 832(SI)
+	VMOVUPS Z17, 896(SI)
+	VMOVUPS Z18, 960(SI)
+	VMOVUPS Z19, 1024(SI)
+	VMOVUPS Z20, 1088(SI)
+	VMOVUPS Z21, 1152(SI)
+	VMOVUPS Z22, 1216(SI)
+	VMOVUPS Z23, 1280(SI)
+	VMOVUPS Z24, 1344(SI)
+	VMOVUPS Z25, 1408(SI)
+	VMOVUPS Z26, 1472(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -28467,27 +36528,28 @@ leave:
 // func stripAdamDecay12x32AVX512(a *float32, depthStride uintptr, b *float32, stepB uintptr, tileB uintptr, depth int, tiles int, add bool, u *uint64)
 // Requires: AVX, AVX512F, MMX+, SSE
 TEXT ·stripAdamDecay12x32AVX512(SB), NOSPLIT, $24-72
-	STMXCSR (SP)
-	MOVL    (SP), AX
-	ORL     $0x00008040, AX
-	MOVL    AX, 4(SP)
-	LDMXCSR 4(SP)
-	MOVQ    u+64(FP), AX
-	MOVQ    stepB+24(FP), CX
-	MOVQ    depthStride+8(FP), DX
-	MOVQ    b+16(FP), BX
-	MOVQ    BX, 8(SP)
-	MOVQ    tiles+48(FP), BX
-	MOVQ    BX, 16(SP)
-	MOVQ    80(AX), BX
-	CMPQ    16(SP), $0x00
-	JNE     tile
-	MOVQ    (AX), SI
-	MOVQ    8(AX), DI
-	MOVQ    16(AX), R8
-	MOVQ    24(AX), R9
-	MOVQ    32(AX), R10
-	JMP     late
+	STMXCSR      (SP)
+	MOVL         (SP), AX
+	ORL          $0x00008040, AX
+	MOVL         AX, 4(SP)
+	LDMXCSR      4(SP)
+	MOVQ         u+64(FP), AX
+	MOVQ         stepB+24(FP), CX
+	MOVQ         depthStride+8(FP), DX
+	MOVQ         b+16(FP), BX
+	MOVQ         BX, 8(SP)
+	MOVQ         tiles+48(FP), BX
+	MOVQ         BX, 16(SP)
+	MOVQ         80(AX), BX
+	VBROADCASTSS 112(AX), Z31
+	CMPQ         16(SP), $0x00
+	JNE          tile
+	MOVQ         (AX), SI
+	MOVQ         8(AX), DI
+	MOVQ         16(AX), R8
+	MOVQ         24(AX), R9
+	MOVQ         32(AX), R10
+	JMP          late
 
 tile:
 	MOVQ   (AX), SI
@@ -28498,6 +36560,7 @@ tile:
 	MOVQ   a+0(FP), R11
 	MOVQ   8(SP), R12
 	MOVQ   depth+40(FP), R13
+	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
@@ -28521,237 +36584,711 @@ tile:
 	VPXORD Z24, Z24, Z24
 	VPXORD Z25, Z25, Z25
 	VPXORD Z26, Z26, Z26
-	VPXORD Z27, Z27, Z27
-	SUBQ   $0x02, R13
-	JL     rest
-	TESTQ  R10, R10
-	JZ     alone
 
-woven:
-	VMOVUPS      (R12), Z0
-	VMOVUPS      64(R12), Z1
-	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      (R9), Z28
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMOVUPS      (SI), Z31
-	VMULPS.BCST  88(AX), Z31, Z31
-	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMULPS.BCST  92(AX), Z31, Z30
-	VADDPS       Z30, Z28, Z28
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMOVUPS      (DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMOVUPS      Z29, (DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VMOVUPS      (R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, (R8)
-	VBROADCASTSS 36(R11), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VBROADCASTSS 40(R11), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VBROADCASTSS 44(R11), Z3
-	VFMADD231PS  Z0, Z3, Z26
-	VFMADD231PS  Z1, Z3, Z27
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, (SI)
-	VMOVUPS      (R12)(CX*1), Z0
-	VMOVUPS      64(R12)(CX*1), Z1
-	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VMOVUPS      64(R9), Z28
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
-	VMOVUPS      64(SI), Z31
-	VMULPS.BCST  88(AX), Z31, Z31
-	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VMULPS.BCST  92(AX), Z31, Z30
-	VADDPS       Z30, Z28, Z28
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
-	VMOVUPS      64(DI), Z29
-	VSUBPS       Z29, Z28, Z30
-	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VMULPS.BCST  96(AX), Z30, Z30
-	VADDPS       Z30, Z29, Z29
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
-	VMOVUPS      Z29, 64(DI)
-	VMULPS.BCST  108(AX), Z29, Z29
-	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VMULPS.BCST  104(AX), Z28, Z30
-	VMULPS       Z28, Z30, Z30
-	VBROADCASTSS 28(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
-	VMOVUPS      64(R8), Z28
-	VMULPS.BCST  100(AX), Z28, Z28
-	VBROADCASTSS 32(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VADDPS       Z30, Z28, Z30
-	VMOVUPS      Z30, 64(R8)
-	VBROADCASTSS 36(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
-	VSQRTPS      Z30, Z30
-	VMULPS.BCST  112(AX), Z30, Z30
-	VBROADCASTSS 40(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VADDPS.BCST  116(AX), Z30, Z30
-	VDIVPS       Z30, Z29, Z29
-	VBROADCASTSS 44(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z26
-	VFMADD231PS  Z1, Z3, Z27
-	VSUBPS       Z29, Z31, Z31
-	VMOVUPS      Z31, 64(SI)
-	LEAQ         (R12)(CX*2), R12
-	LEAQ         (R11)(DX*2), R11
-	PREFETCHT0   128(SI)
-	PREFETCHT0   192(SI)
-	ADDQ         BX, SI
-	PREFETCHT0   128(DI)
-	PREFETCHT0   192(DI)
-	ADDQ         BX, DI
-	PREFETCHT0   128(R8)
-	PREFETCHT0   192(R8)
-	ADDQ         BX, R8
-	ADDQ         $0x00000080, R9
-	DECQ         R10
-	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        $0x00000003, R10
-	JNZ          woven
+threeRows:
+	CMPQ             R13, $0x08
+	JL               fewer
+	CMPQ             R10, $0x03
+	JL               fewer
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	PREFETCHT0       128(DI)
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VBROADCASTSS     40(R11), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     44(R11), Z2
+	VFMADD231PS      Z0, Z2, Z25
+	VFMADD231PS      Z1, Z2, Z26
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z28, 64(DI)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          64(R8), Z27
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	PREFETCHT0       192(R8)
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     40(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     44(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z25
+	VFMADD231PS      Z1, Z2, Z26
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(SI)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          128(R9), Z27
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)(BX*1)
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	PREFETCHT0       128(DI)(BX*1)
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     40(R11), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMOVUPS          (R8)(BX*1), Z27
+	VBROADCASTSS     44(R11), Z2
+	VFMADD231PS      Z0, Z2, Z25
+	VFMADD231PS      Z1, Z2, Z26
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*1)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       128(R8)(BX*1)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       192(SI)
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z28, 64(SI)
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMOVUPS          192(R9), Z27
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMOVUPS          64(DI)(BX*1), Z28
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     40(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     44(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z25
+	VFMADD231PS      Z1, Z2, Z26
+	VMOVUPS          Z28, 64(DI)(BX*1)
+	PREFETCHT0       192(DI)(BX*1)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          64(R8)(BX*1), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z27, 64(R8)(BX*1)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       192(R8)(BX*1)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          (DI)(BX*1), Z28
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	PREFETCHT0       128(SI)(BX*1)
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMOVUPS          (SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     40(R11), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMOVUPS          Z28, (SI)(BX*1)
+	VBROADCASTSS     44(R11), Z2
+	VFMADD231PS      Z0, Z2, Z25
+	VFMADD231PS      Z1, Z2, Z26
+	VMOVUPS          256(R9), Z27
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (DI)(BX*2), Z28
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          Z28, (DI)(BX*2)
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       128(DI)(BX*2)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          (R8)(BX*2), Z27
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)(BX*2)
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	PREFETCHT0       128(R8)(BX*2)
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VBROADCASTSS     40(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMOVUPS          64(DI)(BX*1), Z28
+	VBROADCASTSS     44(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z25
+	VFMADD231PS      Z1, Z2, Z26
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(SI)(BX*1)
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          64(SI)(BX*1), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*1)
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMOVUPS          320(R9), Z27
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VSUBPS           Z28, Z27, Z30
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)(BX*2)
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	PREFETCHT0       192(DI)(BX*2)
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VBROADCASTSS     40(R11), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMOVUPS          64(R8)(BX*2), Z27
+	VBROADCASTSS     44(R11), Z2
+	VFMADD231PS      Z0, Z2, Z25
+	VFMADD231PS      Z1, Z2, Z26
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)(BX*2)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	PREFETCHT0       192(R8)(BX*2)
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          (DI)(BX*2), Z28
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       128(SI)(BX*2)
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMOVUPS          (SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VMOVUPS          Z28, (SI)(BX*2)
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI)(BX*2), Z28
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMULPS.BCST      108(AX), Z28, Z28
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)(BX*2)
+	VBROADCASTSS     40(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VMOVUPS          64(SI)(BX*2), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     44(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z25
+	VFMADD231PS      Z1, Z2, Z26
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)(BX*2)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	LEAQ             (SI)(BX*2), SI
+	ADDQ             BX, SI
+	LEAQ             (DI)(BX*2), DI
+	ADDQ             BX, DI
+	LEAQ             (R8)(BX*2), R8
+	ADDQ             BX, R8
+	ADDQ             $0x00000180, R9
+	SUBQ             $0x03, R10
+	SUBQ             $0x08, R13
+	JMP              threeRows
+
+fewer:
+	SUBQ  $0x02, R13
+	JL    rest
+	TESTQ R10, R10
+	JZ    alone
+
+row:
+	VMOVUPS          (R12), Z0
+	VMOVUPS          64(R12), Z1
+	VBROADCASTSS     (R11), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMOVUPS          (R9), Z27
+	VBROADCASTSS     4(R11), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VBROADCASTSS     8(R11), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VBROADCASTSS     12(R11), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	VBROADCASTSS     16(R11), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     20(R11), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VBROADCASTSS     24(R11), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	VBROADCASTSS     28(R11), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VBROADCASTSS     32(R11), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     36(R11), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     40(R11), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VBROADCASTSS     44(R11), Z2
+	VFMADD231PS      Z0, Z2, Z25
+	VFMADD231PS      Z1, Z2, Z26
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMOVUPS          (R12)(CX*1), Z0
+	VMOVUPS          64(R12)(CX*1), Z1
+	VBROADCASTSS     (R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z3
+	VFMADD231PS      Z1, Z2, Z4
+	VMULPS.BCST      104(AX), Z27, Z28
+	VBROADCASTSS     4(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z5
+	VFMADD231PS      Z1, Z2, Z6
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VBROADCASTSS     8(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z7
+	VFMADD231PS      Z1, Z2, Z8
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	VBROADCASTSS     12(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z9
+	VFMADD231PS      Z1, Z2, Z10
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VBROADCASTSS     16(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z11
+	VFMADD231PS      Z1, Z2, Z12
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VBROADCASTSS     20(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z13
+	VFMADD231PS      Z1, Z2, Z14
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	VBROADCASTSS     24(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z15
+	VFMADD231PS      Z1, Z2, Z16
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     28(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z17
+	VFMADD231PS      Z1, Z2, Z18
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VBROADCASTSS     32(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z19
+	VFMADD231PS      Z1, Z2, Z20
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VBROADCASTSS     36(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z21
+	VFMADD231PS      Z1, Z2, Z22
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	VBROADCASTSS     40(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z23
+	VFMADD231PS      Z1, Z2, Z24
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VBROADCASTSS     44(R11)(DX*1), Z2
+	VFMADD231PS      Z0, Z2, Z25
+	VFMADD231PS      Z1, Z2, Z26
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	LEAQ             (R12)(CX*2), R12
+	LEAQ             (R11)(DX*2), R11
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	SUBQ             $0x02, R13
+	JL               rest
+	TESTQ            R10, R10
+	JNZ              row
 
 alone:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
+	VBROADCASTSS 36(R11), Z2
+	VFMADD231PS  Z0, Z2, Z21
+	VFMADD231PS  Z1, Z2, Z22
 	VBROADCASTSS 40(R11), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS 44(R11), Z3
-	VFMADD231PS  Z0, Z3, Z26
-	VFMADD231PS  Z1, Z3, Z27
+	VFMADD231PS  Z0, Z2, Z23
+	VFMADD231PS  Z1, Z2, Z24
+	VBROADCASTSS 44(R11), Z2
+	VFMADD231PS  Z0, Z2, Z25
+	VFMADD231PS  Z1, Z2, Z26
 	VMOVUPS      (R12)(CX*1), Z0
 	VMOVUPS      64(R12)(CX*1), Z1
 	VBROADCASTSS (R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
+	VBROADCASTSS 36(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z21
+	VFMADD231PS  Z1, Z2, Z22
 	VBROADCASTSS 40(R11)(DX*1), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS 44(R11)(DX*1), Z3
-	VFMADD231PS  Z0, Z3, Z26
-	VFMADD231PS  Z1, Z3, Z27
+	VFMADD231PS  Z0, Z2, Z23
+	VFMADD231PS  Z1, Z2, Z24
+	VBROADCASTSS 44(R11)(DX*1), Z2
+	VFMADD231PS  Z0, Z2, Z25
+	VFMADD231PS  Z1, Z2, Z26
 	LEAQ         (R12)(CX*2), R12
 	LEAQ         (R11)(DX*2), R11
 	SUBQ         $0x02, R13
-	JL           rest
-	TESTQ        R10, R10
-	JNZ          woven
-	JMP          alone
+	JGE          alone
 
 rest:
 	CMPQ         R13, $-2
@@ -28759,107 +37296,136 @@ rest:
 	VMOVUPS      (R12), Z0
 	VMOVUPS      64(R12), Z1
 	VBROADCASTSS (R11), Z2
-	VFMADD231PS  Z0, Z2, Z4
-	VFMADD231PS  Z1, Z2, Z5
-	VBROADCASTSS 4(R11), Z3
-	VFMADD231PS  Z0, Z3, Z6
-	VFMADD231PS  Z1, Z3, Z7
+	VFMADD231PS  Z0, Z2, Z3
+	VFMADD231PS  Z1, Z2, Z4
+	VBROADCASTSS 4(R11), Z2
+	VFMADD231PS  Z0, Z2, Z5
+	VFMADD231PS  Z1, Z2, Z6
 	VBROADCASTSS 8(R11), Z2
-	VFMADD231PS  Z0, Z2, Z8
-	VFMADD231PS  Z1, Z2, Z9
-	VBROADCASTSS 12(R11), Z3
-	VFMADD231PS  Z0, Z3, Z10
-	VFMADD231PS  Z1, Z3, Z11
+	VFMADD231PS  Z0, Z2, Z7
+	VFMADD231PS  Z1, Z2, Z8
+	VBROADCASTSS 12(R11), Z2
+	VFMADD231PS  Z0, Z2, Z9
+	VFMADD231PS  Z1, Z2, Z10
 	VBROADCASTSS 16(R11), Z2
-	VFMADD231PS  Z0, Z2, Z12
-	VFMADD231PS  Z1, Z2, Z13
-	VBROADCASTSS 20(R11), Z3
-	VFMADD231PS  Z0, Z3, Z14
-	VFMADD231PS  Z1, Z3, Z15
+	VFMADD231PS  Z0, Z2, Z11
+	VFMADD231PS  Z1, Z2, Z12
+	VBROADCASTSS 20(R11), Z2
+	VFMADD231PS  Z0, Z2, Z13
+	VFMADD231PS  Z1, Z2, Z14
 	VBROADCASTSS 24(R11), Z2
-	VFMADD231PS  Z0, Z2, Z16
-	VFMADD231PS  Z1, Z2, Z17
-	VBROADCASTSS 28(R11), Z3
-	VFMADD231PS  Z0, Z3, Z18
-	VFMADD231PS  Z1, Z3, Z19
+	VFMADD231PS  Z0, Z2, Z15
+	VFMADD231PS  Z1, Z2, Z16
+	VBROADCASTSS 28(R11), Z2
+	VFMADD231PS  Z0, Z2, Z17
+	VFMADD231PS  Z1, Z2, Z18
 	VBROADCASTSS 32(R11), Z2
-	VFMADD231PS  Z0, Z2, Z20
-	VFMADD231PS  Z1, Z2, Z21
-	VBROADCASTSS 36(R11), Z3
-	VFMADD231PS  Z0, Z3, Z22
-	VFMADD231PS  Z1, Z3, Z23
+	VFMADD231PS  Z0, Z2, Z19
+	VFMADD231PS  Z1, Z2, Z20
+	VBROADCASTSS 36(R11), Z2
+	VFMADD231PS  Z0, Z2, Z21
+	VFMADD231PS  Z1, Z2, Z22
 	VBROADCASTSS 40(R11), Z2
-	VFMADD231PS  Z0, Z2, Z24
-	VFMADD231PS  Z1, Z2, Z25
-	VBROADCASTSS 44(R11), Z3
-	VFMADD231PS  Z0, Z3, Z26
-	VFMADD231PS  Z1, Z3, Z27
+	VFMADD231PS  Z0, Z2, Z23
+	VFMADD231PS  Z1, Z2, Z24
+	VBROADCASTSS 44(R11), Z2
+	VFMADD231PS  Z0, Z2, Z25
+	VFMADD231PS  Z1, Z2, Z26
 
 late:
-	TESTQ       R10, R10
-	JZ          store
-	VMOVUPS     (R9), Z28
-	VMOVUPS     (SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     (DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, (DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     (R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, (R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, (SI)
-	CMPQ        40(AX), $0x01
-	JE          narrow
-	VMOVUPS     64(R9), Z28
-	VMOVUPS     64(SI), Z31
-	VMULPS.BCST 88(AX), Z31, Z31
-	VMULPS.BCST 92(AX), Z31, Z30
-	VADDPS      Z30, Z28, Z28
-	VMOVUPS     64(DI), Z29
-	VSUBPS      Z29, Z28, Z30
-	VMULPS.BCST 96(AX), Z30, Z30
-	VADDPS      Z30, Z29, Z29
-	VMOVUPS     Z29, 64(DI)
-	VMULPS.BCST 108(AX), Z29, Z29
-	VMULPS.BCST 104(AX), Z28, Z30
-	VMULPS      Z28, Z30, Z30
-	VMOVUPS     64(R8), Z28
-	VMULPS.BCST 100(AX), Z28, Z28
-	VADDPS      Z30, Z28, Z30
-	VMOVUPS     Z30, 64(R8)
-	VSQRTPS     Z30, Z30
-	VMULPS.BCST 112(AX), Z30, Z30
-	VADDPS.BCST 116(AX), Z30, Z30
-	VDIVPS      Z30, Z29, Z29
-	VSUBPS      Z29, Z31, Z31
-	VMOVUPS     Z31, 64(SI)
+	TESTQ            R10, R10
+	JZ               store
+	CMPQ             40(AX), $0x01
+	JE               narrow
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VMOVUPS          64(R9), Z27
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          64(DI), Z28
+	VSUBPS           Z28, Z27, Z30
+	VFMADD231PS.BCST 96(AX), Z30, Z28
+	VMOVUPS          Z28, 64(DI)
+	PREFETCHT0       192(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          64(R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, 64(R8)
+	PREFETCHT0       192(R8)
+	VSQRTPS          Z27, Z30
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	VFMADD213PS.BCST 116(AX), Z31, Z30
+	VMOVUPS          64(DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z30, Z28, Z30
+	PREFETCHT0       192(SI)
+	VMOVUPS          64(SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z30, Z28, Z28
+	VMOVUPS          Z28, 64(SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 narrow:
-	PREFETCHT0 128(SI)
-	PREFETCHT0 192(SI)
-	ADDQ       BX, SI
-	PREFETCHT0 128(DI)
-	PREFETCHT0 192(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 128(R8)
-	PREFETCHT0 192(R8)
-	ADDQ       BX, R8
-	ADDQ       $0x00000080, R9
-	DECQ       R10
-	JMP        late
+	VMOVUPS          (R9), Z27
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VFMADD231PS.BCST 92(AX), Z28, Z27
+	VMOVUPS          (DI), Z28
+	VSUBPS           Z28, Z27, Z29
+	VFMADD231PS.BCST 96(AX), Z29, Z28
+	VMOVUPS          Z28, (DI)
+	PREFETCHT0       128(DI)
+	VMULPS.BCST      104(AX), Z27, Z28
+	VMULPS           Z27, Z28, Z28
+	VMOVUPS          (R8), Z27
+	VFMADD132PS.BCST 100(AX), Z28, Z27
+	VMOVUPS          Z27, (R8)
+	PREFETCHT0       128(R8)
+	VSQRTPS          Z27, Z29
+	VFMADD213PS.BCST 116(AX), Z31, Z29
+	VMOVUPS          (DI), Z28
+	VMULPS.BCST      108(AX), Z28, Z28
+	VDIVPS           Z29, Z28, Z29
+	PREFETCHT0       128(SI)
+	VMOVUPS          (SI), Z28
+	VMULPS.BCST      88(AX), Z28, Z28
+	VSUBPS           Z29, Z28, Z28
+	VMOVUPS          Z28, (SI)
+	ADDQ             BX, SI
+	ADDQ             BX, DI
+	ADDQ             BX, R8
+	ADDQ             $0x00000080, R9
+	SUBQ             $0x01, R10
+	JMP              late
 
 store:
 	CMPQ   16(SP), $0x00
@@ -28867,56 +37433,56 @@ store:
 	MOVQ   72(AX), SI
 	CMPB   add+56(FP), $0x00
 	JE     overwrite
-	VADDPS (SI), Z4, Z4
-	VADDPS 64(SI), Z5, Z5
-	VADDPS 128(SI), Z6, Z6
-	VADDPS 192(SI), Z7, Z7
-	VADDPS 256(SI), Z8, Z8
-	VADDPS 320(SI), Z9, Z9
-	VADDPS 384(SI), Z10, Z10
-	VADDPS 448(SI), Z11, Z11
-	VADDPS 512(SI), Z12, Z12
-	VADDPS 576(SI), Z13, Z13
-	VADDPS 640(SI), Z14, Z14
-	VADDPS 704(SI), Z15, Z15
-	VADDPS 768(SI), Z16, Z16
-	VADDPS 832(SI), Z17, Z17
-	VADDPS 896(SI), Z18, Z18
-	VADDPS 960(SI), Z19, Z19
-	VADDPS 1024(SI), Z20, Z20
-	VADDPS 1088(SI), Z21, Z21
-	VADDPS 1152(SI), Z22, Z22
-	VADDPS 1216(SI), Z23, Z23
-	VADDPS 1280(SI), Z24, Z24
-	VADDPS 1344(SI), Z25, Z25
-	VADDPS 1408(SI), Z26, Z26
-	VADDPS 1472(SI), Z27, Z27
+	VADDPS (SI), Z3, Z3
+	VADDPS 64(SI), Z4, Z4
+	VADDPS 128(SI), Z5, Z5
+	VADDPS 192(SI), Z6, Z6
+	VADDPS 256(SI), Z7, Z7
+	VADDPS 320(SI), Z8, Z8
+	VADDPS 384(SI), Z9, Z9
+	VADDPS 448(SI), Z10, Z10
+	VADDPS 512(SI), Z11, Z11
+	VADDPS 576(SI), Z12, Z12
+	VADDPS 640(SI), Z13, Z13
+	VADDPS 704(SI), Z14, Z14
+	VADDPS 768(SI), Z15, Z15
+	VADDPS 832(SI), Z16, Z16
+	VADDPS 896(SI), Z17, Z17
+	VADDPS 960(SI), Z18, Z18
+	VADDPS 1024(SI), Z19, Z19
+	VADDPS 1088(SI), Z20, Z20
+	VADDPS 1152(SI), Z21, Z21
+	VADDPS 1216(SI), Z22, Z22
+	VADDPS 1280(SI), Z23, Z23
+	VADDPS 1344(SI), Z24, Z24
+	VADDPS 1408(SI), Z25, Z25
+	VADDPS 1472(SI), Z26, Z26
 
 overwrite:
-	VMOVUPS Z4, (SI)
-	VMOVUPS Z5, 64(SI)
-	VMOVUPS Z6, 128(SI)
-	VMOVUPS Z7, 192(SI)
-	VMOVUPS Z8, 256(SI)
-	VMOVUPS Z9, 320(SI)
-	VMOVUPS Z10, 384(SI)
-	VMOVUPS Z11, 448(SI)
-	VMOVUPS Z12, 512(SI)
-	VMOVUPS Z13, 576(SI)
-	VMOVUPS Z14, 640(SI)
-	VMOVUPS Z15, 704(SI)
-	VMOVUPS Z16, 768(SI)
-	VMOVUPS Z17, 832(SI)
-	VMOVUPS Z18, 896(SI)
-	VMOVUPS Z19, 960(SI)
-	VMOVUPS Z20, 1024(SI)
-	VMOVUPS Z21, 1088(SI)
-	VMOVUPS Z22, 1152(SI)
-	VMOVUPS Z23, 1216(SI)
-	VMOVUPS Z24, 1280(SI)
-	VMOVUPS Z25, 1344(SI)
-	VMOVUPS Z26, 1408(SI)
-	VMOVUPS Z27, 1472(SI)
+	VMOVUPS Z3, (SI)
+	VMOVUPS Z4, 64(SI)
+	VMOVUPS Z5, 128(SI)
+	VMOVUPS Z6, 192(SI)
+	VMOVUPS Z7, 256(SI)
+	VMOVUPS Z8, 320(SI)
+	VMOVUPS Z9, 384(SI)
+	VMOVUPS Z10, 448(SI)
+	VMOVUPS Z11, 512(SI)
+	VMOVUPS Z12, 576(SI)
+	VMOVUPS Z13, 640(SI)
+	VMOVUPS Z14, 704(SI)
+	VMOVUPS Z15, 768(SI)
+	VMOVUPS Z16, 832(SI)
+	VMOVUPS Z17, 896(SI)
+	VMOVUPS Z18, 960(SI)
+	VMOVUPS Z19, 1024(SI)
+	VMOVUPS Z20, 1088(SI)
+	VMOVUPS Z21, 1152(SI)
+	VMOVUPS Z22, 1216(SI)
+	VMOVUPS Z23, 1280(SI)
+	VMOVUPS Z24, 1344(SI)
+	VMOVUPS Z25, 1408(SI)
+	VMOVUPS Z26, 1472(SI)
 	MOVQ    24(AX), DI
 	MOVQ    DI, 72(AX)
 	MOVQ    SI, 24(AX)
@@ -29165,36 +37731,34 @@ TEXT ·adamAVX512(SB), NOSPLIT, $8-48
 	JZ           done
 
 loop:
-	PREFETCHT0 2048(AX)
-	PREFETCHT0 2048(CX)
-	PREFETCHT0 2048(DX)
-	PREFETCHT0 2048(BX)
-	VMULPS     (AX), Z8, Z0
-	VMULPS     Z0, Z9, Z1
-	VADDPS     (CX), Z1, Z1
-	VMOVUPS    (DX), Z2
-	VSUBPS     Z2, Z1, Z4
-	VMULPS     Z4, Z10, Z4
-	VADDPS     Z4, Z2, Z2
-	VMOVUPS    Z2, (DX)
-	VMULPS     Z1, Z12, Z4
-	VMULPS     Z1, Z4, Z4
-	VMULPS     (BX), Z11, Z3
-	VADDPS     Z4, Z3, Z3
-	VMOVUPS    Z3, (BX)
-	VSQRTPS    Z3, Z3
-	VMULPS     Z14, Z3, Z3
-	VADDPS     Z15, Z3, Z3
-	VMULPS     Z2, Z13, Z2
-	VDIVPS     Z3, Z2, Z2
-	VSUBPS     Z2, Z0, Z0
-	VMOVUPS    Z0, (AX)
-	ADDQ       $0x00000040, AX
-	ADDQ       $0x00000040, CX
-	ADDQ       $0x00000040, DX
-	ADDQ       $0x00000040, BX
-	DECQ       SI
-	JNZ        loop
+	PREFETCHT0  2048(AX)
+	PREFETCHT0  2048(CX)
+	PREFETCHT0  2048(DX)
+	PREFETCHT0  2048(BX)
+	VMULPS      (AX), Z8, Z0
+	VMOVUPS     (CX), Z1
+	VFMADD231PS Z9, Z0, Z1
+	VMOVUPS     (DX), Z2
+	VSUBPS      Z2, Z1, Z4
+	VFMADD231PS Z10, Z4, Z2
+	VMOVUPS     Z2, (DX)
+	VMULPS      Z1, Z12, Z4
+	VMULPS      Z1, Z4, Z4
+	VMOVUPS     (BX), Z3
+	VFMADD213PS Z4, Z11, Z3
+	VMOVUPS     Z3, (BX)
+	VSQRTPS     Z3, Z3
+	VFMADD213PS Z15, Z14, Z3
+	VMULPS      Z2, Z13, Z2
+	VDIVPS      Z3, Z2, Z2
+	VSUBPS      Z2, Z0, Z0
+	VMOVUPS     Z0, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	DECQ        SI
+	JNZ         loop
 
 done:
 	LDMXCSR (SP)

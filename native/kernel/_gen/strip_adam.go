@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
@@ -25,7 +26,8 @@ const (
 )
 
 // stripAdam generates a strip whose product is a gradient, and updates with it: while a tile's multiply-adds run, those of the tile before are
-// used for Adam, row by row. The multiply-adds and the divider are different units, so that the update costs little beside the product.
+// used for Adam, row by row. The multiply-adds and the divider are different units, so that the update costs little beside the product. A vector's division
+// needs its root, and the divider would wait for what lies between: so the root of the next vector comes first.
 func stripAdam(v vector, rows int, decays bool) {
 	const vectors = 2
 	name := fmt.Sprintf("stripAdam%dx%d%s", rows, vectors*v.lanes(), v.path)
@@ -36,8 +38,9 @@ func stripAdam(v vector, rows int, decays bool) {
 	Doc(fmt.Sprintf("%s computes tiles of %d x %d elements of a gradient and updates with the tile before each; see stripAdamFunc.", name, rows, vectors*v.lanes()))
 	Pragma("noescape")
 
-	acc := func(r, c int) reg.VecPhysical { return v.register(4 + r*vectors + c) }
-	spare := 4 + vectors*v.tileRows
+	element := v.register(vectors)
+	acc := func(r, c int) reg.VecPhysical { return v.register(vectors + 1 + r*vectors + c) }
+	spare := vectors + 1 + vectors*v.tileRows
 	m := &mode{}
 	m.enter()
 	u := Load(Param("u"), GP64())
@@ -63,55 +66,82 @@ func stripAdam(v vector, rows int, decays bool) {
 		MOVQ(Mem{Base: u, Disp: pendingGradient}, gradient)
 		MOVQ(Mem{Base: u, Disp: pendingRows}, pending)
 	}
-	// adam is the instructions for one vector of a row: those of optimizers, with the constants in memory and three registers.
-	adam := func(c int) []func() {
-		const shrink, decay, fresh1, beta2, fresh2, size, scale, eps = 0, 1, 2, 3, 4, 5, 6, 7
-		constant := func(i int) Mem { return Mem{Base: u, Disp: updateStep + 4*i} }
-		at := func(base reg.Register) Mem { return Mem{Base: base, Disp: c * v.bytes} }
-		d, x, s := v.register(spare), v.register(spare+1), v.register(spare+2)
-		w := v.register(spare + 3)
-		var ops []func()
-		then := func(f func()) { ops = append(ops, f) }
-		then(func() { VMOVUPS(at(gradient), d) })
+	const shrink, decay, fresh1, beta2, fresh2, size, scale, eps = 0, 1, 2, 3, 4, 5, 6, 7
+	constant := func(i int) Mem { return Mem{Base: u, Disp: updateStep + 4*i} }
+	scaleRegister := v.register(spare + 4)
+	VBROADCASTSS(constant(scale), scaleRegister)
+	// adam is the instructions for vector c of those that are pending, those of optimizers, with the other constants in memory: what comes before the root, the
+	// root, the division, and the parameter's change. What the tile beside it will update is fetched. Two vectors that follow each other have a register
+	// each for what the divider works on, and share two.
+	adam := func(c int) (before, root, division, after []func()) {
+		at := func(base reg.Register) Mem {
+			x := Mem{Base: base, Disp: c % vectors * v.bytes}
+			if r := c / vectors; r > 0 {
+				x.Index, x.Scale = stride, uint8(r)
+			}
+			return x
+		}
+		fetch := func(base reg.Register) func() {
+			x := at(base)
+			x.Disp += vectors * v.bytes
+			return func() { PREFETCHT0(x) }
+		}
+		d, x, s := v.register(spare), v.register(spare+1), v.register(spare+2+c%2)
+		weight := func() { // to x
+			VMOVUPS(at(p), x)
+			if decays {
+				VMULPS_BCST(constant(shrink), x, x)
+			}
+		}
+		before = append(before, func() { VMOVUPS(Mem{Base: gradient, Disp: c * v.bytes}, d) })
 		if decays {
-			then(func() { VMOVUPS(at(p), w) })
-			then(func() { VMULPS_BCST(constant(shrink), w, w) })
-			then(func() { VMULPS_BCST(constant(decay), w, s) })
-			then(func() { VADDPS(s, d, d) })
+			before = append(before, weight, func() { VFMADD231PS_BCST(constant(decay), x, d) })
 		}
-		then(func() { VMOVUPS(at(moment), x) })
-		then(func() { VSUBPS(x, d, s) })
-		then(func() { VMULPS_BCST(constant(fresh1), s, s) })
-		then(func() { VADDPS(s, x, x) })
-		then(func() { VMOVUPS(x, at(moment)) })
-		then(func() { VMULPS_BCST(constant(size), x, x) })
-		then(func() { VMULPS_BCST(constant(fresh2), d, s) })
-		then(func() { VMULPS(d, s, s) })
-		then(func() { VMOVUPS(at(squares), d) })
-		then(func() { VMULPS_BCST(constant(beta2), d, d) })
-		then(func() { VADDPS(s, d, s) })
-		then(func() { VMOVUPS(s, at(squares)) })
-		then(func() { VSQRTPS(s, s) })
-		then(func() { VMULPS_BCST(constant(scale), s, s) })
-		then(func() { VADDPS_BCST(constant(eps), s, s) })
-		then(func() { VDIVPS(s, x, x) })
-		if !decays {
-			then(func() { VMOVUPS(at(p), w) })
+		before = append(
+			before,
+			func() { VMOVUPS(at(moment), x) },
+			func() { VSUBPS(x, d, s) },
+			func() { VFMADD231PS_BCST(constant(fresh1), s, x) },
+			func() { VMOVUPS(x, at(moment)) },
+			fetch(moment),
+			func() { VMULPS_BCST(constant(fresh2), d, x) },
+			func() { VMULPS(d, x, x) },
+			func() { VMOVUPS(at(squares), d) },
+			func() { VFMADD132PS_BCST(constant(beta2), x, d) },
+			func() { VMOVUPS(d, at(squares)) },
+			fetch(squares),
+		)
+		root = []func(){func() { VSQRTPS(d, s) }}
+		division = []func(){
+			func() { VFMADD213PS_BCST(constant(eps), scaleRegister, s) },
+			func() { VMOVUPS(at(moment), x) },
+			func() { VMULPS_BCST(constant(size), x, x) },
+			func() { VDIVPS(s, x, s) },
+			fetch(p),
 		}
-		then(func() { VSUBPS(x, w, w) })
-		then(func() { VMOVUPS(w, at(p)) })
-		return ops
+		after = []func(){weight, func() { VSUBPS(s, x, x) }, func() { VMOVUPS(x, at(p)) }}
+		return before, root, division, after
 	}
-	// nextRow moves to the next row, and fetches what the tile beside it will update.
-	nextRow := func() {
+	// update is the instructions for so many vectors.
+	update := func(n int) (all []func()) {
+		var division, after, afterLast []func() // of the vector before, and of the one before that
+		for c := range n {
+			before, root, ownDivision, ownAfter := adam(c)
+			all = slices.Concat(all, afterLast, before, root, division)
+			division, afterLast, after = ownDivision, after, ownAfter
+		}
+		return slices.Concat(all, afterLast, division, after)
+	}
+	// next moves on by so many rows.
+	next := func(rows int) {
 		for _, x := range []reg.Register{p, moment, squares} {
-			for c := range vectors {
-				PREFETCHT0(Mem{Base: x, Disp: vectors*v.bytes + c*v.bytes})
+			if rows > 1 {
+				LEAQ(Mem{Base: x, Index: stride, Scale: uint8(rows - 1)}, x)
 			}
 			ADDQ(stride, x)
 		}
-		ADDQ(U32(uint32(vectors*v.bytes)), gradient)
-		DECQ(pending)
+		ADDQ(U32(uint32(rows*vectors*v.bytes)), gradient)
+		SUBQ(Imm(uint64(rows)), pending)
 	}
 
 	CMPQ(left, Imm(0))
@@ -144,12 +174,11 @@ func stripAdam(v vector, rows int, decays bool) {
 		}
 		done := 0
 		for r := range rows {
-			x := v.register(2 + r%2)
 			at := column
 			at.Disp += 4 * r
-			VBROADCASTSS(at, x)
+			VBROADCASTSS(at, element)
 			for c := range vectors {
-				VFMADD231PS(v.register(c), x, acc(r, c))
+				VFMADD231PS(v.register(c), element, acc(r, c))
 			}
 			for ; done < len(woven)*(r+1)/rows; done++ {
 				woven[done]()
@@ -160,29 +189,44 @@ func stripAdam(v vector, rows int, decays bool) {
 		LEAQ(Mem{Base: b, Index: stepB, Scale: 2}, b)
 		LEAQ(Mem{Base: a, Index: depthStride, Scale: 2}, a)
 	}
+	// Three rows beside eight columns keep both units busy throughout at a depth of 32.
+	const together, columns = 3, 8
+	Label("threeRows")
+	CMPQ(depth, Imm(columns))
+	JL(LabelRef("fewer"))
+	CMPQ(pending, Imm(together))
+	JL(LabelRef("fewer"))
+	all := update(together * vectors)
+	for k := range columns {
+		multiply(k%2 == 1, all[len(all)*k/columns:len(all)*(k+1)/columns])
+		if k%2 == 1 {
+			advance()
+		}
+	}
+	next(together)
+	SUBQ(Imm(columns), depth)
+	JMP(LabelRef("threeRows"))
+	Label("fewer")
 	SUBQ(Imm(2), depth)
 	JL(LabelRef("rest"))
 	TESTQ(pending, pending)
 	JZ(LabelRef("alone"))
-	Label("woven")
-	multiply(false, adam(0))
-	multiply(true, adam(1))
+	Label("row")
+	all = update(vectors)
+	multiply(false, all[:len(all)/2])
+	multiply(true, all[len(all)/2:])
 	advance()
-	nextRow()
+	next(1)
 	SUBQ(Imm(2), depth)
 	JL(LabelRef("rest"))
-	// After some rows the divider is given time to catch up.
-	TESTQ(U32(3), pending)
-	JNZ(LabelRef("woven"))
+	TESTQ(pending, pending)
+	JNZ(LabelRef("row"))
 	Label("alone")
 	multiply(false, nil)
 	multiply(true, nil)
 	advance()
 	SUBQ(Imm(2), depth)
-	JL(LabelRef("rest"))
-	TESTQ(pending, pending)
-	JNZ(LabelRef("woven"))
-	JMP(LabelRef("alone"))
+	JGE(LabelRef("alone"))
 	Label("rest")
 	CMPQ(depth, I8(-2))
 	JE(LabelRef("late"))
@@ -192,17 +236,18 @@ func stripAdam(v vector, rows int, decays bool) {
 	Label("late")
 	TESTQ(pending, pending)
 	JZ(LabelRef("store"))
-	for c := range vectors {
-		if c == 1 {
-			CMPQ(Mem{Base: u, Disp: pendingVectors}, Imm(1))
-			JE(LabelRef("narrow"))
-		}
-		for _, f := range adam(c) {
-			f()
-		}
+	CMPQ(Mem{Base: u, Disp: pendingVectors}, Imm(1))
+	JE(LabelRef("narrow"))
+	for _, f := range update(vectors) {
+		f()
 	}
+	next(1)
+	JMP(LabelRef("late"))
 	Label("narrow")
-	nextRow()
+	for _, f := range update(1) {
+		f()
+	}
+	next(1)
 	JMP(LabelRef("late"))
 
 	Label("store")
@@ -241,9 +286,9 @@ func stripAdam(v vector, rows int, decays bool) {
 		ADDQ(U32(uint32(vectors*v.bytes)), x)
 		MOVQ(x, Mem{Base: u, Disp: cornerParameter + 8*i})
 	}
-	next := GP64()
-	Load(Param("tileB"), next)
-	ADDQ(next, panel)
+	tileB := GP64()
+	Load(Param("tileB"), tileB)
+	ADDQ(tileB, panel)
 	DECQ(left)
 	JNZ(LabelRef("tile"))
 	JMP(LabelRef("leave"))
