@@ -21,6 +21,7 @@ var betweenPages = map[string]string{
 	"TestAdamProduct":   "stripAdam stripAdamDecay",
 	"TestTiles":         "copyPanel copyRows transpose8 transposeAdd8",
 	"TestDepthwiseRows": "depthwiseSums depthwiseProducts",
+	"TestMaxPoolRows":   "maxPoolPixels",
 	"TestKeepIsPhilox":  "keep",
 	"TestBatchNormRows": "channelMoments channelGradientSums channelGatedGradientSums channelNormalize channelNormalizeRelu channelNormalizeAdd channelNormalizeAddRelu " +
 		"channelData channelGatedData channelGatedDataKeep",

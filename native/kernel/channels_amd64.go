@@ -67,6 +67,11 @@ func depthwiseSumsAVX2(y *float32, stepY uintptr, x *float32, stepX uintptr, wei
 //go:noescape
 func depthwiseProductsAVX2(out *float32, dy *float32, stepDY uintptr, x *float32, stepX uintptr, taps *int, count int, channels int, pixels int)
 
+// maxPoolPixelsAVX2 pools pixels side by side; see poolingPasses.
+//
+//go:noescape
+func maxPoolPixelsAVX2(y *float32, index *int64, x *float32, stepX uintptr, taps *int, count int, number int, order *int64, channels int, pixels int)
+
 // channelMomentsAVX512 adds the sums of x - middle over rows, step bytes apart, and of its square to sums and squares, in float64, for so many vectors
 // of channels.
 //
@@ -129,3 +134,8 @@ func depthwiseSumsAVX512(y *float32, stepY uintptr, x *float32, stepX uintptr, w
 //
 //go:noescape
 func depthwiseProductsAVX512(out *float32, dy *float32, stepDY uintptr, x *float32, stepX uintptr, taps *int, count int, channels int, pixels int)
+
+// maxPoolPixelsAVX512 pools pixels side by side; see poolingPasses.
+//
+//go:noescape
+func maxPoolPixelsAVX512(y *float32, index *int64, x *float32, stepX uintptr, taps *int, count int, number int, order *int64, channels int, pixels int)

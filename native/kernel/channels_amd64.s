@@ -886,6 +886,94 @@ done:
 	VZEROUPPER
 	RET
 
+// func maxPoolPixelsAVX2(y *float32, index *int64, x *float32, stepX uintptr, taps *int, count int, number int, order *int64, channels int, pixels int)
+// Requires: AVX, AVX2, SSE2
+TEXT ·maxPoolPixelsAVX2(SB), NOSPLIT, $8-80
+	MOVQ order+56(FP), AX
+	MOVQ stepX+24(FP), CX
+	MOVQ channels+64(FP), DX
+	MOVQ channels+64(FP), BX
+	SHLQ $0x02, BX
+	SUBQ $0x20, BX
+	MOVQ BX, (SP)
+	XORQ BX, BX
+
+vector:
+	MOVQ  y+0(FP), SI
+	ADDQ  BX, SI
+	MOVQ  x+16(FP), DI
+	ADDQ  BX, DI
+	MOVQ  index+8(FP), R8
+	TESTQ R8, R8
+	JZ    unnumbered
+	LEAQ  (R8)(BX*2), R8
+
+unnumbered:
+	MOVQ BX, R9
+	SHRQ $0x02, R9
+	ADDQ number+48(FP), R9
+	MOVQ pixels+72(FP), R10
+
+pixel:
+	MOVQ         taps+32(FP), R11
+	MOVQ         count+40(FP), R12
+	MOVQ         (R11), R13
+	VMOVUPS      (DI)(R13*4), Y0
+	VPBROADCASTD (R11), Y1
+	DECQ         R12
+	JZ           found
+
+tap:
+	ADDQ         $0x10, R11
+	MOVQ         (R11), R13
+	VMOVUPS      (DI)(R13*4), Y2
+	VPBROADCASTD (R11), Y3
+	VCMPPS       $0x16, Y0, Y2, Y4
+	VCMPPS       $0x07, Y0, Y0, Y5
+	VANDPS       Y5, Y4, Y4
+	VBLENDVPS    Y4, Y2, Y0, Y0
+	VBLENDVPS    Y4, Y3, Y1, Y1
+	DECQ         R12
+	JNZ          tap
+
+found:
+	VMOVUPS      Y0, (SI)
+	LEAQ         (SI)(DX*4), SI
+	TESTQ        R8, R8
+	JZ           numbered
+	MOVQ         R9, X0
+	VPBROADCASTQ X0, Y0
+	VEXTRACTI128 $0x00, Y1, X2
+	VPMOVSXDQ    X2, Y2
+	VPADDQ       Y0, Y2, Y2
+	VPADDQ       (AX), Y2, Y2
+	VMOVUPS      Y2, (R8)
+	VEXTRACTI128 $0x01, Y1, X1
+	VPMOVSXDQ    X1, Y1
+	VPADDQ       Y0, Y1, Y1
+	VPADDQ       32(AX), Y1, Y1
+	VMOVUPS      Y1, 32(R8)
+	LEAQ         (R8)(DX*8), R8
+
+numbered:
+	ADDQ CX, DI
+	MOVQ CX, R13
+	SHRQ $0x02, R13
+	ADDQ R13, R9
+	DECQ R10
+	JNZ  pixel
+	CMPQ BX, (SP)
+	JE   done
+	ADDQ $0x00000020, BX
+	CMPQ BX, (SP)
+	JLE  vector
+	MOVQ (SP), BX
+	JMP  vector
+
+done:
+	VZEROUPPER
+	RET
+
 // func channelMomentsAVX512(sums *float64, squares *float64, x *float32, middle *float32, vectors int, rows int, step uintptr)
 // Requires: AVX, AVX512F
 TEXT ·channelMomentsAVX512(SB), NOSPLIT, $0-56
@@ -1762,6 +1850,93 @@ afterone:
 	CMPQ DX, 8(SP)
 	JLE  vector
 	MOVQ 8(SP), DX
+	JMP  vector
+
+done:
+	VZEROUPPER
+	RET
+
+// func maxPoolPixelsAVX512(y *float32, index *int64, x *float32, stepX uintptr, taps *int, count int, number int, order *int64, channels int, pixels int)
+// Requires: AVX, AVX512F
+TEXT ·maxPoolPixelsAVX512(SB), NOSPLIT, $8-80
+	MOVQ order+56(FP), AX
+	MOVQ stepX+24(FP), CX
+	MOVQ channels+64(FP), DX
+	MOVQ channels+64(FP), BX
+	SHLQ $0x02, BX
+	SUBQ $0x40, BX
+	MOVQ BX, (SP)
+	XORQ BX, BX
+
+vector:
+	MOVQ  y+0(FP), SI
+	ADDQ  BX, SI
+	MOVQ  x+16(FP), DI
+	ADDQ  BX, DI
+	MOVQ  index+8(FP), R8
+	TESTQ R8, R8
+	JZ    unnumbered
+	LEAQ  (R8)(BX*2), R8
+
+unnumbered:
+	MOVQ BX, R9
+	SHRQ $0x02, R9
+	ADDQ number+48(FP), R9
+	MOVQ pixels+72(FP), R10
+
+pixel:
+	MOVQ         taps+32(FP), R11
+	MOVQ         count+40(FP), R12
+	MOVQ         (R11), R13
+	VMOVUPS      (DI)(R13*4), Z0
+	VPBROADCASTD (R11), Z1
+	DECQ         R12
+	JZ           found
+
+tap:
+	ADDQ         $0x10, R11
+	MOVQ         (R11), R13
+	VMOVUPS      (DI)(R13*4), Z2
+	VPBROADCASTD (R11), Z3
+	VCMPPS       $0x16, Z0, Z2, K1
+	VCMPPS       $0x07, Z0, Z0, K2
+	KANDW        K2, K1, K1
+	VBLENDMPS    Z2, Z0, K1, Z0
+	VPBLENDMD    Z3, Z1, K1, Z1
+	DECQ         R12
+	JNZ          tap
+
+found:
+	VMOVUPS       Z0, (SI)
+	LEAQ          (SI)(DX*4), SI
+	TESTQ         R8, R8
+	JZ            numbered
+	VPBROADCASTQ  R9, Z0
+	VEXTRACTI64X4 $0x00, Z1, Y2
+	VPMOVSXDQ     Y2, Z2
+	VPADDQ        Z0, Z2, Z2
+	VPADDQ        (AX), Z2, Z2
+	VMOVUPS       Z2, (R8)
+	VEXTRACTI64X4 $0x01, Z1, Y1
+	VPMOVSXDQ     Y1, Z1
+	VPADDQ        Z0, Z1, Z1
+	VPADDQ        64(AX), Z1, Z1
+	VMOVUPS       Z1, 64(R8)
+	LEAQ          (R8)(DX*8), R8
+
+numbered:
+	ADDQ CX, DI
+	MOVQ CX, R13
+	SHRQ $0x02, R13
+	ADDQ R13, R9
+	DECQ R10
+	JNZ  pixel
+	CMPQ BX, (SP)
+	JE   done
+	ADDQ $0x00000040, BX
+	CMPQ BX, (SP)
+	JLE  vector
+	MOVQ (SP), BX
 	JMP  vector
 
 done:

@@ -31,3 +31,7 @@ var channelPassesAVX512 = channelPasses{
 var depthwisePassesAVX2 = depthwisePasses{depthwiseSums: depthwiseSumsAVX2, depthwiseProducts: depthwiseProductsAVX2}
 
 var depthwisePassesAVX512 = depthwisePasses{depthwiseSums: depthwiseSumsAVX512, depthwiseProducts: depthwiseProductsAVX512}
+
+var poolingPassesAVX2 = poolingPasses{maxPoolPixels: maxPoolPixelsAVX2}
+
+var poolingPassesAVX512 = poolingPasses{maxPoolPixels: maxPoolPixelsAVX512}

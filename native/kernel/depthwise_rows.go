@@ -1,10 +1,5 @@
 package kernel
 
-import "slices"
-
-// depthwiseTap is an element of a window: how many elements what it reads lies behind the first one of the pixel that the window stands at, and where its weights begin.
-type depthwiseTap struct{ image, weights int }
-
 // depthwisePasses are a path's passes of depthwise convolutions over pixels side by side, for at least a vector of channels.
 type depthwisePasses struct {
 	// depthwiseSums computes pixels of y, stepY bytes apart: the sum over the taps of their weights times x, whose pixels are stepX bytes apart, as one chain of fused multiply-adds; start, if
@@ -20,152 +15,21 @@ type DepthwiseRows struct {
 	Images, Channels int
 }
 
-// axisTap is what one coordinate of the window reads along a dimension: at the positions lo ... hi the source position first + step*(position - 0), the number k is its own.
-type axisTap struct{ k, first, step, lo, hi int }
-
-// axis is positions from first on, step apart, along a dimension of the result.
-type axis struct {
-	first, step, count int
-	taps               []axisTap
-}
-
-// axisRun is positions lo ... hi of an axis that see the same taps.
-type axisRun struct {
-	lo, hi int
-	taps   []axisTap
-}
-
-// runs divides an axis into such runs.
-func (a *axis) runs() (runs []axisRun) {
-	for lo := 0; lo < a.count; {
-		run := axisRun{lo: lo, hi: a.count}
-		for _, t := range a.taps {
-			switch {
-			case t.lo <= lo && lo < t.hi:
-				run.taps = append(run.taps, t)
-				run.hi = min(run.hi, t.hi)
-			case lo < t.lo && t.lo < t.hi:
-				run.hi = min(run.hi, t.lo)
-			}
-		}
-		runs = append(runs, run)
-		lo = run.hi
-	}
-	return runs
-}
-
-// firstTap is taps as assembly takes them: two numbers each.
-func firstTap(taps []depthwiseTap) *int {
-	if len(taps) == 0 {
-		return nil
-	}
-	return &taps[0].image
-}
-
-// countFrom lets taps count from the one that is first in the image, and returns where that was.
-func countFrom(taps []depthwiseTap) int {
-	first := slices.MinFunc(taps, func(a, b depthwiseTap) int { return a.image - b.image }).image
-	for i := range taps {
-		taps[i].image -= first
-	}
-	return first
-}
-
-// forward is dimension d of the convolution.
-func (w *Window) forward(d int) axis {
-	a := axis{step: 1, count: w.Out[d]}
-	for k := range w.Kernel[d] {
-		lo, hi, _ := w.inside(d, k)
-		a.taps = append(a.taps, axisTap{k: k, first: k*w.Dilation[d] - w.Pad[d], step: w.Stride[d], lo: lo, hi: hi})
-	}
-	return a
-}
-
-// backward is dimension d of the image's gradient: an axis for each remainder of the stride, since positions a stride apart see the same coordinates of the window.
-func (w *Window) backward(d int) (axes []axis) {
-	stride := w.Stride[d]
-	for first := range min(stride, w.In[d]) {
-		a := axis{first: first, step: stride, count: (w.In[d] - first + stride - 1) / stride}
-		for k := range w.Kernel[d] {
-			shift := first + w.Pad[d] - k*w.Dilation[d]
-			if shift%stride != 0 {
-				continue
-			}
-			shift /= stride // exact: the output that position 0 reads
-			lo := min(max(0, -shift), a.count)
-			a.taps = append(a.taps, axisTap{k: k, first: shift, step: 1, lo: lo, hi: max(lo, min(a.count, w.Out[d]-shift))})
-		}
-		axes = append(axes, a)
-	}
-	return axes
-}
-
-// depthwiseRun is pixels of a row of the result that see the same taps: where they begin in the row, and in the source's row that the taps count from.
-type depthwiseRun struct {
-	to, stepTo, from, stepFrom, pixels int
-	taps                               []depthwiseTap
-}
-
-// depthwiseRow is a row of the result: where it begins, where the taps count from in the source, and its runs.
-type depthwiseRow struct {
-	to, from int
-	runs     []depthwiseRun
-}
-
-// rows lists the rows of the result of one image, along axes of its height and its width; the source is so many pixels wide.
-func (d *DepthwiseRows) rows(vertical, horizontal []axis, toWidth, fromWidth int) (rows []depthwiseRow) {
-	n := d.Channels
-	for _, v := range vertical {
-		for _, vr := range v.runs() {
-			var runs []depthwiseRun
-			for _, h := range horizontal {
-				stepFrom := 1
-				if len(h.taps) > 0 {
-					stepFrom = h.taps[0].step
-				}
-				for _, hr := range h.runs() {
-					run := depthwiseRun{
-						to: (h.first + hr.lo*h.step) * n, stepTo: h.step * n, from: hr.lo * stepFrom * n, stepFrom: stepFrom * n, pixels: hr.hi - hr.lo,
-					}
-					for _, y := range vr.taps {
-						for _, x := range hr.taps {
-							run.taps = append(run.taps, depthwiseTap{(y.first*fromWidth + x.first) * n, (y.k*d.Window.Kernel[2] + x.k) * n})
-						}
-					}
-					// A tap is inside the image, which the pixel at the window's corner need not be.
-					if len(run.taps) > 0 {
-						run.from += countFrom(run.taps)
-					}
-					runs = append(runs, run)
-				}
-			}
-			step := 1
-			if len(v.taps) > 0 {
-				step = v.taps[0].step
-			}
-			for i := vr.lo; i < vr.hi; i++ {
-				rows = append(rows, depthwiseRow{(v.first + i*v.step) * toWidth * n, i * step * fromWidth * n, runs})
-			}
-		}
-	}
-	return rows
-}
-
 // PrepareDepthwiseRows returns the call that computes y from x. The weights are (kernel ..., C) as PrepareWeightsToRows writes them, the bias (C) may be nil.
 func PrepareDepthwiseRows[T Float](d *DepthwiseRows, pool *Pool, y, x, weights, bias []T) func() {
 	w := &d.Window
-	rows := d.rows([]axis{w.forward(1)}, []axis{w.forward(2)}, w.Out[2], w.In[2])
+	rows := w.forwardRows(d.Channels)
 	return prepareDepthwise(d, pool, rows, y, x, weights, bias, false)
 }
 
 // PrepareDepthwiseRowsData returns the call that computes dx, the gradient of the images, from dy; added, if not nil, is as large and is added.
 func PrepareDepthwiseRowsData[T Float](d *DepthwiseRows, pool *Pool, dx, dy, weights, added []T) func() {
 	w := &d.Window
-	return prepareDepthwise(d, pool, d.rows(w.backward(1), w.backward(2), w.In[2], w.Out[2]), dx, dy, weights, added, true)
+	return prepareDepthwise(d, pool, w.backwardRows(d.Channels), dx, dy, weights, added, true)
 }
 
 // prepareDepthwise shares the rows of all images between the threads. start is a pixel, or as large as to.
-func prepareDepthwise[T Float](d *DepthwiseRows, pool *Pool, rows []depthwiseRow, to, from, weights, start []T, whole bool) func() {
+func prepareDepthwise[T Float](d *DepthwiseRows, pool *Pool, rows []pixelRow, to, from, weights, start []T, whole bool) func() {
 	if d.Images == 0 || len(rows) == 0 {
 		return func() {}
 	}
@@ -174,7 +38,7 @@ func prepareDepthwise[T Float](d *DepthwiseRows, pool *Pool, rows []depthwiseRow
 	if k != nil {
 		k = k.forChannels(n, false)
 	}
-	compute := func(row *depthwiseRow, to, from, start []T) {
+	compute := func(row *pixelRow, to, from, start []T) {
 		for i := range row.runs {
 			r := &row.runs[i]
 			most := max(8, elementsPerCall/max(1, n*len(r.taps)))
@@ -215,7 +79,7 @@ func prepareDepthwise[T Float](d *DepthwiseRows, pool *Pool, rows []depthwiseRow
 }
 
 // depthwiseSums is the pass of its name.
-func depthwiseSums[T Float](y []T, stepY int, x []T, stepX int, weights []T, taps []depthwiseTap, start []T, stepStart, channels, pixels int) {
+func depthwiseSums[T Float](y []T, stepY int, x []T, stepX int, weights []T, taps []windowTap, start []T, stepStart, channels, pixels int) {
 	for p := range pixels {
 		sums := y[p*stepY:][:channels]
 		clear(sums)
@@ -260,16 +124,16 @@ func PrepareDepthwiseRowsWeights[T Float](d *DepthwiseRows, pool *Pool, dw, dy, 
 	type part struct {
 		axisRun
 		// Of each column of the window its taps, and where they count from at the output 0.
-		taps [][]depthwiseTap
+		taps [][]windowTap
 		from []int
 	}
 	var parts []part
 	for _, run := range vertical.runs() {
 		p := part{axisRun: run}
 		for _, h := range horizontal.taps {
-			var taps []depthwiseTap
+			var taps []windowTap
 			for _, v := range run.taps {
-				taps = append(taps, depthwiseTap{(v.first*w.In[2] + h.first) * n, (v.k*w.Kernel[2] + h.k) * n})
+				taps = append(taps, windowTap{(v.first*w.In[2] + h.first) * n, (v.k*w.Kernel[2] + h.k) * n})
 			}
 			if len(taps) > 0 {
 				p.from = append(p.from, countFrom(taps))
@@ -333,7 +197,7 @@ func PrepareDepthwiseRowsWeights[T Float](d *DepthwiseRows, pool *Pool, dw, dy, 
 }
 
 // depthwiseProducts is the pass of its name.
-func depthwiseProducts[T Float](out, dy, x []T, stepX int, taps []depthwiseTap, channels, pixels int) {
+func depthwiseProducts[T Float](out, dy, x []T, stepX int, taps []windowTap, channels, pixels int) {
 	for _, t := range taps {
 		sums := out[t.weights:][:channels]
 		clear(sums)

@@ -27,6 +27,23 @@ func newDepthwiseExample(t testing.TB, rng *rand.Rand, images, channels int, w W
 	return e
 }
 
+// randomWindow is one of two dimensions, which may see nothing but pads at some places.
+func randomWindow(rng *rand.Rand) Window {
+	between := func(from, to int) int { return from + rng.IntN(to-from) }
+	w := Window{In: [3]int{1, 1, 1}, Out: [3]int{1, 1, 1}, Kernel: [3]int{1, 1, 1}, Stride: [3]int{1, 1, 1}, Dilation: [3]int{1, 1, 1}}
+	for d := 1; d < 3; d++ {
+		w.Kernel[d], w.Stride[d], w.Dilation[d], w.Pad[d] = between(1, 6), between(1, 4), between(1, 3), between(0, 4)
+		w.In[d] = between(1, 24)
+		end := between(0, 4)
+		reach := (w.Kernel[d]-1)*w.Dilation[d] + 1
+		for w.In[d]+w.Pad[d]+end < reach {
+			end++
+		}
+		w.Out[d] = (w.In[d]+w.Pad[d]+end-reach)/w.Stride[d] + 1
+	}
+	return w
+}
+
 // each calls body for each product of an element of x and a weight that is part of an element of y.
 func (e *depthwiseExample) each(body func(y, x, weight int)) {
 	w, n := &e.Window, e.Channels
@@ -56,21 +73,10 @@ func near(t *testing.T, what string, got []float32, want, sizes []float64) {
 func TestDepthwiseRows(t *testing.T) {
 	eachPath(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(3, 4))
-		sizes := func(from, to int) int { return from + rng.IntN(to-from) }
 		for i := range 60 {
 			channels := []int{1, 7, 8, 15, 16, 17, 24, 31, 33, 64}[i%10]
-			w := Window{In: [3]int{1, 1, 1}, Out: [3]int{1, 1, 1}, Kernel: [3]int{1, 1, 1}, Stride: [3]int{1, 1, 1}, Dilation: [3]int{1, 1, 1}}
-			for d := 1; d < 3; d++ {
-				w.Kernel[d], w.Stride[d], w.Dilation[d], w.Pad[d] = sizes(1, 6), sizes(1, 4), sizes(1, 3), sizes(0, 4)
-				w.In[d] = sizes(1, 24)
-				end := sizes(0, 4)
-				reach := (w.Kernel[d]-1)*w.Dilation[d] + 1
-				for w.In[d]+w.Pad[d]+end < reach {
-					end++
-				}
-				w.Out[d] = (w.In[d]+w.Pad[d]+end-reach)/w.Stride[d] + 1
-			}
-			e := newDepthwiseExample(t, rng, sizes(1, 12), channels, w, i%2 == 0)
+			w := randomWindow(rng)
+			e := newDepthwiseExample(t, rng, 1+rng.IntN(12), channels, w, i%2 == 0)
 			t.Run(fmt.Sprintf("%d images, %d channels, %+v", e.Images, channels, w), func(t *testing.T) { testDepthwise(t, e, i%2 == 0) })
 		}
 	})

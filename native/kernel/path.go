@@ -51,6 +51,7 @@ type path struct {
 	rowPasses
 	channelPasses
 	depthwisePasses
+	poolingPasses
 	// peak does 12 vectors of multiply-adds in each of the loops, for the benchmarks to compare with.
 	peak func(loops int)
 }

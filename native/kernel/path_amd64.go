@@ -52,7 +52,7 @@ func vectorPaths() (ps []*path) {
 		addScaled:               addScaledAVX2,
 		peak:                    peakAVX2,
 		approximations:          approximationsAVX2, arithmetic: arithmeticAVX2, rowPasses: rowPassesAVX2, channelPasses: channelPassesAVX2,
-		depthwisePasses: depthwisePassesAVX2,
+		depthwisePasses: depthwisePassesAVX2, poolingPasses: poolingPassesAVX2,
 	})
 	if cpu.X86.HasAVX512F {
 		ps = append(ps, &path{
@@ -108,7 +108,7 @@ func vectorPaths() (ps []*path) {
 			addScaled:               addScaledAVX512,
 			peak:                    peakAVX512,
 			approximations:          approximationsAVX512, arithmetic: arithmeticAVX512, rowPasses: rowPassesAVX512, channelPasses: channelPassesAVX512,
-			depthwisePasses: depthwisePassesAVX512,
+			depthwisePasses: depthwisePassesAVX512, poolingPasses: poolingPassesAVX512,
 		})
 	}
 	return ps

@@ -58,21 +58,7 @@ func bindMaxPoolNHWC[T kernel.Float](c *Context[T]) (func(), error) {
 	if len(c.Out) > 1 {
 		index = c.Out[1].Int
 	}
-	in, out := w.InLen()*shape[3], w.OutLen()
-	body := func(_, lo, hi int) {
-		for o := lo; o < hi; { // positions of several images
-			n := o / out
-			end := min(hi, (n+1)*out)
-			var numbers []int64
-			if index != nil {
-				numbers = index[n*out*shape[3]:]
-			}
-			kernel.MaxPoolRows(y[n*out*shape[3]:], numbers, x[n*in:(n+1)*in], &w, shape[3], n*in, o-n*out, end-n*out)
-			o = end
-		}
-	}
-	grain := max(1, elementGrain/max(1, shape[3]*w.KernelLen()))
-	return func() { c.Pool.For(shape[0]*out, grain, body) }, nil
+	return kernel.PrepareMaxPoolRows(c.Pool, w, shape[0], shape[3], y, index, x), nil
 }
 
 func bindMaxPoolGradientNHWC[T kernel.Float](c *Context[T]) (func(), error) {

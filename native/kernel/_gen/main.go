@@ -53,6 +53,7 @@ var parts = map[string]func(){
 		for _, v := range []vector{ymm, zmm} {
 			channels(v)
 			depthwise(v)
+			v.maxPool()
 		}
 	},
 	"winograd": func() {
