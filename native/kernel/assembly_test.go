@@ -27,7 +27,7 @@ var betweenPages = map[string]string{
 		"channelData channelGatedData channelGatedDataKeep",
 	"TestWinograd": "winogradInput winogradOutput winogradOutputAdd winogradOutputGradient winogradWeights winogradWeightsGradient",
 	"TestConformance": "accumulate adagrad adam add addNumber addScaled batchNormData centreAndScale clip clipGradient div divNumber divNumberBy dot dotCentred erf erfGradient exp expSum gate " +
-		"gelu geluBoth geluGradient geluTanh geluTanhGradient hardSwish hardSwishGradient largest layerNormGradient layerNormSums accumulateNormalized lion log logSoftmaxGradient mask mul mulNumber nadam " +
+		"gelu geluBoth geluGradient geluTanh geluTanhGradient hardSwish hardSwishGradient largest layerNormGradient layerNormGradientRows layerNormRows layerNormSums accumulateNormalized lion log logSoftmaxGradient mask mul mulNumber nadam " +
 		"narrowSubtract narrowSumExp normalize normalizeUnshifted relu reluGradient rmsprop rmspropCentered rmspropCenteredMomentum rmspropMomentum scaledExp sgd sgdMomentum " +
 		"sgdNesterov sigmoid sigmoidGradient softmaxGradient softmaxGradientRows softmaxRows sub subFromNumber subtractBoth sum sumExp sumOfSquares sumRows tanh tanhGradient",
 	"": "peak pause", // touch no memory

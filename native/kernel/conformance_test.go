@@ -387,13 +387,19 @@ func conforming[T Float]() []conformance[T] {
 		{
 			name: "LayerNormGradient", sizes: []size{whole, perColumn, perColumn, whole, whole, perRow, perRow, perColumn}, writes: 3, fill: normal, ulps: 4, relativeTo: ofLayerNormGradient,
 			run: func(o in) {
-				LayerNormGradient(o.x[0], o.x[1], o.x[2], o.x[3], o.x[4], o.x[5], o.x[6], o.x[7], o.columns, 0, o.rows)
+				LayerNormGradient(o.x[0], o.x[1], o.x[2], o.x[3], o.x[4], o.x[5], o.x[6], o.x[7], nil, o.columns, 0, o.rows)
+			},
+		},
+		{
+			name: "LayerNormGradient, added", sizes: []size{whole, perColumn, perColumn, whole, whole, perRow, perRow, perColumn, whole}, writes: 3, fill: normal, ulps: 4, relativeTo: ofLayerNormGradient,
+			run: func(o in) {
+				LayerNormGradient(o.x[0], o.x[1], o.x[2], o.x[3], o.x[4], o.x[5], o.x[6], o.x[7], o.x[8], o.columns, 0, o.rows)
 			},
 		},
 		{
 			name: "LayerNormGradient, data alone", sizes: []size{whole, perColumn, perColumn, whole, whole, perRow, perRow, perColumn}, writes: 1, fill: normal, ulps: 4, relativeTo: ofLayerNormGradient,
 			run: func(o in) {
-				LayerNormGradient(o.x[0], nil, nil, o.x[3], o.x[4], o.x[5], o.x[6], o.x[7], o.columns, 0, o.rows)
+				LayerNormGradient(o.x[0], nil, nil, o.x[3], o.x[4], o.x[5], o.x[6], o.x[7], nil, o.columns, 0, o.rows)
 			},
 		},
 	}

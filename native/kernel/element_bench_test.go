@@ -149,7 +149,7 @@ func BenchmarkLayerNormGradient(b *testing.B) {
 	mean, inverse, scale := make([]float32, 128), make([]float32, 128), make([]float32, 256)
 	dScale, dShift := make([]float32, 256), make([]float32, 256)
 	benchmarkRows(b, 3, func(x [][]float32, rows, columns int) {
-		LayerNormGradient(x[0], dScale, dShift, x[1], x[2], mean, inverse, scale[:columns], columns, 0, rows)
+		LayerNormGradient(x[0], dScale, dShift, x[1], x[2], mean, inverse, scale[:columns], nil, columns, 0, rows)
 	})
 }
 

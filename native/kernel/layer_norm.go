@@ -66,7 +66,28 @@ func normalizeRowBy[T Float](k *path, out, in, scale, shift []T, mean, inverse f
 	}
 }
 
+// groupsOfRows calls f for as many groups of rows, of lo ... hi, as one call of assembly may take, and returns the first row that is in no group: those at the
+// end, or all where a row is not of whole vectors.
+func groupsOfRows(k *path, columns, rows, lo, hi int, f func(row, groups int)) int {
+	if columns == 0 || columns%k.lanes != 0 || columns > elementsPerCall {
+		return lo
+	}
+	most := max(1, elementsPerCall/(rows*columns))
+	for hi-lo >= rows {
+		groups := min(most, (hi-lo)/rows)
+		f(lo, groups)
+		lo += groups * rows
+	}
+	return lo
+}
+
 func layerNorm[T Float](k *path, y, mean, inverse, x, scale, shift []T, columns int, epsilon float64, lo, hi int) {
+	if shift != nil && lo < hi {
+		_, _, _, _, _ = y[:hi*columns], x[:hi*columns], mean[:hi], inverse[:hi], shift[:columns]
+		lo = groupsOfRows(k, columns, 2, lo, hi, func(r, groups int) {
+			k.layerNormRows(address(y, r*columns), address(mean, r), address(inverse, r), address(x, r*columns), address(scale, 0), address(shift, 0), columns, groups, epsilon)
+		})
+	}
 	for r := lo; r < hi; r++ {
 		in, out := x[r*columns:(r+1)*columns], y[r*columns:(r+1)*columns]
 		middle := sumOf(k, in) / float64(columns)
@@ -80,11 +101,39 @@ func layerNorm[T Float](k *path, y, mean, inverse, x, scale, shift []T, columns 
 //
 //	dx = (g - mean of g - z * mean of g * z) * inverse
 //
-// for rows lo ... hi, and adds their part to dScale, the sum of dy * z over rows, and to dShift, that of dy. Each of the three may be nil.
-func LayerNormGradient[T Float](dx, dScale, dShift, dy, x, mean, inverse, scale []T, columns, lo, hi int) {
+// for rows lo ... hi, and adds their part to dScale, the sum of dy * z over rows, and to dShift, that of dy. Each of the three may be nil. Added, if it is
+// not nil, is added to dx.
+func LayerNormGradient[T Float](dx, dScale, dShift, dy, x, mean, inverse, scale, added []T, columns, lo, hi int) {
 	scale = scale[:columns]
+	if k := vectorised[T](); k != nil && dx != nil && dScale != nil && dShift != nil && lo < hi {
+		lo = layerNormGradientRows(k, dx, dScale, dShift, dy, x, mean, inverse, scale, added, columns, lo, hi)
+	}
+	layerNormGradient(dx, dScale, dShift, dy, x, mean, inverse, scale, columns, lo, hi)
+	if added != nil && dx != nil {
+		Accumulate(dx[lo*columns:hi*columns], added[lo*columns:hi*columns])
+	}
+}
+
+// layerNormGradientRows does as many rows as it can in groups and returns the first of the others.
+func layerNormGradientRows[T Float](k *path, dx, dScale, dShift, dy, x, mean, inverse, scale, added []T, columns, lo, hi int) int {
+	_, _, _, _, _ = dx[:hi*columns], dy[:hi*columns], x[:hi*columns], mean[:hi], inverse[:hi]
+	dScale, dShift = dScale[:columns], dShift[:columns]
+	if added != nil {
+		_ = added[:hi*columns]
+	}
+	rows := k.lanes / 8 // half as many where there are half as many registers
+	return groupsOfRows(k, columns, rows, lo, hi, func(r, groups int) {
+		var from *float32
+		if added != nil {
+			from = address(added, r*columns)
+		}
+		k.layerNormGradientRows(address(dx, r*columns), address(dScale, 0), address(dShift, 0), address(dy, r*columns), address(x, r*columns), from, address(scale, 0), columns, address(mean, r), address(inverse, r), groups)
+	})
+}
+
+func layerNormGradient[T Float](dx, dScale, dShift, dy, x, mean, inverse, scale []T, columns, lo, hi int) {
 	if k := vectorised[T](); k != nil {
-		layerNormGradient(k, dx, dScale, dShift, dy, x, mean, inverse, scale, columns, lo, hi)
+		layerNormGradientByRow(k, dx, dScale, dShift, dy, x, mean, inverse, scale, columns, lo, hi)
 		return
 	}
 	for r := lo; r < hi; r++ {
@@ -115,7 +164,7 @@ func LayerNormGradient[T Float](dx, dScale, dShift, dy, x, mean, inverse, scale 
 	}
 }
 
-func layerNormGradient[T Float](k *path, dx, dScale, dShift, dy, x, mean, inverse, scale []T, columns, lo, hi int) {
+func layerNormGradientByRow[T Float](k *path, dx, dScale, dShift, dy, x, mean, inverse, scale []T, columns, lo, hi int) {
 	for r := lo; r < hi; r++ {
 		in, upstream := x[r*columns:(r+1)*columns], dy[r*columns:(r+1)*columns]
 		m, f := float32(mean[r]), float32(inverse[r])

@@ -233,6 +233,18 @@ func softmaxRowsAVX2(y *float32, x *float32, n int, lengths *int, rows int)
 //go:noescape
 func softmaxGradientRowsAVX2(dx *float32, dy *float32, y *float32, n int, lengths *int, rows int)
 
+// layerNormRowsAVX2 is LayerNorm of groups of two rows of n elements.
+// n is a multiple of the lanes, it and groups are positive.
+//
+//go:noescape
+func layerNormRowsAVX2(y *float32, mean *float32, inverse *float32, x *float32, scale *float32, shift *float32, n int, groups int, epsilon float64)
+
+// layerNormGradientRowsAVX2 is LayerNormGradient of groups of 1 rows of n elements.
+// n is a multiple of the lanes, it and groups are positive; added may be nil.
+//
+//go:noescape
+func layerNormGradientRowsAVX2(dx *float32, dScale *float32, dShift *float32, dy *float32, x *float32, added *float32, scale *float32, n int, mean *float32, inverse *float32, groups int)
+
 // clipAVX2 is y[i] = min(max(x[i], least), most), x[i] if that is NaN, for whole vectors.
 //
 //go:noescape
@@ -481,6 +493,18 @@ func softmaxRowsAVX512(y *float32, x *float32, n int, lengths *int, rows int)
 //
 //go:noescape
 func softmaxGradientRowsAVX512(dx *float32, dy *float32, y *float32, n int, lengths *int, rows int)
+
+// layerNormRowsAVX512 is LayerNorm of groups of two rows of n elements.
+// n is a multiple of the lanes, it and groups are positive.
+//
+//go:noescape
+func layerNormRowsAVX512(y *float32, mean *float32, inverse *float32, x *float32, scale *float32, shift *float32, n int, groups int, epsilon float64)
+
+// layerNormGradientRowsAVX512 is LayerNormGradient of groups of 2 rows of n elements.
+// n is a multiple of the lanes, it and groups are positive; added may be nil.
+//
+//go:noescape
+func layerNormGradientRowsAVX512(dx *float32, dScale *float32, dShift *float32, dy *float32, x *float32, added *float32, scale *float32, n int, mean *float32, inverse *float32, groups int)
 
 // clipAVX512 is y[i] = min(max(x[i], least), most), x[i] if that is NaN, for whole vectors.
 //

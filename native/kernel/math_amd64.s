@@ -3444,6 +3444,264 @@ hiddenDone:
 	VZEROUPPER
 	RET
 
+// func layerNormRowsAVX2(y *float32, mean *float32, inverse *float32, x *float32, scale *float32, shift *float32, n int, groups int, epsilon float64)
+// Requires: AVX, AVX2, FMA3, MMX+, SSE2
+TEXT ·layerNormRowsAVX2(SB), NOSPLIT, $0-72
+	MOVQ         y+0(FP), AX
+	MOVQ         mean+8(FP), CX
+	MOVQ         inverse+16(FP), DX
+	MOVQ         x+24(FP), BX
+	MOVQ         scale+32(FP), SI
+	MOVQ         shift+40(FP), DI
+	MOVQ         n+48(FP), R8
+	VXORPD       X0, X0, X0
+	VCVTSI2SDQ   R8, X0, X0
+	VBROADCASTSS numbers<>+320(SB), Y2
+	MOVSD        epsilon+64(FP), X1
+	VCVTSS2SD    X2, X2, X2
+	SHLQ         $0x02, R8
+
+group:
+	LEAQ   (AX)(R8*1), R9
+	LEAQ   (BX)(R8*1), R10
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	XORQ   R11, R11
+
+sum:
+	PREFETCHT0   2048(BX)(R11*1)
+	PREFETCHT0   2048(AX)(R11*1)
+	VCVTPS2PD    (BX)(R11*1), Y7
+	VCVTPS2PD    16(BX)(R11*1), Y8
+	VADDPD       Y7, Y3, Y3
+	VADDPD       Y8, Y4, Y4
+	PREFETCHT0   2048(R10)(R11*1)
+	PREFETCHT0   2048(R9)(R11*1)
+	VCVTPS2PD    (R10)(R11*1), Y7
+	VCVTPS2PD    16(R10)(R11*1), Y8
+	VADDPD       Y7, Y5, Y5
+	VADDPD       Y8, Y6, Y6
+	ADDQ         $0x00000020, R11
+	CMPQ         R11, R8
+	JLT          sum
+	VADDPD       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPD       X4, X3, X3
+	VPERMILPD    $0x01, X3, X4
+	VADDSD       X4, X3, X3
+	VDIVSD       X0, X3, X3
+	VCVTSD2SS    X3, X3, X4
+	VMOVSS       X4, (CX)
+	VBROADCASTSD X3, Y3
+	VBROADCASTSS X4, Y4
+	VADDPD       Y6, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X6
+	VADDPD       X6, X5, X5
+	VPERMILPD    $0x01, X5, X6
+	VADDSD       X6, X5, X5
+	VDIVSD       X0, X5, X5
+	VCVTSD2SS    X5, X5, X6
+	VMOVSS       X6, 4(CX)
+	VBROADCASTSD X5, Y5
+	VBROADCASTSS X6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
+	XORQ         R11, R11
+
+squares:
+	VCVTPS2PD    (BX)(R11*1), Y11
+	VCVTPS2PD    16(BX)(R11*1), Y12
+	VSUBPD       Y3, Y11, Y11
+	VSUBPD       Y3, Y12, Y12
+	VFMADD231PD  Y11, Y11, Y7
+	VFMADD231PD  Y12, Y12, Y8
+	VCVTPS2PD    (R10)(R11*1), Y11
+	VCVTPS2PD    16(R10)(R11*1), Y12
+	VSUBPD       Y5, Y11, Y11
+	VSUBPD       Y5, Y12, Y12
+	VFMADD231PD  Y11, Y11, Y9
+	VFMADD231PD  Y12, Y12, Y10
+	ADDQ         $0x00000020, R11
+	CMPQ         R11, R8
+	JLT          squares
+	VADDPD       Y8, Y7, Y7
+	VEXTRACTF128 $0x01, Y7, X3
+	VADDPD       X3, X7, X7
+	VPERMILPD    $0x01, X7, X3
+	VADDSD       X3, X7, X7
+	VDIVSD       X0, X7, X7
+	VADDSD       X1, X7, X7
+	VSQRTSD      X7, X7, X7
+	VDIVSD       X7, X2, X7
+	VCVTSD2SS    X7, X7, X3
+	VMOVSS       X3, (DX)
+	VBROADCASTSS X3, Y3
+	VADDPD       Y10, Y9, Y9
+	VEXTRACTF128 $0x01, Y9, X5
+	VADDPD       X5, X9, X9
+	VPERMILPD    $0x01, X9, X5
+	VADDSD       X5, X9, X9
+	VDIVSD       X0, X9, X9
+	VADDSD       X1, X9, X9
+	VSQRTSD      X9, X9, X9
+	VDIVSD       X9, X2, X9
+	VCVTSD2SS    X9, X9, X5
+	VMOVSS       X5, 4(DX)
+	VBROADCASTSS X5, Y5
+	XORQ         R11, R11
+
+normalize:
+	VMOVUPS     (SI)(R11*1), Y7
+	VMOVUPS     (DI)(R11*1), Y8
+	VMOVUPS     (BX)(R11*1), Y9
+	VSUBPS      Y4, Y9, Y9
+	VMULPS      Y3, Y9, Y9
+	VFMADD213PS Y8, Y7, Y9
+	VMOVUPS     Y9, (AX)(R11*1)
+	VMOVUPS     (R10)(R11*1), Y9
+	VSUBPS      Y6, Y9, Y9
+	VMULPS      Y5, Y9, Y9
+	VFMADD213PS Y8, Y7, Y9
+	VMOVUPS     Y9, (R9)(R11*1)
+	ADDQ        $0x00000020, R11
+	CMPQ        R11, R8
+	JLT         normalize
+	ADDQ        $0x00000008, CX
+	ADDQ        $0x00000008, DX
+	LEAQ        (R9)(R8*1), AX
+	LEAQ        (R10)(R8*1), BX
+	DECQ        groups+56(FP)
+	JNZ         group
+	VZEROUPPER
+	RET
+
+// func layerNormGradientRowsAVX2(dx *float32, dScale *float32, dShift *float32, dy *float32, x *float32, added *float32, scale *float32, n int, mean *float32, inverse *float32, groups int)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·layerNormGradientRowsAVX2(SB), NOSPLIT, $96-88
+	MOVQ       dx+0(FP), AX
+	MOVQ       dScale+8(FP), CX
+	MOVQ       dShift+16(FP), DX
+	MOVQ       dy+24(FP), BX
+	MOVQ       x+32(FP), SI
+	MOVQ       added+40(FP), DI
+	MOVQ       scale+48(FP), R8
+	MOVQ       n+56(FP), R9
+	VXORPD     X0, X0, X0
+	VCVTSI2SDQ R9, X0, X0
+	LEAQ       (SP), R10
+	ADDQ       $0x0000001f, R10
+	ANDQ       $-32, R10
+	SHLQ       $0x02, R9
+
+group:
+	MOVQ         mean+64(FP), R11
+	VBROADCASTSS (R11), Y1
+	ADDQ         $0x00000004, mean+64(FP)
+	MOVQ         inverse+72(FP), R11
+	VBROADCASTSS (R11), Y2
+	ADDQ         $0x00000004, inverse+72(FP)
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	XORQ         R11, R11
+
+sums:
+	VMOVUPS      (CX)(R11*1), Y7
+	VMOVUPS      (DX)(R11*1), Y8
+	PREFETCHT0   2048(BX)(R11*1)
+	PREFETCHT0   2048(SI)(R11*1)
+	PREFETCHT0   2048(AX)(R11*1)
+	PREFETCHT0   2048(DI)(R11*1)
+	VMOVUPS      (BX)(R11*1), Y9
+	VMOVUPS      (SI)(R11*1), Y10
+	VSUBPS       Y1, Y10, Y10
+	VMULPS       Y2, Y10, Y10
+	VADDPS       Y9, Y8, Y8
+	VFMADD231PS  Y9, Y10, Y7
+	VMULPS       (R8)(R11*1), Y9, Y9
+	VMOVUPS      Y9, (R10)
+	VCVTPS2PD    (R10), Y9
+	VCVTPS2PD    16(R10), Y11
+	VMOVUPS      Y10, 32(R10)
+	VCVTPS2PD    32(R10), Y10
+	VCVTPS2PD    48(R10), Y12
+	VADDPD       Y9, Y3, Y3
+	VADDPD       Y11, Y4, Y4
+	VFMADD231PD  Y9, Y10, Y5
+	VFMADD231PD  Y11, Y12, Y6
+	VMOVUPS      Y7, (CX)(R11*1)
+	VMOVUPS      Y8, (DX)(R11*1)
+	ADDQ         $0x00000020, R11
+	CMPQ         R11, R9
+	JLT          sums
+	VADDPD       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPD       X4, X3, X3
+	VPERMILPD    $0x01, X3, X4
+	VADDSD       X4, X3, X3
+	VDIVSD       X0, X3, X3
+	VCVTSD2SS    X3, X3, X3
+	VBROADCASTSS X3, Y3
+	VADDPD       Y6, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X4
+	VADDPD       X4, X5, X5
+	VPERMILPD    $0x01, X5, X4
+	VADDSD       X4, X5, X5
+	VDIVSD       X0, X5, X5
+	VCVTSD2SS    X5, X5, X4
+	VBROADCASTSS X4, Y4
+	CMPQ         added+40(FP), $0x00
+	JEQ          alone
+	XORQ         R11, R11
+
+andAdded:
+	VMOVUPS      (R8)(R11*1), Y5
+	VMOVUPS      (SI)(R11*1), Y6
+	VSUBPS       Y1, Y6, Y6
+	VMULPS       Y2, Y6, Y6
+	VMOVUPS      (BX)(R11*1), Y7
+	VFMSUB213PS  Y3, Y5, Y7
+	VFNMADD231PS Y6, Y4, Y7
+	VMULPS       Y2, Y7, Y7
+	VADDPS       (DI)(R11*1), Y7, Y7
+	VMOVUPS      Y7, (AX)(R11*1)
+	ADDQ         $0x00000020, R11
+	CMPQ         R11, R9
+	JLT          andAdded
+	JMP          next
+
+alone:
+	XORQ R11, R11
+
+gradient:
+	VMOVUPS      (R8)(R11*1), Y5
+	VMOVUPS      (SI)(R11*1), Y6
+	VSUBPS       Y1, Y6, Y6
+	VMULPS       Y2, Y6, Y6
+	VMOVUPS      (BX)(R11*1), Y7
+	VFMSUB213PS  Y3, Y5, Y7
+	VFNMADD231PS Y6, Y4, Y7
+	VMULPS       Y2, Y7, Y7
+	VMOVUPS      Y7, (AX)(R11*1)
+	ADDQ         $0x00000020, R11
+	CMPQ         R11, R9
+	JLT          gradient
+
+next:
+	LEAQ (AX)(R9*1), AX
+	LEAQ (BX)(R9*1), BX
+	LEAQ (SI)(R9*1), SI
+	LEAQ (DI)(R9*1), DI
+	DECQ groups+80(FP)
+	JNZ  group
+	VZEROUPPER
+	RET
+
 // func clipAVX2(y *float32, x *float32, vectors int, least float32, most float32)
 // Requires: AVX, MMX+
 TEXT ·clipAVX2(SB), NOSPLIT, $0-32
@@ -6837,6 +7095,344 @@ hiddenDone:
 	ADDQ R9, BX
 	DECQ R8
 	JNZ  row
+	VZEROUPPER
+	RET
+
+// func layerNormRowsAVX512(y *float32, mean *float32, inverse *float32, x *float32, scale *float32, shift *float32, n int, groups int, epsilon float64)
+// Requires: AVX, AVX512F, MMX+, SSE2
+TEXT ·layerNormRowsAVX512(SB), NOSPLIT, $0-72
+	MOVQ         y+0(FP), AX
+	MOVQ         mean+8(FP), CX
+	MOVQ         inverse+16(FP), DX
+	MOVQ         x+24(FP), BX
+	MOVQ         scale+32(FP), SI
+	MOVQ         shift+40(FP), DI
+	MOVQ         n+48(FP), R8
+	VXORPD       X0, X0, X0
+	VCVTSI2SDQ   R8, X0, X0
+	VBROADCASTSS numbers<>+320(SB), Z2
+	MOVSD        epsilon+64(FP), X1
+	VCVTSS2SD    X2, X2, X2
+	SHLQ         $0x02, R8
+
+group:
+	LEAQ   (AX)(R8*1), R9
+	LEAQ   (BX)(R8*1), R10
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	XORQ   R11, R11
+
+sum:
+	PREFETCHT0    2048(BX)(R11*1)
+	PREFETCHT0    2048(AX)(R11*1)
+	VCVTPS2PD     (BX)(R11*1), Z7
+	VCVTPS2PD     32(BX)(R11*1), Z8
+	VADDPD        Z7, Z3, Z3
+	VADDPD        Z8, Z4, Z4
+	PREFETCHT0    2048(R10)(R11*1)
+	PREFETCHT0    2048(R9)(R11*1)
+	VCVTPS2PD     (R10)(R11*1), Z7
+	VCVTPS2PD     32(R10)(R11*1), Z8
+	VADDPD        Z7, Z5, Z5
+	VADDPD        Z8, Z6, Z6
+	ADDQ          $0x00000040, R11
+	CMPQ          R11, R8
+	JLT           sum
+	VADDPD        Z4, Z3, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y7
+	VADDPD        Y7, Y3, Y3
+	VEXTRACTF128  $0x01, Y3, X7
+	VADDPD        X7, X3, X3
+	VPERMILPD     $0x01, X3, X7
+	VADDSD        X7, X3, X3
+	VDIVSD        X0, X3, X3
+	VCVTSD2SS     X3, X3, X8
+	VMOVSS        X8, (CX)
+	VBROADCASTSD  X3, Z7
+	VBROADCASTSS  X8, Z8
+	VADDPD        Z6, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y13
+	VADDPD        Y13, Y5, Y5
+	VEXTRACTF128  $0x01, Y5, X13
+	VADDPD        X13, X5, X5
+	VPERMILPD     $0x01, X5, X13
+	VADDSD        X13, X5, X5
+	VDIVSD        X0, X5, X5
+	VCVTSD2SS     X5, X5, X14
+	VMOVSS        X14, 4(CX)
+	VBROADCASTSD  X5, Z13
+	VBROADCASTSS  X14, Z14
+	VPXORD        Z9, Z9, Z9
+	VPXORD        Z10, Z10, Z10
+	VPXORD        Z11, Z11, Z11
+	VPXORD        Z12, Z12, Z12
+	XORQ          R11, R11
+
+squares:
+	VCVTPS2PD     (BX)(R11*1), Z15
+	VCVTPS2PD     32(BX)(R11*1), Z16
+	VSUBPD        Z7, Z15, Z15
+	VSUBPD        Z7, Z16, Z16
+	VFMADD231PD   Z15, Z15, Z9
+	VFMADD231PD   Z16, Z16, Z10
+	VCVTPS2PD     (R10)(R11*1), Z15
+	VCVTPS2PD     32(R10)(R11*1), Z16
+	VSUBPD        Z13, Z15, Z15
+	VSUBPD        Z13, Z16, Z16
+	VFMADD231PD   Z15, Z15, Z11
+	VFMADD231PD   Z16, Z16, Z12
+	ADDQ          $0x00000040, R11
+	CMPQ          R11, R8
+	JLT           squares
+	VADDPD        Z10, Z9, Z9
+	VEXTRACTF64X4 $0x01, Z9, Y7
+	VADDPD        Y7, Y9, Y9
+	VEXTRACTF128  $0x01, Y9, X7
+	VADDPD        X7, X9, X9
+	VPERMILPD     $0x01, X9, X7
+	VADDSD        X7, X9, X9
+	VDIVSD        X0, X9, X9
+	VADDSD        X1, X9, X9
+	VSQRTSD       X9, X9, X9
+	VDIVSD        X9, X2, X9
+	VCVTSD2SS     X9, X9, X7
+	VMOVSS        X7, (DX)
+	VBROADCASTSS  X7, Z7
+	VADDPD        Z12, Z11, Z11
+	VEXTRACTF64X4 $0x01, Z11, Y13
+	VADDPD        Y13, Y11, Y11
+	VEXTRACTF128  $0x01, Y11, X13
+	VADDPD        X13, X11, X11
+	VPERMILPD     $0x01, X11, X13
+	VADDSD        X13, X11, X11
+	VDIVSD        X0, X11, X11
+	VADDSD        X1, X11, X11
+	VSQRTSD       X11, X11, X11
+	VDIVSD        X11, X2, X11
+	VCVTSD2SS     X11, X11, X13
+	VMOVSS        X13, 4(DX)
+	VBROADCASTSS  X13, Z13
+	XORQ          R11, R11
+
+normalize:
+	VMOVUPS     (SI)(R11*1), Z15
+	VMOVUPS     (DI)(R11*1), Z16
+	VMOVUPS     (BX)(R11*1), Z17
+	VSUBPS      Z8, Z17, Z17
+	VMULPS      Z7, Z17, Z17
+	VFMADD213PS Z16, Z15, Z17
+	VMOVUPS     Z17, (AX)(R11*1)
+	VMOVUPS     (R10)(R11*1), Z17
+	VSUBPS      Z14, Z17, Z17
+	VMULPS      Z13, Z17, Z17
+	VFMADD213PS Z16, Z15, Z17
+	VMOVUPS     Z17, (R9)(R11*1)
+	ADDQ        $0x00000040, R11
+	CMPQ        R11, R8
+	JLT         normalize
+	ADDQ        $0x00000008, CX
+	ADDQ        $0x00000008, DX
+	LEAQ        (R9)(R8*1), AX
+	LEAQ        (R10)(R8*1), BX
+	DECQ        groups+56(FP)
+	JNZ         group
+	VZEROUPPER
+	RET
+
+// func layerNormGradientRowsAVX512(dx *float32, dScale *float32, dShift *float32, dy *float32, x *float32, added *float32, scale *float32, n int, mean *float32, inverse *float32, groups int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·layerNormGradientRowsAVX512(SB), NOSPLIT, $320-88
+	MOVQ       dx+0(FP), AX
+	MOVQ       dScale+8(FP), CX
+	MOVQ       dShift+16(FP), DX
+	MOVQ       dy+24(FP), BX
+	MOVQ       x+32(FP), SI
+	MOVQ       added+40(FP), DI
+	MOVQ       scale+48(FP), R8
+	MOVQ       n+56(FP), R9
+	VXORPD     X0, X0, X0
+	VCVTSI2SDQ R9, X0, X0
+	LEAQ       (SP), R10
+	ADDQ       $0x0000003f, R10
+	ANDQ       $-64, R10
+	SHLQ       $0x02, R9
+
+group:
+	LEAQ         (AX)(R9*1), R11
+	LEAQ         (BX)(R9*1), R12
+	LEAQ         (SI)(R9*1), R13
+	LEAQ         (DI)(R9*1), R14
+	MOVQ         mean+64(FP), R15
+	VBROADCASTSS (R15), Z31
+	VBROADCASTSS 4(R15), Z30
+	ADDQ         $0x00000008, mean+64(FP)
+	MOVQ         inverse+72(FP), R15
+	VBROADCASTSS (R15), Z29
+	VBROADCASTSS 4(R15), Z28
+	ADDQ         $0x00000008, inverse+72(FP)
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	XORQ         R15, R15
+
+sums:
+	VMOVUPS       (CX)(R15*1), Z27
+	VMOVUPS       (DX)(R15*1), Z26
+	PREFETCHT0    2048(BX)(R15*1)
+	PREFETCHT0    2048(SI)(R15*1)
+	PREFETCHT0    2048(AX)(R15*1)
+	PREFETCHT0    2048(DI)(R15*1)
+	VMOVUPS       (BX)(R15*1), Z9
+	VMOVUPS       (SI)(R15*1), Z10
+	VSUBPS        Z31, Z10, Z10
+	VMULPS        Z29, Z10, Z10
+	VADDPS        Z9, Z26, Z26
+	VFMADD231PS   Z9, Z10, Z27
+	VMULPS        (R8)(R15*1), Z9, Z9
+	VMOVUPS       Z9, (R10)
+	VCVTPS2PD     (R10), Z9
+	VCVTPS2PD     32(R10), Z11
+	VMOVUPS       Z10, 64(R10)
+	VCVTPS2PD     64(R10), Z10
+	VCVTPS2PD     96(R10), Z12
+	VADDPD        Z9, Z1, Z1
+	VADDPD        Z11, Z2, Z2
+	VFMADD231PD   Z9, Z10, Z3
+	VFMADD231PD   Z11, Z12, Z4
+	PREFETCHT0    2048(R12)(R15*1)
+	PREFETCHT0    2048(R13)(R15*1)
+	PREFETCHT0    2048(R11)(R15*1)
+	PREFETCHT0    2048(R14)(R15*1)
+	VMOVUPS       (R12)(R15*1), Z9
+	VMOVUPS       (R13)(R15*1), Z10
+	VSUBPS        Z30, Z10, Z10
+	VMULPS        Z28, Z10, Z10
+	VADDPS        Z9, Z26, Z26
+	VFMADD231PS   Z9, Z10, Z27
+	VMULPS        (R8)(R15*1), Z9, Z9
+	VMOVUPS       Z9, 128(R10)
+	VCVTPS2PD     128(R10), Z9
+	VCVTPS2PD     160(R10), Z11
+	VMOVUPS       Z10, 192(R10)
+	VCVTPS2PD     192(R10), Z10
+	VCVTPS2PD     224(R10), Z12
+	VADDPD        Z9, Z5, Z5
+	VADDPD        Z11, Z6, Z6
+	VFMADD231PD   Z9, Z10, Z7
+	VFMADD231PD   Z11, Z12, Z8
+	VMOVUPS       Z27, (CX)(R15*1)
+	VMOVUPS       Z26, (DX)(R15*1)
+	ADDQ          $0x00000040, R15
+	CMPQ          R15, R9
+	JLT           sums
+	VADDPD        Z2, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y9
+	VADDPD        Y9, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X9
+	VADDPD        X9, X1, X1
+	VPERMILPD     $0x01, X1, X9
+	VADDSD        X9, X1, X1
+	VDIVSD        X0, X1, X1
+	VCVTSD2SS     X1, X1, X9
+	VBROADCASTSS  X9, Z9
+	VADDPD        Z4, Z3, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y10
+	VADDPD        Y10, Y3, Y3
+	VEXTRACTF128  $0x01, Y3, X10
+	VADDPD        X10, X3, X3
+	VPERMILPD     $0x01, X3, X10
+	VADDSD        X10, X3, X3
+	VDIVSD        X0, X3, X3
+	VCVTSD2SS     X3, X3, X10
+	VBROADCASTSS  X10, Z10
+	VADDPD        Z6, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y11
+	VADDPD        Y11, Y5, Y5
+	VEXTRACTF128  $0x01, Y5, X11
+	VADDPD        X11, X5, X5
+	VPERMILPD     $0x01, X5, X11
+	VADDSD        X11, X5, X5
+	VDIVSD        X0, X5, X5
+	VCVTSD2SS     X5, X5, X11
+	VBROADCASTSS  X11, Z11
+	VADDPD        Z8, Z7, Z7
+	VEXTRACTF64X4 $0x01, Z7, Y12
+	VADDPD        Y12, Y7, Y7
+	VEXTRACTF128  $0x01, Y7, X12
+	VADDPD        X12, X7, X7
+	VPERMILPD     $0x01, X7, X12
+	VADDSD        X12, X7, X7
+	VDIVSD        X0, X7, X7
+	VCVTSD2SS     X7, X7, X12
+	VBROADCASTSS  X12, Z12
+	CMPQ          added+40(FP), $0x00
+	JEQ           alone
+	XORQ          R15, R15
+
+andAdded:
+	VMOVUPS      (R8)(R15*1), Z13
+	VMOVUPS      (SI)(R15*1), Z14
+	VSUBPS       Z31, Z14, Z14
+	VMULPS       Z29, Z14, Z14
+	VMOVUPS      (BX)(R15*1), Z15
+	VFMSUB213PS  Z9, Z13, Z15
+	VFNMADD231PS Z14, Z10, Z15
+	VMULPS       Z29, Z15, Z15
+	VADDPS       (DI)(R15*1), Z15, Z15
+	VMOVUPS      Z15, (AX)(R15*1)
+	VMOVUPS      (R13)(R15*1), Z14
+	VSUBPS       Z30, Z14, Z14
+	VMULPS       Z28, Z14, Z14
+	VMOVUPS      (R12)(R15*1), Z15
+	VFMSUB213PS  Z11, Z13, Z15
+	VFNMADD231PS Z14, Z12, Z15
+	VMULPS       Z28, Z15, Z15
+	VADDPS       (R14)(R15*1), Z15, Z15
+	VMOVUPS      Z15, (R11)(R15*1)
+	ADDQ         $0x00000040, R15
+	CMPQ         R15, R9
+	JLT          andAdded
+	JMP          next
+
+alone:
+	XORQ DI, DI
+
+gradient:
+	VMOVUPS      (R8)(DI*1), Z13
+	VMOVUPS      (SI)(DI*1), Z14
+	VSUBPS       Z31, Z14, Z14
+	VMULPS       Z29, Z14, Z14
+	VMOVUPS      (BX)(DI*1), Z15
+	VFMSUB213PS  Z9, Z13, Z15
+	VFNMADD231PS Z14, Z10, Z15
+	VMULPS       Z29, Z15, Z15
+	VMOVUPS      Z15, (AX)(DI*1)
+	VMOVUPS      (R13)(DI*1), Z14
+	VSUBPS       Z30, Z14, Z14
+	VMULPS       Z28, Z14, Z14
+	VMOVUPS      (R12)(DI*1), Z15
+	VFMSUB213PS  Z11, Z13, Z15
+	VFNMADD231PS Z14, Z12, Z15
+	VMULPS       Z28, Z15, Z15
+	VMOVUPS      Z15, (R11)(DI*1)
+	ADDQ         $0x00000040, DI
+	CMPQ         DI, R9
+	JLT          gradient
+
+next:
+	LEAQ (R11)(R9*1), AX
+	LEAQ (R12)(R9*1), BX
+	LEAQ (R13)(R9*1), SI
+	LEAQ (R14)(R9*1), DI
+	DECQ groups+80(FP)
+	JNZ  group
 	VZEROUPPER
 	RET
 

@@ -28,5 +28,9 @@ type rowPasses struct {
 	softmaxRows         func(y, x *float32, n int, lengths *int, rows int)
 	softmaxGradientRows func(dx, dy, y *float32, n int, lengths *int, rows int)
 
+	// Of groups of rows; see layerNormGroup.
+	layerNormRows         func(y, mean, inverse, x, scale, shift *float32, n, groups int, epsilon float64)
+	layerNormGradientRows func(dx, dScale, dShift, dy, x, added, scale *float32, n int, mean, inverse *float32, groups int)
+
 	sumRows func(y, x *float32, n, rows int, step uintptr)
 }

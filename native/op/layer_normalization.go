@@ -191,10 +191,7 @@ func bindLayerNormalizationGradient[T kernel.Float](c *Context[T]) (func(), erro
 	body := func(_, lo, hi int) {
 		for b := lo; b < hi; b++ {
 			first, last := b*layerNormBlock, min((b+1)*layerNormBlock, rows)
-			kernel.LayerNormGradient(dx, at(scaleParts, b), at(shiftParts, b), dy, x, mean, inverse, scale, columns, first, last)
-			if added != nil {
-				kernel.Accumulate(dx[first*columns:last*columns], added[first*columns:last*columns])
-			}
+			kernel.LayerNormGradient(dx, at(scaleParts, b), at(shiftParts, b), dy, x, mean, inverse, scale, added, columns, first, last)
 		}
 	}
 	grain := max(1, elementGrain/(columns*layerNormBlock))

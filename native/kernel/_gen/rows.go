@@ -292,6 +292,7 @@ func rows(v vector) {
 	sumRows(v)
 	narrowRows(v)
 	softmaxRows(v)
+	layerNormRows(v)
 }
 
 // narrowRows generates the passes of sumExp and subtractBoth over many rows of at most a vector each: a call a row would take longer than
