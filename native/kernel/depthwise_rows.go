@@ -97,15 +97,15 @@ func depthwiseSums[T Float](y []T, stepY int, x []T, stepX int, weights []T, tap
 	}
 }
 
-// bands is the number of bands of rows that each image is divided into for the sums over all pixels, where images are few: whatever the number of threads.
-func (d *DepthwiseRows) bands() int {
+// gradientBands is the number of bands of rows that each image is divided into for the sums over all pixels, where images are few: whatever the number of threads.
+func gradientBands(w *Window, images int) int {
 	const units = 8
-	return max(1, min(units/max(1, d.Images), d.Window.Out[1]))
+	return max(1, min(units/max(1, images), w.Out[1]))
 }
 
 // GradientWorkspace is the number of elements that PrepareDepthwiseRowsWeights needs: a sum of each weight for each part.
 func (d *DepthwiseRows) GradientWorkspace() int {
-	return d.Images * d.bands() * d.Window.KernelLen() * d.Channels
+	return d.Images * gradientBands(&d.Window, d.Images) * d.Window.KernelLen() * d.Channels
 }
 
 // PrepareDepthwiseRowsWeights returns the call that computes dw, the gradient of the weights, in the order of PrepareDepthwiseRows. Rows are summed one by one, then those of a part, then the
@@ -143,7 +143,7 @@ func PrepareDepthwiseRowsWeights[T Float](d *DepthwiseRows, pool *Pool, dw, dy, 
 		parts = append(parts, p)
 	}
 	scratch := newThreadScratch[T](pool, size)
-	bands, in, out := d.bands(), w.InLen()*n, w.OutLen()*n
+	bands, in, out := gradientBands(&d.Window, d.Images), w.InLen()*n, w.OutLen()*n
 	row := func(p *part, o int, sums, temp, dy, x []T) {
 		if len(p.axisRun.taps) == 0 {
 			return

@@ -73,6 +73,8 @@ func (c *convolution) algorithm(elementBytes uintptr) string {
 		return "winograd F(4x4)"
 	case c.depthwise():
 		return "depthwise"
+	case c.groups > 1 && c.rank == 2 && FitsNHWC(make([]int, 4), []int{c.filters, c.inputs, 1, 1}, int64(c.groups)):
+		return "products of groups in place"
 	case c.window.KernelLen() == 1:
 		return "product of a 1x1 window"
 	}

@@ -8,7 +8,7 @@ import (
 	"tandem/native/kernel"
 )
 
-// The convolutions with channels last: images (N, H, W, C) of two dimensions, one group or one of each channel, weights (M, C, kernel ...) as ever. pass.ChannelsLast puts them in
+// The convolutions with channels last: images (N, H, W, C) of two dimensions, weights (M, C, kernel ...) as ever. pass.ChannelsLast puts them in
 // the place of Conv and its gradients.
 func init() {
 	const noGradient = "the layout is chosen after gradients are taken"
@@ -84,9 +84,15 @@ func convAlgorithm(of func(n *ir.Node) (convolution, error)) func(n *ir.Node, do
 	}
 }
 
-// FitsNHWC reports whether a node's convolution, of images (N, C, H, W), has a form with channels last: one of all channels does, and one in which each channel has a filter of its own.
+// FitsNHWC reports whether a node's convolution, of images (N, C, H, W), has a form with channels last: one of all channels does, one in which each channel has a filter of its own, and one in
+// groups whose channels are whole vectors of 256 bits.
 func FitsNHWC(image, weights []int, groups int64) bool {
-	return len(image) == 4 && len(weights) == 4 && (groups == 1 || weights[0] == int(groups) && weights[1] == 1)
+	const lanes = 8
+	if len(image) != 4 || len(weights) != 4 || groups < 1 {
+		return false
+	}
+	outputs := weights[0] / int(groups)
+	return groups == 1 || outputs == 1 && weights[1] == 1 || outputs > 0 && outputs%lanes == 0 && weights[1]%lanes == 0
 }
 
 func newConvolutionNHWC(n *ir.Node, image, weights []int) (convolution, error) {
@@ -95,7 +101,7 @@ func newConvolutionNHWC(n *ir.Node, image, weights []int) (convolution, error) {
 	}
 	channelsFirst := []int{image[0], image[3], image[1], image[2]}
 	c, err := newConvolution(n, &ir.Value{Shape: channelsFirst, Type: ir.Float}, &ir.Value{Shape: weights, Type: ir.Float})
-	if err == nil && c.groups != 1 && !(c.depthwise() && c.outputs == 1) {
+	if err == nil && !FitsNHWC(channelsFirst, weights, int64(c.groups)) {
 		err = fmt.Errorf("%d groups are %w with channels last", c.groups, ErrUnsupported)
 	}
 	return c, err
@@ -139,6 +145,10 @@ func (c *convolution) workspaceNHWC(winograd int) int {
 	if c.depthwise() {
 		return c.filters*c.window.KernelLen() + c.depthwiseRows().GradientWorkspace()
 	}
+	if c.groups > 1 {
+		grouped := c.groupedRows()
+		return max(c.filters*c.depth, grouped.GradientWorkspace())
+	}
 	weights, unfolded := c.sizesNHWC()
 	need := 0
 	if !c.usesWinograd(unsafe.Sizeof(float32(0))) || !c.usesWinograd(unsafe.Sizeof(float64(0))) {
@@ -153,6 +163,11 @@ func (c *convolution) workspaceNHWC(winograd int) int {
 // depthwiseRows is a convolution of single channels as its kernels take it.
 func (c *convolution) depthwiseRows() *kernel.DepthwiseRows {
 	return &kernel.DepthwiseRows{Window: c.window, Images: c.images, Channels: c.filters}
+}
+
+// groupedRows is a convolution in groups as its kernels take it.
+func (c *convolution) groupedRows() *kernel.GroupedRows {
+	return &kernel.GroupedRows{Window: c.window, Images: c.images, Groups: c.groups, Inputs: c.inputs, Outputs: c.outputs}
 }
 
 // depthwiseWeights returns memory for the weights in the order of depthwiseRows, and what is left of a node's.
@@ -225,6 +240,9 @@ func bindConvNHWC[T kernel.Float](c *Context[T]) (func(), error) {
 			kernel.PrepareDepthwiseRows(v.depthwiseRows(), c.Pool, y, x, rows, bias),
 		}), nil
 	}
+	if v.groups > 1 {
+		return kernel.PrepareGroupedRows(v.groupedRows(), c.Pool, y, x, weights, bias, c.Workspace), nil
+	}
 	var zero T
 	if v.usesWinograd(unsafe.Sizeof(zero)) {
 		return kernel.PrepareWinograd(v.winograd(), c.Pool, kernel.WinogradOperands[T]{Y: y, X: x, Weights: weights, Bias: bias, Workspace: c.Workspace}), nil
@@ -262,6 +280,9 @@ func bindConvDataNHWC[T kernel.Float](c *Context[T]) (func(), error) {
 			kernel.PrepareWeightsToRows(c.Pool, rows, weights, v.filters, 1, v.window.KernelLen()),
 			kernel.PrepareDepthwiseRowsData(v.depthwiseRows(), c.Pool, dx, dy, rows, other),
 		}), nil
+	}
+	if v.groups > 1 {
+		return kernel.PrepareGroupedRowsData(v.groupedRows(), c.Pool, dx, dy, weights, other, c.Workspace), nil
 	}
 	var zero T
 	if v.usesWinograd(unsafe.Sizeof(zero)) {
@@ -326,6 +347,9 @@ func bindConvWeightsNHWC[T kernel.Float](c *Context[T]) (func(), error) {
 			kernel.PrepareDepthwiseRowsWeights(v.depthwiseRows(), c.Pool, rows, dy, x, sums),
 			kernel.PrepareRowsToWeights(c.Pool, dw, rows, v.filters, 1, v.window.KernelLen()),
 		}), nil
+	}
+	if v.groups > 1 {
+		return kernel.PrepareGroupedRowsWeights(v.groupedRows(), c.Pool, dw, dy, x, c.Workspace), nil
 	}
 	var zero T
 	if v.usesWinograd(unsafe.Sizeof(zero)) {

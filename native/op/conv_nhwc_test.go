@@ -26,6 +26,14 @@ var depthwiseCases = []op.Case{
 	{Name: "depthwise, stride wider than the window", Inputs: []op.CaseInput{{Shape: []int{2, 17, 7, 7}}, {Shape: []int{17, 1, 2, 2}}}, Attributes: map[string]any{"group": int64(17), "strides": []int64{3, 4}}},
 }
 
+// groupedCases are convolutions in groups of whole vectors, of 256 bits and of 512.
+var groupedCases = []op.Case{
+	{Name: "groups of 8", Inputs: []op.CaseInput{{Shape: []int{2, 24, 5, 14}}, {Shape: []int{24, 8, 3, 3}}, {Shape: []int{24}}}, Attributes: map[string]any{"group": int64(3), "pads": []int64{1, 1, 1, 1}}},
+	{Name: "groups of 16 and 24, stride 2", Inputs: []op.CaseInput{{Shape: []int{2, 32, 7, 9}}, {Shape: []int{48, 16, 3, 3}}}, Attributes: map[string]any{"group": int64(2), "pads": []int64{0, 1, 2, 1}, "strides": []int64{2, 2}}},
+	{Name: "groups of 24 and 40, a window of one", Inputs: []op.CaseInput{{Shape: []int{1, 48, 3, 2}}, {Shape: []int{80, 24, 1, 1}}, {Shape: []int{80}}}, Attributes: map[string]any{"group": int64(2)}},
+	{Name: "groups of 8 and 16, dilated, wide pads", Inputs: []op.CaseInput{{Shape: []int{9, 16, 4, 3}}, {Shape: []int{32, 8, 2, 2}}}, Attributes: map[string]any{"group": int64(2), "pads": []int64{3, 3, 3, 3}, "dilations": []int64{2, 2}, "strides": []int64{3, 2}}},
+}
+
 // TestConvNHWC compares the convolutions with channels last, by each algorithm and with each number of threads, with those of the model's layout in float64; gradients as well.
 func TestConvNHWC(t *testing.T) {
 	def := op.Lookup("Conv")
@@ -36,7 +44,7 @@ func TestConvNHWC(t *testing.T) {
 		}
 	})
 	tested := map[string]int{}
-	for i, one := range slices.Concat(def.Cases, winogradCases, depthwiseCases) {
+	for i, one := range slices.Concat(def.Cases, winogradCases, depthwiseCases, groupedCases) {
 		c := &example{t: t, def: def, Case: &one}
 		c.draw()
 		want := run[float64](c, 1)
@@ -82,7 +90,7 @@ func TestConvNHWC(t *testing.T) {
 			}
 		})
 	}
-	for _, algorithm := range []string{"winograd F(4x4)", "product of unfolded images", "product of a 1x1 window", "depthwise"} {
+	for _, algorithm := range []string{"winograd F(4x4)", "product of unfolded images", "product of a 1x1 window", "depthwise", "products of groups in place"} {
 		if tested[algorithm] == 0 {
 			t.Errorf("no case is computed by %q: %v", algorithm, tested)
 		}
