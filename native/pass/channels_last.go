@@ -85,6 +85,18 @@ func (l *channelsLast) take(n *ir.Node) error {
 		return l.replace(n, "tandem.MaxPoolNHWC", []int{0}, []int{0})
 	case n.Op == "tandem.MaxPoolGradient" && l.numbered[n.Inputs[1]]:
 		return l.replaceWith(n, "tandem.MaxPoolGradientNHWC", n.Attributes.With("image", int64s(lastShape(n.Outputs[0].Shape))), []int{0}, []int{0})
+	case isTransposed(n, 0, 2, 3, 1) && l.missing[n.Inputs[0]]: // what the model brings into this order lies in it
+		view := &ir.Node{
+			Op: "tandem.ReshapeTo", Attributes: onnx.NewAttributes(map[string]any{"shape": int64s(n.Outputs[0].Shape)}), Inputs: []*ir.Value{l.last[n.Inputs[0]]}, Outputs: n.Outputs, Origin: n.Origin,
+		}
+		n.Outputs[0].Producer = view
+		return l.append(view)
+	case isTransposed(n, 0, 3, 1, 2): // and what it takes out of it stays
+		if err := l.restore(n.Inputs[0]); err != nil {
+			return err
+		}
+		l.last[n.Outputs[0]], l.missing[n.Outputs[0]] = n.Inputs[0], true
+		return nil
 	case isElementByElement(n) && l.sameImages(n):
 		return l.replace(n, n.Op, images(n.Inputs), []int{0})
 	case slices.Contains([]string{"Concat", "Split", "tandem.Part"}, n.Op) && alongChannels(n) && slices.ContainsFunc(n.Inputs, func(v *ir.Value) bool { return l.missing[v] }):
@@ -120,6 +132,20 @@ func isImage(v *ir.Value) bool { return v != nil && v.Type == ir.Float && len(v.
 // isVector reports whether an image has one pixel, so that both layouts are the same.
 func isVector(v *ir.Value) bool { return v.Shape[2] == 1 && v.Shape[3] == 1 }
 
+// isTransposed reports whether a node transposes images so.
+func isTransposed(n *ir.Node, axes ...int64) bool {
+	if n.Op != "Transpose" || !isImage(n.Inputs[0]) {
+		return false
+	}
+	perm, err := n.Attributes.Ints("perm", nil)
+	return err == nil && slices.Equal(perm, axes)
+}
+
+// isChannels reports whether a value has one element for each channel and is broadcast to images: (C, 1, 1).
+func isChannels(v *ir.Value) bool {
+	return v != nil && v.Type == ir.Float && len(v.Shape) == 3 && v.Shape[1] == 1 && v.Shape[2] == 1
+}
+
 // sameImages reports whether all inputs of a node are images of the shape of its only output, numbers, or vectors of channels that are broadcast to such an image, and at least one is not
 // computed as the model has it.
 func (l *channelsLast) sameImages(n *ir.Node) bool {
@@ -129,7 +155,7 @@ func (l *channelsLast) sameImages(n *ir.Node) bool {
 	any := false
 	for _, v := range n.Inputs {
 		number := v == nil || v.Len() == 1 && len(v.Shape) < 4
-		if !number && !(isImage(v) && (slices.Equal(v.Shape, n.Outputs[0].Shape) || isVector(v))) {
+		if !number && !isChannels(v) && !(isImage(v) && (slices.Equal(v.Shape, n.Outputs[0].Shape) || isVector(v))) {
 			return false
 		}
 		any = any || l.missing[v]
@@ -137,10 +163,10 @@ func (l *channelsLast) sameImages(n *ir.Node) bool {
 	return any
 }
 
-// images are the numbers of those values that are images.
+// images are the numbers of those values that are images, or are broadcast to them.
 func images(values []*ir.Value) (numbers []int) {
 	for i, v := range values {
-		if isImage(v) {
+		if isImage(v) || isChannels(v) {
 			numbers = append(numbers, i)
 		}
 	}
@@ -181,9 +207,12 @@ func (l *channelsLast) lastOf(v *ir.Value, origin ir.Origin) (*ir.Value, error) 
 	}
 	var last *ir.Value
 	var err error
-	if isVector(v) {
+	switch {
+	case isChannels(v):
+		last, err = op.Append(l.graph, "tandem.ReshapeTo", map[string]any{"shape": int64s(v.Shape[:1])}, origin, origin.Phase, v)
+	case isVector(v):
 		last, err = op.Append(l.graph, "tandem.ReshapeTo", map[string]any{"shape": int64s(lastShape(v.Shape))}, origin, origin.Phase, v)
-	} else {
+	default:
 		last, err = op.Append(l.graph, "Transpose", map[string]any{"perm": []int64{0, 2, 3, 1}}, origin, origin.Phase, v)
 	}
 	l.last[v] = last

@@ -115,7 +115,7 @@ func residual(t *testing.T, width int, pooling string) *ir.Graph {
 	return b.training(t, in, 2*width, pooling, "Relu")
 }
 
-// mobile builds two blocks of the kind of MobileNet's, EfficientNet's and ShuffleNet's: convolutions of single channels between those of single pixels, gates of vectors of channels, and
+// mobile builds blocks of the kind of MobileNet's, EfficientNet's, ShuffleNet's and ConvNeXt's: convolutions of single channels between those of single pixels, gates of vectors of channels, and
 // channels that part and join.
 func mobile(t *testing.T, width int, pooling string) *ir.Graph {
 	b := newImageModel("mobile")
@@ -141,7 +141,14 @@ func mobile(t *testing.T, width int, pooling string) *ir.Graph {
 	b.Node("Sigmoid", []string{"wide"}, []string{"wide/sigmoid"}, nil)
 	b.Node("Mul", []string{"wide", "wide/sigmoid"}, []string{"wide/silu"}, nil)
 	b.Node("Concat", []string{"left", "wide/silu"}, []string{"joined"}, map[string]any{"axis": 1})
-	b.convolution("last", "joined", 2*width, 2*width, 1, 1, 1)
+	// ConvNeXt's layer normalization and scale of channels.
+	b.Node("Transpose", []string{"joined"}, []string{"rows"}, map[string]any{"perm": []int{0, 2, 3, 1}})
+	b.Initializer("rows/scale", tensor.New(tensor.Float32, 2*width)).Initializer("rows/shift", tensor.New(tensor.Float32, 2*width)).Initializer("layer/scale", tensor.New(tensor.Float32, 2*width, 1, 1))
+	b.Node("LayerNormalization", []string{"rows", "rows/scale", "rows/shift"}, []string{"rows/norm"}, nil)
+	b.Node("Transpose", []string{"rows/norm"}, []string{"planes"}, map[string]any{"perm": []int{0, 3, 1, 2}})
+	b.Node("Mul", []string{"layer/scale", "planes"}, []string{"scaled"}, nil)
+	b.Node("Add", []string{"scaled", "joined"}, []string{"layer"}, nil)
+	b.convolution("last", "layer", 2*width, 2*width, 1, 1, 1)
 	return b.training(t, "last", 2*width, pooling, "Sigmoid")
 }
 
