@@ -91,10 +91,15 @@ func (d *document) steps(run *Run, l *limits) {
 			continue
 		}
 		products, optimizer := flop/peak/1e3, moved/bandwidth/1e3 // microseconds
-		rows = append(rows, []string{
+		row := []string{
 			label(r), strconv.Itoa(r.threads()), number(took), number(products), number(optimizer),
-			number(products + optimizer), share(products+optimizer, took), number(max(products, optimizer)), share(max(products, optimizer), took),
-		})
+			number(products + optimizer), share(products+optimizer, took), number(max(products, optimizer)), share(max(products, optimizer), took), "", "",
+		}
+		if tile := l.tile(r.Keys["path"], r.threads()); tile > 0 {
+			loaded := flop/tile/1e3 + optimizer
+			row[9], row[10] = number(loaded), share(loaded, took)
+		}
+		rows = append(rows, row)
 	}
 	if len(rows) == 0 {
 		return
@@ -105,9 +110,11 @@ func (d *document) steps(run *Run, l *limits) {
 		"them all comes before the first update) at the bandwidth measured for as many bytes in use. One after the other they take their sum. A step that updates with a part of a gradient " +
 		"while the next part is computed overlaps them, so what no step can be faster than is the larger of both; to reach that, Adam's own arithmetic, which needs the units that multiply " +
 		"and add, would have to cost nothing. Where the gradients are clipped by their norm, as the Transformer's are, nothing can overlap so. " +
-		"Activations, GELU, softmax, normalizations, the loss and dropout are in neither.")
+		"Activations, GELU, softmax, normalizations, the loss and dropout are in neither. The last two columns are again one after the other, with the products at the rate of a tile alone, which " +
+		"has to load its factors.")
 	d.table([]string{
 		"step", ">threads", ">µs", ">products at the peak", ">Adam at the bandwidth", ">one after the other, µs", ">share of it", ">overlapped, µs", ">share of it",
+		">with a tile's loads, µs", ">share of it",
 	}, rows)
 }
 

@@ -153,6 +153,14 @@ func (l *limits) peak(path string, threads int) float64 {
 	return l.peaks[setting{path, threads}]
 }
 
+// tile is the rate of a tile alone; 0 when it was not measured.
+func (l *limits) tile(path string, threads int) float64 {
+	if path == "" {
+		path = l.best
+	}
+	return l.tiles[setting{path, threads}]
+}
+
 // bandwidth is the limit at the smallest measured set that holds so many bytes, or at the largest; 0 when none was measured.
 func (l *limits) bandwidth(bytes float64, threads int) float64 {
 	sets := l.sets(threads)
