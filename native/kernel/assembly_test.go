@@ -29,7 +29,7 @@ var betweenPages = map[string]string{
 	"TestConformance": "accumulate adagrad adam add addNumber addScaled batchNormData centreAndScale clip clipGradient div divNumber divNumberBy dot dotCentred erf erfGradient exp expSum gate " +
 		"gelu geluBoth geluGradient geluTanh geluTanhGradient hardSwish hardSwishGradient largest layerNormGradient layerNormGradientRows layerNormRows layerNormSums accumulateNormalized lion log logSoftmaxGradient mask mul mulNumber nadam " +
 		"narrowSubtract narrowSumExp normalize normalizeUnshifted relu reluGradient rmsprop rmspropCentered rmspropCenteredMomentum rmspropMomentum scaledExp sgd sgdMomentum " +
-		"sgdNesterov sigmoid sigmoidGradient softmaxGradient softmaxGradientRows softmaxRows sub subFromNumber subtractBoth sum sumExp sumOfSquares sumRows tanh tanhGradient",
+		"sgdNesterov sigmoid sigmoidGradient softmaxGradient softmaxGradientRows softmaxRows squares sub subFromNumber subtractBoth sum sumExp sumOfSquares sumRows tanh tanhGradient",
 	"": "peak pause", // touch no memory
 }
 

@@ -164,6 +164,11 @@ func dotAVX2(x *float32, y *float32, n int) (sum float64)
 //go:noescape
 func sumOfSquaresAVX2(x *float32, n int, middle float64) (sum float64)
 
+// squaresAVX2 returns the sum of x[i]^2.
+//
+//go:noescape
+func squaresAVX2(x *float32, n int) (sum float64)
+
 // normalizeAVX2 is y[i] = z[i] scale[i] + shift[i].
 //
 //go:noescape
@@ -424,6 +429,11 @@ func dotAVX512(x *float32, y *float32, n int) (sum float64)
 //
 //go:noescape
 func sumOfSquaresAVX512(x *float32, n int, middle float64) (sum float64)
+
+// squaresAVX512 returns the sum of x[i]^2.
+//
+//go:noescape
+func squaresAVX512(x *float32, n int) (sum float64)
 
 // normalizeAVX512 is y[i] = z[i] scale[i] + shift[i].
 //

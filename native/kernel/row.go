@@ -7,6 +7,7 @@ type rowPasses struct {
 	sum                func(x *float32, n int) float64
 	dot                func(x, y *float32, n int) float64
 	sumOfSquares       func(x *float32, n int, middle float64) float64
+	squares            func(x *float32, n int) float64
 	expSum             func(y, x *float32, n int, shift float32) float64
 	sumExp             func(x *float32, n int, shift float32) float64
 	scaledExp          func(y, x *float32, n int, c float32)

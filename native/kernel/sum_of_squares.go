@@ -3,7 +3,11 @@ package kernel
 // SumOfSquares returns the sum of the squares of x, accumulated in float64 in several sums.
 func SumOfSquares[T Float](x []T) float64 {
 	if k := vectorised[T](); k != nil {
-		return squaresOf(k, x, 0)
+		sum := 0.0
+		for i := 0; i < len(x); i += elementsPerCall {
+			sum += k.squares(address(x, i), min(elementsPerCall, len(x)-i))
+		}
+		return sum
 	}
 	var a, b, c, d float64
 	for ; len(x) >= 4; x = x[4:] {

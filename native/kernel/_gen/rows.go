@@ -201,6 +201,8 @@ func rows(v vector) {
 	total.result("sum")
 	done()
 
+	squares(v)
+
 	// Layer normalization: z is (x - mean) * inverse.
 	var mean, inverse reg.VecVirtual
 	statistics := func() { mean, inverse = v.parameter("mean"), v.parameter("inverse") }
@@ -399,5 +401,46 @@ func sumRows(v vector) {
 		calls++
 		columns([]string{"", "one", "last"}[calls], 1, e)
 	})
+	done()
+}
+
+// squares generates the sum of squares of many elements: four vectors a turn, each with sums of its own, so that none waits for the one before.
+func squares(v vector) {
+	at, n := v.function("squares", []string{"x"}, "", " (sum float64)", "returns the sum of x[i]^2.")
+	x := at[0]
+	var sums []accumulator
+	for range 4 {
+		sums = append(sums, v.accumulator())
+	}
+	add := func(s accumulator, low, high reg.VecVirtual) {
+		VFMADD231PD(low, low, s.low)
+		VFMADD231PD(high, high, s.high)
+	}
+	group := 4 * v.lanes()
+	SUBQ(U32(uint32(group)), n)
+	JLT(LabelRef("fewer"))
+	Label("four")
+	for i, s := range sums {
+		m := Mem{Base: x, Disp: i * v.bytes}
+		if m.Disp%64 == 0 {
+			fetchAhead([]Mem{m})
+		}
+		low, high := v.halves(m)
+		add(s, low, high)
+	}
+	ADDQ(U32(uint32(4*group)), x)
+	SUBQ(U32(uint32(group)), n)
+	JGE(LabelRef("four"))
+	Label("fewer")
+	ADDQ(U32(uint32(group)), n)
+	v.along("loop", n, at, func(at []Mem, e *end) {
+		low, high := v.widen(v.read(at[0], e)) // 0 outside
+		add(sums[0], low, high)
+	})
+	for _, s := range sums[1:] {
+		VADDPD(s.low, sums[0].low, sums[0].low)
+		VADDPD(s.high, sums[0].high, sums[0].high)
+	}
+	sums[0].result("sum")
 	done()
 }
