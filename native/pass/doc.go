@@ -10,6 +10,7 @@
 //	Recompute      what is quickly computed a second time is not kept for the backward pass
 //	Fuse           nodes that one kernel can compute are put together: a list of rules; the largest update comes last, for others to run beside it
 //	ChannelsLast   images near convolutions get their channels last, and nodes are put together by rules of that layout
+//	Near           what reads a large value once goes right behind what computes it
 //	Plan           each value gets its place in memory
 //	Bind           each node becomes a call
 //

@@ -121,3 +121,35 @@ func TestUpdatesBesideTheLastKeepTheBits(t *testing.T) {
 		}
 	}
 }
+
+// TestLargeLayersKeepTheBits trains a layer whose rows are summed in parts, and a weight of whose gradient the squares are summed early, with any number of threads and
+// without pass.Near: the state must be the same bit by bit.
+func TestLargeLayersKeepTheBits(t *testing.T) {
+	const rows, inputs, hidden, classes = 530, 70, 500, 7
+	m := mlp(t, inputs, hidden, classes, 0)
+	c := optim.Config{Kind: "adam", LearningRate: 1e-3, Betas: [2]float64{0.9, 0.999}, Eps: 1e-8, ClipNorm: 0.01}
+	unfused := newTrainer[float32](t, m, c, 2)
+	unfused.unfused = true
+	steps(t, unfused, 2, rows, classes)
+	want := unfused.State()
+	for threads := 1; threads <= 3; threads++ {
+		tr := newTrainer[float32](t, m, c, threads)
+		steps(t, tr, 2, rows, classes)
+		for name, got := range tr.State() {
+			if !slices.Equal(got.Float64s(), want[name].Float64s()) {
+				t.Errorf("%d threads: %s has other bits", threads, name)
+			}
+		}
+		b, err := tr.TrainingBatch(rows)
+		if err != nil {
+			t.Fatal(err)
+		}
+		count := map[string]int{}
+		for _, n := range b.program.Nodes {
+			count[n.Op]++
+		}
+		if count["tandem.SquareSums"] != 1 || count["tandem.ClipScale"] != 1 {
+			t.Errorf("the squares of %d gradients are summed early, want those of one; there are %d scales", count["tandem.SquareSums"], count["tandem.ClipScale"])
+		}
+	}
+}

@@ -201,6 +201,9 @@ func (t *Trainer[T]) compile(g *ir.Graph, a *pass.Arena[T]) (*pass.Program[T], e
 		if err := pass.ChannelsLast(g); err != nil {
 			return nil, err
 		}
+		if err := pass.Near(g); err != nil {
+			return nil, err
+		}
 	}
 	plan, err := pass.NewPlan(g)
 	if err != nil {
