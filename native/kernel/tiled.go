@@ -104,7 +104,7 @@ func newTiled(p *path, g *Gemm[float32]) tiled {
 
 // setGroup decides how many rows, with all chains of a block, stay in the second-level cache while the right factor passes by.
 func (t *tiled) setGroup() {
-	if t.byPanels && !t.left.Transposed && t.chains() <= blockChains && !displaces(t.left.Stride) {
+	if t.byPanels && !t.left.Transposed && t.chains() <= blockChains && !crowds(t.left.Stride) {
 		t.packLeft = false // whole rows are read where they lie
 	}
 	const line = 64 / int(elementBytes)
@@ -131,6 +131,9 @@ func (t *tiled) blockDepth() int {
 // displaces reports whether rows that far apart, read two cache lines wide, displace each other from the first-level cache: a power of two lets
 // them share few of its 64 sets.
 func displaces(stride int) bool { return stride%64 == 0 }
+
+// crowds reports whether the rows of a tile, that far apart, are read from one set of the first-level cache, which has as many ways as a tile rows or fewer.
+func crowds(stride int) bool { return stride%1024 == 0 }
 
 func transposed(m Matrix[float32]) Matrix[float32] {
 	m.Transposed = !m.Transposed
@@ -265,9 +268,9 @@ func (t *tiled) split(pool *Pool) func() {
 		rows = (t.rows + pool.Threads() - 1) / pool.Threads()
 	}
 	size := columnTiles * width * t.depth
-	more := rows < t.rows && rows >= sharedRows || rows > t.group
-	t.ahead = t.byPanels && t.packRight && !t.right.Transposed && !t.weaves() && t.chains() > 1 && more && size <= sharedElements
-	if t.byPanels && t.packRight && !t.ahead && !t.weaves() && more && size <= sharedElements {
+	whole := t.byPanels && t.packRight && !t.weaves() && size <= sharedElements && (rows >= sharedRows || rows > t.group)
+	t.ahead = whole && !t.right.Transposed && t.chains() > 1
+	if whole && !t.ahead && (rows < t.rows || rows > t.group) {
 		pool.reserveShared(size)
 		t.shared = pool.shared[:size]
 	}

@@ -194,7 +194,7 @@ func TestTiles(t *testing.T) {
 func TestTilesSameBitsForAnyThreads(t *testing.T) {
 	eachPath(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(3, 4))
-		for _, s := range [][3]int{{32, 128, 784}, {128, 784, 32}, {301, 67, 203}, {67, 301, 203}, {521, 543, 37}, {11, 1200, 410}, {150, 210, 1700}} {
+		for _, s := range [][3]int{{32, 128, 784}, {128, 784, 32}, {301, 67, 203}, {67, 301, 203}, {521, 543, 37}, {11, 1200, 410}, {150, 210, 1700}, {421, 96, 256}} {
 			for form := range 4 {
 				m, n, k := s[0], s[1], s[2]
 				a, b := randomMatrix[float32](rng, m, k, form&1 != 0), randomMatrix[float32](rng, k, n, form&2 != 0)
