@@ -702,22 +702,15 @@ loop:
 	PREFETCHT0   2048(AX)
 	PREFETCHT0   2048(CX)
 	VMOVUPS      (CX), Y0
-	VMULPS       Y0, Y0, Y1
-	VBROADCASTSS numbers<>+2048(SB), Y2
-	VFMADD213PS  numbers<>+2080(SB), Y1, Y2
-	VFMADD213PS  numbers<>+2112(SB), Y1, Y2
-	VFMADD213PS  numbers<>+2144(SB), Y1, Y2
-	VFMADD213PS  numbers<>+2176(SB), Y1, Y2
-	VFMADD213PS  numbers<>+2208(SB), Y1, Y2
-	VBROADCASTSS numbers<>+1312(SB), Y1
-	VFMADD213PS  Y1, Y0, Y2
-	VMULPS       Y0, Y2, Y2
 	VPAND        numbers<>+1088(SB), Y0, Y1
-	VBROADCASTSS numbers<>+2240(SB), Y3
-	VMINPS       Y1, Y3, Y3
-	VMULPS       Y3, Y3, Y4
-	VMOVAPS      Y3, Y5
-	VFMSUB213PS  Y4, Y3, Y5
+	VBROADCASTSS numbers<>+2048(SB), Y2
+	VMINPS       Y1, Y2, Y2
+	VBROADCASTSS numbers<>+320(SB), Y4
+	VADDPS       numbers<>+1344(SB), Y2, Y3
+	VDIVPS       Y3, Y4, Y3
+	VMULPS       Y2, Y2, Y4
+	VMOVAPS      Y2, Y5
+	VFMSUB213PS  Y4, Y2, Y5
 	VMULPS       numbers<>+768(SB), Y4, Y4
 	VMULPS       numbers<>+64(SB), Y4, Y6
 	VROUNDPS     $0x08, Y6, Y6
@@ -731,41 +724,47 @@ loop:
 	VFMADD213PS  numbers<>+288(SB), Y4, Y5
 	VFMADD213PS  numbers<>+320(SB), Y4, Y5
 	VFMADD213PS  numbers<>+320(SB), Y4, Y5
-	VBROADCASTSS numbers<>+320(SB), Y7
-	VADDPS       numbers<>+1344(SB), Y3, Y4
-	VDIVPS       Y4, Y7, Y4
-	VBROADCASTSS numbers<>+320(SB), Y7
-	VMOVAPS      Y7, Y7
-	VFNMADD231PS numbers<>+2272(SB), Y4, Y7
-	VBROADCASTSS numbers<>+2304(SB), Y8
-	VFMADD213PS  numbers<>+2336(SB), Y7, Y8
-	VFMADD213PS  numbers<>+2368(SB), Y7, Y8
-	VFMADD213PS  numbers<>+2400(SB), Y7, Y8
-	VFMADD213PS  numbers<>+2432(SB), Y7, Y8
-	VFMADD213PS  numbers<>+2464(SB), Y7, Y8
-	VFMADD213PS  numbers<>+2496(SB), Y7, Y8
-	VFMADD213PS  numbers<>+2528(SB), Y7, Y8
-	VFMADD213PS  numbers<>+2560(SB), Y7, Y8
-	VMULPS       Y4, Y8, Y8
-	VMULPS       Y3, Y8, Y8
-	VMULPS       Y5, Y8, Y8
+	VBROADCASTSS numbers<>+320(SB), Y4
+	VFNMADD231PS numbers<>+2080(SB), Y3, Y4
+	VBROADCASTSS numbers<>+2112(SB), Y7
+	VFMADD213PS  numbers<>+2144(SB), Y4, Y7
+	VFMADD213PS  numbers<>+2176(SB), Y4, Y7
+	VFMADD213PS  numbers<>+2208(SB), Y4, Y7
+	VFMADD213PS  numbers<>+2240(SB), Y4, Y7
+	VFMADD213PS  numbers<>+2272(SB), Y4, Y7
+	VFMADD213PS  numbers<>+2304(SB), Y4, Y7
+	VFMADD213PS  numbers<>+2336(SB), Y4, Y7
+	VFMADD213PS  numbers<>+2368(SB), Y4, Y7
+	VMULPS       Y3, Y7, Y7
+	VMULPS       Y0, Y0, Y3
+	VBROADCASTSS numbers<>+2400(SB), Y4
+	VFMADD213PS  numbers<>+2432(SB), Y3, Y4
+	VFMADD213PS  numbers<>+2464(SB), Y3, Y4
+	VFMADD213PS  numbers<>+2496(SB), Y3, Y4
+	VFMADD213PS  numbers<>+2528(SB), Y3, Y4
+	VFMADD213PS  numbers<>+2560(SB), Y3, Y4
+	VBROADCASTSS numbers<>+1312(SB), Y3
+	VFMADD213PS  Y3, Y0, Y4
+	VMULPS       Y0, Y4, Y4
+	VMULPS       Y2, Y7, Y7
+	VMULPS       Y5, Y7, Y7
 	VCVTPS2DQ    Y6, Y6
-	VPSRAD       $0x01, Y6, Y3
-	VPSUBD       Y3, Y6, Y6
-	VPADDD       numbers<>+352(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y8, Y8
+	VPSRAD       $0x01, Y6, Y2
+	VPSUBD       Y2, Y6, Y6
+	VPADDD       numbers<>+352(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y7, Y7
 	VPADDD       numbers<>+352(SB), Y6, Y6
 	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y8, Y8
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y0, Y3, Y3
-	VSUBPS       Y8, Y3, Y3
+	VMULPS       Y6, Y7, Y7
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y0, Y2, Y2
+	VSUBPS       Y7, Y2, Y2
 	VCMPPS       $0x11, numbers<>+320(SB), Y1, Y1
-	VBLENDVPS    Y1, Y2, Y3, Y3
+	VBLENDVPS    Y1, Y4, Y2, Y2
 	VPAND        numbers<>+1408(SB), Y0, Y0
-	VPOR         Y0, Y3, Y3
-	VMOVUPS      Y3, (AX)
+	VPOR         Y0, Y2, Y2
+	VMOVUPS      Y2, (AX)
 	ADDQ         $0x00000020, AX
 	ADDQ         $0x00000020, CX
 	SUBQ         $0x00000008, DX
@@ -778,22 +777,15 @@ loopEnd:
 	NEGQ         DX
 	VMOVUPS      (BX)(DX*4), Y0
 	VMASKMOVPS   (CX), Y0, Y1
-	VMULPS       Y1, Y1, Y2
-	VBROADCASTSS numbers<>+2048(SB), Y3
-	VFMADD213PS  numbers<>+2080(SB), Y2, Y3
-	VFMADD213PS  numbers<>+2112(SB), Y2, Y3
-	VFMADD213PS  numbers<>+2144(SB), Y2, Y3
-	VFMADD213PS  numbers<>+2176(SB), Y2, Y3
-	VFMADD213PS  numbers<>+2208(SB), Y2, Y3
-	VBROADCASTSS numbers<>+1312(SB), Y2
-	VFMADD213PS  Y2, Y1, Y3
-	VMULPS       Y1, Y3, Y3
 	VPAND        numbers<>+1088(SB), Y1, Y2
-	VBROADCASTSS numbers<>+2240(SB), Y4
-	VMINPS       Y2, Y4, Y4
-	VMULPS       Y4, Y4, Y5
-	VMOVAPS      Y4, Y6
-	VFMSUB213PS  Y5, Y4, Y6
+	VBROADCASTSS numbers<>+2048(SB), Y3
+	VMINPS       Y2, Y3, Y3
+	VBROADCASTSS numbers<>+320(SB), Y5
+	VADDPS       numbers<>+1344(SB), Y3, Y4
+	VDIVPS       Y4, Y5, Y4
+	VMULPS       Y3, Y3, Y5
+	VMOVAPS      Y3, Y6
+	VFMSUB213PS  Y5, Y3, Y6
 	VMULPS       numbers<>+768(SB), Y5, Y5
 	VMULPS       numbers<>+64(SB), Y5, Y7
 	VROUNDPS     $0x08, Y7, Y7
@@ -807,41 +799,47 @@ loopEnd:
 	VFMADD213PS  numbers<>+288(SB), Y5, Y6
 	VFMADD213PS  numbers<>+320(SB), Y5, Y6
 	VFMADD213PS  numbers<>+320(SB), Y5, Y6
-	VBROADCASTSS numbers<>+320(SB), Y8
-	VADDPS       numbers<>+1344(SB), Y4, Y5
-	VDIVPS       Y5, Y8, Y5
-	VBROADCASTSS numbers<>+320(SB), Y8
-	VMOVAPS      Y8, Y8
-	VFNMADD231PS numbers<>+2272(SB), Y5, Y8
-	VBROADCASTSS numbers<>+2304(SB), Y9
-	VFMADD213PS  numbers<>+2336(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2368(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2400(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2432(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2464(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2496(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2528(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2560(SB), Y8, Y9
-	VMULPS       Y5, Y9, Y9
-	VMULPS       Y4, Y9, Y9
-	VMULPS       Y6, Y9, Y9
+	VBROADCASTSS numbers<>+320(SB), Y5
+	VFNMADD231PS numbers<>+2080(SB), Y4, Y5
+	VBROADCASTSS numbers<>+2112(SB), Y8
+	VFMADD213PS  numbers<>+2144(SB), Y5, Y8
+	VFMADD213PS  numbers<>+2176(SB), Y5, Y8
+	VFMADD213PS  numbers<>+2208(SB), Y5, Y8
+	VFMADD213PS  numbers<>+2240(SB), Y5, Y8
+	VFMADD213PS  numbers<>+2272(SB), Y5, Y8
+	VFMADD213PS  numbers<>+2304(SB), Y5, Y8
+	VFMADD213PS  numbers<>+2336(SB), Y5, Y8
+	VFMADD213PS  numbers<>+2368(SB), Y5, Y8
+	VMULPS       Y4, Y8, Y8
+	VMULPS       Y1, Y1, Y4
+	VBROADCASTSS numbers<>+2400(SB), Y5
+	VFMADD213PS  numbers<>+2432(SB), Y4, Y5
+	VFMADD213PS  numbers<>+2464(SB), Y4, Y5
+	VFMADD213PS  numbers<>+2496(SB), Y4, Y5
+	VFMADD213PS  numbers<>+2528(SB), Y4, Y5
+	VFMADD213PS  numbers<>+2560(SB), Y4, Y5
+	VBROADCASTSS numbers<>+1312(SB), Y4
+	VFMADD213PS  Y4, Y1, Y5
+	VMULPS       Y1, Y5, Y5
+	VMULPS       Y3, Y8, Y8
+	VMULPS       Y6, Y8, Y8
 	VCVTPS2DQ    Y7, Y7
-	VPSRAD       $0x01, Y7, Y4
-	VPSUBD       Y4, Y7, Y7
-	VPADDD       numbers<>+352(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
+	VPSRAD       $0x01, Y7, Y3
+	VPSUBD       Y3, Y7, Y7
+	VPADDD       numbers<>+352(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y8, Y8
 	VPADDD       numbers<>+352(SB), Y7, Y7
 	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y9, Y9
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y1, Y4, Y4
-	VSUBPS       Y9, Y4, Y4
+	VMULPS       Y7, Y8, Y8
+	VXORPS       Y3, Y3, Y3
+	VMAXPS       Y1, Y3, Y3
+	VSUBPS       Y8, Y3, Y3
 	VCMPPS       $0x11, numbers<>+320(SB), Y2, Y2
-	VBLENDVPS    Y2, Y3, Y4, Y4
+	VBLENDVPS    Y2, Y5, Y3, Y3
 	VPAND        numbers<>+1408(SB), Y1, Y1
-	VPOR         Y1, Y4, Y4
-	VMASKMOVPS   Y4, Y0, (AX)
+	VPOR         Y1, Y3, Y3
+	VMASKMOVPS   Y3, Y0, (AX)
 
 loopDone:
 	VZEROUPPER
@@ -873,51 +871,50 @@ loop:
 	VBROADCASTSS numbers<>+1312(SB), Y2
 	VFMADD213PS  Y2, Y1, Y3
 	VPAND        numbers<>+1088(SB), Y1, Y2
-	VBROADCASTSS numbers<>+2240(SB), Y4
+	VBROADCASTSS numbers<>+2048(SB), Y4
 	VMINPS       Y2, Y4, Y4
-	VMULPS       Y4, Y4, Y5
-	VMOVAPS      Y4, Y6
-	VFMSUB213PS  Y5, Y4, Y6
-	VMULPS       numbers<>+768(SB), Y5, Y5
-	VMULPS       numbers<>+64(SB), Y5, Y7
-	VROUNDPS     $0x08, Y7, Y7
-	VFNMADD231PS numbers<>+96(SB), Y7, Y5
-	VFNMADD231PS numbers<>+128(SB), Y7, Y5
-	VFNMADD231PS numbers<>+1312(SB), Y6, Y5
-	VBROADCASTSS numbers<>+160(SB), Y6
-	VFMADD213PS  numbers<>+192(SB), Y5, Y6
-	VFMADD213PS  numbers<>+224(SB), Y5, Y6
-	VFMADD213PS  numbers<>+256(SB), Y5, Y6
-	VFMADD213PS  numbers<>+288(SB), Y5, Y6
-	VFMADD213PS  numbers<>+320(SB), Y5, Y6
-	VFMADD213PS  numbers<>+320(SB), Y5, Y6
-	VBROADCASTSS numbers<>+320(SB), Y8
+	VBROADCASTSS numbers<>+320(SB), Y6
 	VADDPS       numbers<>+1344(SB), Y4, Y5
-	VDIVPS       Y5, Y8, Y5
-	VBROADCASTSS numbers<>+320(SB), Y8
-	VMOVAPS      Y8, Y8
-	VFNMADD231PS numbers<>+2272(SB), Y5, Y8
-	VBROADCASTSS numbers<>+2304(SB), Y9
-	VFMADD213PS  numbers<>+2336(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2368(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2400(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2432(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2464(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2496(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2528(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2560(SB), Y8, Y9
+	VDIVPS       Y5, Y6, Y5
+	VMULPS       Y4, Y4, Y6
+	VMOVAPS      Y4, Y7
+	VFMSUB213PS  Y6, Y4, Y7
+	VMULPS       numbers<>+768(SB), Y6, Y6
+	VMULPS       numbers<>+64(SB), Y6, Y8
+	VROUNDPS     $0x08, Y8, Y8
+	VFNMADD231PS numbers<>+96(SB), Y8, Y6
+	VFNMADD231PS numbers<>+128(SB), Y8, Y6
+	VFNMADD231PS numbers<>+1312(SB), Y7, Y6
+	VBROADCASTSS numbers<>+160(SB), Y7
+	VFMADD213PS  numbers<>+192(SB), Y6, Y7
+	VFMADD213PS  numbers<>+224(SB), Y6, Y7
+	VFMADD213PS  numbers<>+256(SB), Y6, Y7
+	VFMADD213PS  numbers<>+288(SB), Y6, Y7
+	VFMADD213PS  numbers<>+320(SB), Y6, Y7
+	VFMADD213PS  numbers<>+320(SB), Y6, Y7
+	VBROADCASTSS numbers<>+320(SB), Y6
+	VFNMADD231PS numbers<>+2080(SB), Y5, Y6
+	VBROADCASTSS numbers<>+2112(SB), Y9
+	VFMADD213PS  numbers<>+2144(SB), Y6, Y9
+	VFMADD213PS  numbers<>+2176(SB), Y6, Y9
+	VFMADD213PS  numbers<>+2208(SB), Y6, Y9
+	VFMADD213PS  numbers<>+2240(SB), Y6, Y9
+	VFMADD213PS  numbers<>+2272(SB), Y6, Y9
+	VFMADD213PS  numbers<>+2304(SB), Y6, Y9
+	VFMADD213PS  numbers<>+2336(SB), Y6, Y9
+	VFMADD213PS  numbers<>+2368(SB), Y6, Y9
 	VMULPS       Y5, Y9, Y9
-	VFNMADD231PS numbers<>+2208(SB), Y4, Y9
-	VMULPS       Y6, Y9, Y9
-	VCVTPS2DQ    Y7, Y7
-	VPSRAD       $0x01, Y7, Y4
-	VPSUBD       Y4, Y7, Y7
+	VFNMADD231PS numbers<>+2560(SB), Y4, Y9
+	VMULPS       Y7, Y9, Y9
+	VCVTPS2DQ    Y8, Y8
+	VPSRAD       $0x01, Y8, Y4
+	VPSUBD       Y4, Y8, Y8
 	VPADDD       numbers<>+352(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y4, Y9, Y9
-	VPADDD       numbers<>+352(SB), Y7, Y7
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y9, Y9
+	VPADDD       numbers<>+352(SB), Y8, Y8
+	VPSLLD       $0x17, Y8, Y8
+	VMULPS       Y8, Y9, Y9
 	VBROADCASTSS numbers<>+320(SB), Y4
 	VSUBPS       Y9, Y4, Y4
 	VCMPPS       $0x11, numbers<>+864(SB), Y1, Y1
@@ -950,51 +947,50 @@ loopEnd:
 	VBROADCASTSS numbers<>+1312(SB), Y3
 	VFMADD213PS  Y3, Y2, Y4
 	VPAND        numbers<>+1088(SB), Y2, Y3
-	VBROADCASTSS numbers<>+2240(SB), Y5
+	VBROADCASTSS numbers<>+2048(SB), Y5
 	VMINPS       Y3, Y5, Y5
-	VMULPS       Y5, Y5, Y6
-	VMOVAPS      Y5, Y7
-	VFMSUB213PS  Y6, Y5, Y7
-	VMULPS       numbers<>+768(SB), Y6, Y6
-	VMULPS       numbers<>+64(SB), Y6, Y8
-	VROUNDPS     $0x08, Y8, Y8
-	VFNMADD231PS numbers<>+96(SB), Y8, Y6
-	VFNMADD231PS numbers<>+128(SB), Y8, Y6
-	VFNMADD231PS numbers<>+1312(SB), Y7, Y6
-	VBROADCASTSS numbers<>+160(SB), Y7
-	VFMADD213PS  numbers<>+192(SB), Y6, Y7
-	VFMADD213PS  numbers<>+224(SB), Y6, Y7
-	VFMADD213PS  numbers<>+256(SB), Y6, Y7
-	VFMADD213PS  numbers<>+288(SB), Y6, Y7
-	VFMADD213PS  numbers<>+320(SB), Y6, Y7
-	VFMADD213PS  numbers<>+320(SB), Y6, Y7
-	VBROADCASTSS numbers<>+320(SB), Y9
+	VBROADCASTSS numbers<>+320(SB), Y7
 	VADDPS       numbers<>+1344(SB), Y5, Y6
-	VDIVPS       Y6, Y9, Y6
-	VBROADCASTSS numbers<>+320(SB), Y9
-	VMOVAPS      Y9, Y9
-	VFNMADD231PS numbers<>+2272(SB), Y6, Y9
-	VBROADCASTSS numbers<>+2304(SB), Y10
-	VFMADD213PS  numbers<>+2336(SB), Y9, Y10
-	VFMADD213PS  numbers<>+2368(SB), Y9, Y10
-	VFMADD213PS  numbers<>+2400(SB), Y9, Y10
-	VFMADD213PS  numbers<>+2432(SB), Y9, Y10
-	VFMADD213PS  numbers<>+2464(SB), Y9, Y10
-	VFMADD213PS  numbers<>+2496(SB), Y9, Y10
-	VFMADD213PS  numbers<>+2528(SB), Y9, Y10
-	VFMADD213PS  numbers<>+2560(SB), Y9, Y10
+	VDIVPS       Y6, Y7, Y6
+	VMULPS       Y5, Y5, Y7
+	VMOVAPS      Y5, Y8
+	VFMSUB213PS  Y7, Y5, Y8
+	VMULPS       numbers<>+768(SB), Y7, Y7
+	VMULPS       numbers<>+64(SB), Y7, Y9
+	VROUNDPS     $0x08, Y9, Y9
+	VFNMADD231PS numbers<>+96(SB), Y9, Y7
+	VFNMADD231PS numbers<>+128(SB), Y9, Y7
+	VFNMADD231PS numbers<>+1312(SB), Y8, Y7
+	VBROADCASTSS numbers<>+160(SB), Y8
+	VFMADD213PS  numbers<>+192(SB), Y7, Y8
+	VFMADD213PS  numbers<>+224(SB), Y7, Y8
+	VFMADD213PS  numbers<>+256(SB), Y7, Y8
+	VFMADD213PS  numbers<>+288(SB), Y7, Y8
+	VFMADD213PS  numbers<>+320(SB), Y7, Y8
+	VFMADD213PS  numbers<>+320(SB), Y7, Y8
+	VBROADCASTSS numbers<>+320(SB), Y7
+	VFNMADD231PS numbers<>+2080(SB), Y6, Y7
+	VBROADCASTSS numbers<>+2112(SB), Y10
+	VFMADD213PS  numbers<>+2144(SB), Y7, Y10
+	VFMADD213PS  numbers<>+2176(SB), Y7, Y10
+	VFMADD213PS  numbers<>+2208(SB), Y7, Y10
+	VFMADD213PS  numbers<>+2240(SB), Y7, Y10
+	VFMADD213PS  numbers<>+2272(SB), Y7, Y10
+	VFMADD213PS  numbers<>+2304(SB), Y7, Y10
+	VFMADD213PS  numbers<>+2336(SB), Y7, Y10
+	VFMADD213PS  numbers<>+2368(SB), Y7, Y10
 	VMULPS       Y6, Y10, Y10
-	VFNMADD231PS numbers<>+2208(SB), Y5, Y10
-	VMULPS       Y7, Y10, Y10
-	VCVTPS2DQ    Y8, Y8
-	VPSRAD       $0x01, Y8, Y5
-	VPSUBD       Y5, Y8, Y8
+	VFNMADD231PS numbers<>+2560(SB), Y5, Y10
+	VMULPS       Y8, Y10, Y10
+	VCVTPS2DQ    Y9, Y9
+	VPSRAD       $0x01, Y9, Y5
+	VPSUBD       Y5, Y9, Y9
 	VPADDD       numbers<>+352(SB), Y5, Y5
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y10, Y10
-	VPADDD       numbers<>+352(SB), Y8, Y8
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y8, Y10, Y10
+	VPADDD       numbers<>+352(SB), Y9, Y9
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y10, Y10
 	VBROADCASTSS numbers<>+320(SB), Y5
 	VSUBPS       Y10, Y5, Y5
 	VCMPPS       $0x11, numbers<>+864(SB), Y2, Y2
@@ -1022,14 +1018,16 @@ loop:
 	PREFETCHT0   2048(AX)
 	PREFETCHT0   2048(CX)
 	PREFETCHT0   2048(DX)
-	VMOVUPS      (CX), Y0
-	VMOVUPS      (DX), Y1
-	VPAND        numbers<>+1088(SB), Y1, Y2
-	VBROADCASTSS numbers<>+2240(SB), Y3
-	VMINPS       Y2, Y3, Y3
-	VMULPS       Y3, Y3, Y4
-	VMOVAPS      Y3, Y5
-	VFMSUB213PS  Y4, Y3, Y5
+	VMOVUPS      (DX), Y0
+	VPAND        numbers<>+1088(SB), Y0, Y1
+	VBROADCASTSS numbers<>+2048(SB), Y2
+	VMINPS       Y1, Y2, Y2
+	VBROADCASTSS numbers<>+320(SB), Y4
+	VADDPS       numbers<>+1344(SB), Y2, Y3
+	VDIVPS       Y3, Y4, Y3
+	VMULPS       Y2, Y2, Y4
+	VMOVAPS      Y2, Y5
+	VFMSUB213PS  Y4, Y2, Y5
 	VMULPS       numbers<>+768(SB), Y4, Y4
 	VMULPS       numbers<>+64(SB), Y4, Y6
 	VROUNDPS     $0x08, Y6, Y6
@@ -1043,46 +1041,149 @@ loop:
 	VFMADD213PS  numbers<>+288(SB), Y4, Y5
 	VFMADD213PS  numbers<>+320(SB), Y4, Y5
 	VFMADD213PS  numbers<>+320(SB), Y4, Y5
-	VBROADCASTSS numbers<>+320(SB), Y7
+	VBROADCASTSS numbers<>+320(SB), Y4
+	VFNMADD231PS numbers<>+2080(SB), Y3, Y4
+	VBROADCASTSS numbers<>+2112(SB), Y7
+	VFMADD213PS  numbers<>+2144(SB), Y4, Y7
+	VFMADD213PS  numbers<>+2176(SB), Y4, Y7
+	VFMADD213PS  numbers<>+2208(SB), Y4, Y7
+	VFMADD213PS  numbers<>+2240(SB), Y4, Y7
+	VFMADD213PS  numbers<>+2272(SB), Y4, Y7
+	VFMADD213PS  numbers<>+2304(SB), Y4, Y7
+	VFMADD213PS  numbers<>+2336(SB), Y4, Y7
+	VFMADD213PS  numbers<>+2368(SB), Y4, Y7
+	VMULPS       Y3, Y7, Y7
+	VMOVAPS      Y7, Y3
+	VFNMADD231PS numbers<>+2560(SB), Y2, Y3
+	VMULPS       Y2, Y7, Y7
+	VMULPS       Y5, Y7, Y7
+	VMOVAPS      Y6, Y2
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y4
+	VPSUBD       Y4, Y2, Y2
+	VPADDD       numbers<>+352(SB), Y4, Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y4, Y7, Y7
+	VPADDD       numbers<>+352(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y7, Y7
+	VMULPS       Y5, Y3, Y3
+	VCVTPS2DQ    Y6, Y6
+	VPSRAD       $0x01, Y6, Y2
+	VPSUBD       Y2, Y6, Y6
+	VPADDD       numbers<>+352(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VPADDD       numbers<>+352(SB), Y6, Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y6, Y3, Y3
+	VBROADCASTSS numbers<>+320(SB), Y2
+	VSUBPS       Y3, Y2, Y2
+	VCMPPS       $0x11, numbers<>+864(SB), Y0, Y4
+	VBLENDVPS    Y4, Y3, Y2, Y3
+	VMULPS       Y0, Y0, Y2
+	VBROADCASTSS numbers<>+2592(SB), Y4
+	VFMADD213PS  numbers<>+2624(SB), Y2, Y4
+	VFMADD213PS  numbers<>+2656(SB), Y2, Y4
+	VFMADD213PS  numbers<>+2688(SB), Y2, Y4
+	VFMADD213PS  numbers<>+2720(SB), Y2, Y4
+	VFMADD213PS  numbers<>+2752(SB), Y2, Y4
+	VBROADCASTSS numbers<>+1312(SB), Y2
+	VFMADD213PS  Y2, Y0, Y4
+	VCMPPS       $0x11, numbers<>+320(SB), Y1, Y2
+	VBLENDVPS    Y2, Y4, Y3, Y3
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y0, Y2, Y2
+	VSUBPS       Y7, Y2, Y2
+	VMULPS       Y0, Y0, Y4
+	VBROADCASTSS numbers<>+2400(SB), Y5
+	VFMADD213PS  numbers<>+2432(SB), Y4, Y5
+	VFMADD213PS  numbers<>+2464(SB), Y4, Y5
+	VFMADD213PS  numbers<>+2496(SB), Y4, Y5
+	VFMADD213PS  numbers<>+2528(SB), Y4, Y5
+	VFMADD213PS  numbers<>+2560(SB), Y4, Y5
+	VBROADCASTSS numbers<>+1312(SB), Y4
+	VFMADD213PS  Y4, Y0, Y5
+	VMULPS       Y0, Y5, Y5
+	VCMPPS       $0x11, numbers<>+320(SB), Y1, Y1
+	VBLENDVPS    Y1, Y5, Y2, Y2
+	VPAND        numbers<>+1408(SB), Y0, Y0
+	VPOR         Y0, Y2, Y2
+	VMOVUPS      (CX), Y0
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, (AX)
+	VMOVUPS      Y2, (DX)
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	SUBQ         $0x00000008, BX
+	JGE          loop
+
+loopEnd:
+	ADDQ         $0x00000008, BX
+	JEQ          loopDone
+	LEAQ         ends<>+32(SB), SI
+	NEGQ         BX
+	VMOVUPS      (SI)(BX*4), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VPAND        numbers<>+1088(SB), Y1, Y2
+	VBROADCASTSS numbers<>+2048(SB), Y3
+	VMINPS       Y2, Y3, Y3
+	VBROADCASTSS numbers<>+320(SB), Y5
 	VADDPS       numbers<>+1344(SB), Y3, Y4
-	VDIVPS       Y4, Y7, Y4
-	VBROADCASTSS numbers<>+320(SB), Y7
-	VMOVAPS      Y7, Y7
-	VFNMADD231PS numbers<>+2272(SB), Y4, Y7
-	VBROADCASTSS numbers<>+2304(SB), Y8
-	VFMADD213PS  numbers<>+2336(SB), Y7, Y8
-	VFMADD213PS  numbers<>+2368(SB), Y7, Y8
-	VFMADD213PS  numbers<>+2400(SB), Y7, Y8
-	VFMADD213PS  numbers<>+2432(SB), Y7, Y8
-	VFMADD213PS  numbers<>+2464(SB), Y7, Y8
-	VFMADD213PS  numbers<>+2496(SB), Y7, Y8
-	VFMADD213PS  numbers<>+2528(SB), Y7, Y8
-	VFMADD213PS  numbers<>+2560(SB), Y7, Y8
+	VDIVPS       Y4, Y5, Y4
+	VMULPS       Y3, Y3, Y5
+	VMOVAPS      Y3, Y6
+	VFMSUB213PS  Y5, Y3, Y6
+	VMULPS       numbers<>+768(SB), Y5, Y5
+	VMULPS       numbers<>+64(SB), Y5, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VFNMADD231PS numbers<>+96(SB), Y7, Y5
+	VFNMADD231PS numbers<>+128(SB), Y7, Y5
+	VFNMADD231PS numbers<>+1312(SB), Y6, Y5
+	VBROADCASTSS numbers<>+160(SB), Y6
+	VFMADD213PS  numbers<>+192(SB), Y5, Y6
+	VFMADD213PS  numbers<>+224(SB), Y5, Y6
+	VFMADD213PS  numbers<>+256(SB), Y5, Y6
+	VFMADD213PS  numbers<>+288(SB), Y5, Y6
+	VFMADD213PS  numbers<>+320(SB), Y5, Y6
+	VFMADD213PS  numbers<>+320(SB), Y5, Y6
+	VBROADCASTSS numbers<>+320(SB), Y5
+	VFNMADD231PS numbers<>+2080(SB), Y4, Y5
+	VBROADCASTSS numbers<>+2112(SB), Y8
+	VFMADD213PS  numbers<>+2144(SB), Y5, Y8
+	VFMADD213PS  numbers<>+2176(SB), Y5, Y8
+	VFMADD213PS  numbers<>+2208(SB), Y5, Y8
+	VFMADD213PS  numbers<>+2240(SB), Y5, Y8
+	VFMADD213PS  numbers<>+2272(SB), Y5, Y8
+	VFMADD213PS  numbers<>+2304(SB), Y5, Y8
+	VFMADD213PS  numbers<>+2336(SB), Y5, Y8
+	VFMADD213PS  numbers<>+2368(SB), Y5, Y8
 	VMULPS       Y4, Y8, Y8
 	VMOVAPS      Y8, Y4
-	VFNMADD231PS numbers<>+2208(SB), Y3, Y4
+	VFNMADD231PS numbers<>+2560(SB), Y3, Y4
 	VMULPS       Y3, Y8, Y8
-	VMULPS       Y5, Y8, Y8
-	VMOVAPS      Y6, Y3
+	VMULPS       Y6, Y8, Y8
+	VMOVAPS      Y7, Y3
 	VCVTPS2DQ    Y3, Y3
-	VPSRAD       $0x01, Y3, Y7
-	VPSUBD       Y7, Y3, Y3
-	VPADDD       numbers<>+352(SB), Y7, Y7
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y8, Y8
+	VPSRAD       $0x01, Y3, Y5
+	VPSUBD       Y5, Y3, Y3
+	VPADDD       numbers<>+352(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y8, Y8
 	VPADDD       numbers<>+352(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
 	VMULPS       Y3, Y8, Y8
-	VMULPS       Y5, Y4, Y4
-	VCVTPS2DQ    Y6, Y6
-	VPSRAD       $0x01, Y6, Y3
-	VPSUBD       Y3, Y6, Y6
+	VMULPS       Y6, Y4, Y4
+	VCVTPS2DQ    Y7, Y7
+	VPSRAD       $0x01, Y7, Y3
+	VPSUBD       Y3, Y7, Y7
 	VPADDD       numbers<>+352(SB), Y3, Y3
 	VPSLLD       $0x17, Y3, Y3
 	VMULPS       Y3, Y4, Y4
-	VPADDD       numbers<>+352(SB), Y6, Y6
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y4, Y4
+	VPADDD       numbers<>+352(SB), Y7, Y7
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y7, Y4, Y4
 	VBROADCASTSS numbers<>+320(SB), Y3
 	VSUBPS       Y4, Y3, Y3
 	VCMPPS       $0x11, numbers<>+864(SB), Y1, Y5
@@ -1102,12 +1203,12 @@ loop:
 	VMAXPS       Y1, Y3, Y3
 	VSUBPS       Y8, Y3, Y3
 	VMULPS       Y1, Y1, Y5
-	VBROADCASTSS numbers<>+2048(SB), Y6
-	VFMADD213PS  numbers<>+2080(SB), Y5, Y6
-	VFMADD213PS  numbers<>+2112(SB), Y5, Y6
-	VFMADD213PS  numbers<>+2144(SB), Y5, Y6
-	VFMADD213PS  numbers<>+2176(SB), Y5, Y6
-	VFMADD213PS  numbers<>+2208(SB), Y5, Y6
+	VBROADCASTSS numbers<>+2400(SB), Y6
+	VFMADD213PS  numbers<>+2432(SB), Y5, Y6
+	VFMADD213PS  numbers<>+2464(SB), Y5, Y6
+	VFMADD213PS  numbers<>+2496(SB), Y5, Y6
+	VFMADD213PS  numbers<>+2528(SB), Y5, Y6
+	VFMADD213PS  numbers<>+2560(SB), Y5, Y6
 	VBROADCASTSS numbers<>+1312(SB), Y5
 	VFMADD213PS  Y5, Y1, Y6
 	VMULPS       Y1, Y6, Y6
@@ -1115,117 +1216,10 @@ loop:
 	VBLENDVPS    Y2, Y6, Y3, Y3
 	VPAND        numbers<>+1408(SB), Y1, Y1
 	VPOR         Y1, Y3, Y3
-	VMULPS       Y0, Y4, Y4
-	VMOVUPS      Y4, (AX)
-	VMOVUPS      Y3, (DX)
-	ADDQ         $0x00000020, AX
-	ADDQ         $0x00000020, CX
-	ADDQ         $0x00000020, DX
-	SUBQ         $0x00000008, BX
-	JGE          loop
-
-loopEnd:
-	ADDQ         $0x00000008, BX
-	JEQ          loopDone
-	LEAQ         ends<>+32(SB), SI
-	NEGQ         BX
-	VMOVUPS      (SI)(BX*4), Y0
 	VMASKMOVPS   (CX), Y0, Y1
-	VMASKMOVPS   (DX), Y0, Y2
-	VPAND        numbers<>+1088(SB), Y2, Y3
-	VBROADCASTSS numbers<>+2240(SB), Y4
-	VMINPS       Y3, Y4, Y4
-	VMULPS       Y4, Y4, Y5
-	VMOVAPS      Y4, Y6
-	VFMSUB213PS  Y5, Y4, Y6
-	VMULPS       numbers<>+768(SB), Y5, Y5
-	VMULPS       numbers<>+64(SB), Y5, Y7
-	VROUNDPS     $0x08, Y7, Y7
-	VFNMADD231PS numbers<>+96(SB), Y7, Y5
-	VFNMADD231PS numbers<>+128(SB), Y7, Y5
-	VFNMADD231PS numbers<>+1312(SB), Y6, Y5
-	VBROADCASTSS numbers<>+160(SB), Y6
-	VFMADD213PS  numbers<>+192(SB), Y5, Y6
-	VFMADD213PS  numbers<>+224(SB), Y5, Y6
-	VFMADD213PS  numbers<>+256(SB), Y5, Y6
-	VFMADD213PS  numbers<>+288(SB), Y5, Y6
-	VFMADD213PS  numbers<>+320(SB), Y5, Y6
-	VFMADD213PS  numbers<>+320(SB), Y5, Y6
-	VBROADCASTSS numbers<>+320(SB), Y8
-	VADDPS       numbers<>+1344(SB), Y4, Y5
-	VDIVPS       Y5, Y8, Y5
-	VBROADCASTSS numbers<>+320(SB), Y8
-	VMOVAPS      Y8, Y8
-	VFNMADD231PS numbers<>+2272(SB), Y5, Y8
-	VBROADCASTSS numbers<>+2304(SB), Y9
-	VFMADD213PS  numbers<>+2336(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2368(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2400(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2432(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2464(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2496(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2528(SB), Y8, Y9
-	VFMADD213PS  numbers<>+2560(SB), Y8, Y9
-	VMULPS       Y5, Y9, Y9
-	VMOVAPS      Y9, Y5
-	VFNMADD231PS numbers<>+2208(SB), Y4, Y5
-	VMULPS       Y4, Y9, Y9
-	VMULPS       Y6, Y9, Y9
-	VMOVAPS      Y7, Y4
-	VCVTPS2DQ    Y4, Y4
-	VPSRAD       $0x01, Y4, Y8
-	VPSUBD       Y8, Y4, Y4
-	VPADDD       numbers<>+352(SB), Y8, Y8
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y8, Y9, Y9
-	VPADDD       numbers<>+352(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VMULPS       Y6, Y5, Y5
-	VCVTPS2DQ    Y7, Y7
-	VPSRAD       $0x01, Y7, Y4
-	VPSUBD       Y4, Y7, Y7
-	VPADDD       numbers<>+352(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y5, Y5
-	VPADDD       numbers<>+352(SB), Y7, Y7
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y5, Y5
-	VBROADCASTSS numbers<>+320(SB), Y4
-	VSUBPS       Y5, Y4, Y4
-	VCMPPS       $0x11, numbers<>+864(SB), Y2, Y6
-	VBLENDVPS    Y6, Y5, Y4, Y5
-	VMULPS       Y2, Y2, Y4
-	VBROADCASTSS numbers<>+2592(SB), Y6
-	VFMADD213PS  numbers<>+2624(SB), Y4, Y6
-	VFMADD213PS  numbers<>+2656(SB), Y4, Y6
-	VFMADD213PS  numbers<>+2688(SB), Y4, Y6
-	VFMADD213PS  numbers<>+2720(SB), Y4, Y6
-	VFMADD213PS  numbers<>+2752(SB), Y4, Y6
-	VBROADCASTSS numbers<>+1312(SB), Y4
-	VFMADD213PS  Y4, Y2, Y6
-	VCMPPS       $0x11, numbers<>+320(SB), Y3, Y4
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y2, Y4, Y4
-	VSUBPS       Y9, Y4, Y4
-	VMULPS       Y2, Y2, Y6
-	VBROADCASTSS numbers<>+2048(SB), Y7
-	VFMADD213PS  numbers<>+2080(SB), Y6, Y7
-	VFMADD213PS  numbers<>+2112(SB), Y6, Y7
-	VFMADD213PS  numbers<>+2144(SB), Y6, Y7
-	VFMADD213PS  numbers<>+2176(SB), Y6, Y7
-	VFMADD213PS  numbers<>+2208(SB), Y6, Y7
-	VBROADCASTSS numbers<>+1312(SB), Y6
-	VFMADD213PS  Y6, Y2, Y7
-	VMULPS       Y2, Y7, Y7
-	VCMPPS       $0x11, numbers<>+320(SB), Y3, Y3
-	VBLENDVPS    Y3, Y7, Y4, Y4
-	VPAND        numbers<>+1408(SB), Y2, Y2
-	VPOR         Y2, Y4, Y4
-	VMULPS       Y1, Y5, Y5
-	VMASKMOVPS   Y5, Y0, (AX)
-	VMASKMOVPS   Y4, Y0, (DX)
+	VMULPS       Y1, Y4, Y4
+	VMASKMOVPS   Y4, Y0, (AX)
+	VMASKMOVPS   Y3, Y0, (DX)
 
 loopDone:
 	VZEROUPPER
@@ -4547,6 +4541,133 @@ TEXT ·geluAVX512(SB), NOSPLIT, $0-24
 	MOVQ y+0(FP), AX
 	MOVQ x+8(FP), DX
 	MOVQ n+16(FP), CX
+	SUBQ $0x00000020, CX
+	JLT  few
+
+some:
+	PREFETCHT0        2048(AX)
+	PREFETCHT0        2048(DX)
+	PREFETCHT0        2112(AX)
+	PREFETCHT0        2112(DX)
+	VMOVUPS           (DX), Z0
+	VMOVUPS           64(DX), Z1
+	VPANDD.BCST       numbers<>+1088(SB), Z0, Z2
+	VBROADCASTSS      numbers<>+2048(SB), Z3
+	VMINPS            Z2, Z3, Z3
+	VPANDD.BCST       numbers<>+1088(SB), Z1, Z4
+	VBROADCASTSS      numbers<>+2048(SB), Z5
+	VMINPS            Z4, Z5, Z5
+	VBROADCASTSS      numbers<>+320(SB), Z7
+	VADDPS.BCST       numbers<>+1344(SB), Z3, Z6
+	VDIVPS            Z6, Z7, Z6
+	VBROADCASTSS      numbers<>+320(SB), Z12
+	VADDPS.BCST       numbers<>+1344(SB), Z5, Z7
+	VDIVPS            Z7, Z12, Z7
+	VMULPS            Z3, Z3, Z12
+	VMOVAPS           Z3, Z13
+	VFMSUB213PS       Z12, Z3, Z13
+	VMULPS.BCST       numbers<>+768(SB), Z12, Z12
+	VMULPS.BCST       numbers<>+64(SB), Z12, Z14
+	VRNDSCALEPS       $0x08, Z14, Z14
+	VFNMADD231PS.BCST numbers<>+96(SB), Z14, Z12
+	VFNMADD231PS.BCST numbers<>+128(SB), Z14, Z12
+	VFNMADD231PS.BCST numbers<>+1312(SB), Z13, Z12
+	VBROADCASTSS      numbers<>+160(SB), Z13
+	VFMADD213PS.BCST  numbers<>+192(SB), Z12, Z13
+	VFMADD213PS.BCST  numbers<>+224(SB), Z12, Z13
+	VFMADD213PS.BCST  numbers<>+256(SB), Z12, Z13
+	VFMADD213PS.BCST  numbers<>+288(SB), Z12, Z13
+	VFMADD213PS.BCST  numbers<>+320(SB), Z12, Z13
+	VFMADD213PS.BCST  numbers<>+320(SB), Z12, Z13
+	VMULPS            Z5, Z5, Z12
+	VMOVAPS           Z5, Z15
+	VFMSUB213PS       Z12, Z5, Z15
+	VMULPS.BCST       numbers<>+768(SB), Z12, Z12
+	VMULPS.BCST       numbers<>+64(SB), Z12, Z16
+	VRNDSCALEPS       $0x08, Z16, Z16
+	VFNMADD231PS.BCST numbers<>+96(SB), Z16, Z12
+	VFNMADD231PS.BCST numbers<>+128(SB), Z16, Z12
+	VFNMADD231PS.BCST numbers<>+1312(SB), Z15, Z12
+	VBROADCASTSS      numbers<>+160(SB), Z15
+	VFMADD213PS.BCST  numbers<>+192(SB), Z12, Z15
+	VFMADD213PS.BCST  numbers<>+224(SB), Z12, Z15
+	VFMADD213PS.BCST  numbers<>+256(SB), Z12, Z15
+	VFMADD213PS.BCST  numbers<>+288(SB), Z12, Z15
+	VFMADD213PS.BCST  numbers<>+320(SB), Z12, Z15
+	VFMADD213PS.BCST  numbers<>+320(SB), Z12, Z15
+	VBROADCASTSS      numbers<>+320(SB), Z12
+	VFNMADD231PS.BCST numbers<>+2080(SB), Z6, Z12
+	VBROADCASTSS      numbers<>+320(SB), Z17
+	VFNMADD231PS.BCST numbers<>+2080(SB), Z7, Z17
+	VBROADCASTSS      numbers<>+2112(SB), Z18
+	VBROADCASTSS      numbers<>+2112(SB), Z19
+	VFMADD213PS.BCST  numbers<>+2144(SB), Z12, Z18
+	VFMADD213PS.BCST  numbers<>+2144(SB), Z17, Z19
+	VFMADD213PS.BCST  numbers<>+2176(SB), Z12, Z18
+	VFMADD213PS.BCST  numbers<>+2176(SB), Z17, Z19
+	VFMADD213PS.BCST  numbers<>+2208(SB), Z12, Z18
+	VFMADD213PS.BCST  numbers<>+2208(SB), Z17, Z19
+	VFMADD213PS.BCST  numbers<>+2240(SB), Z12, Z18
+	VFMADD213PS.BCST  numbers<>+2240(SB), Z17, Z19
+	VFMADD213PS.BCST  numbers<>+2272(SB), Z12, Z18
+	VFMADD213PS.BCST  numbers<>+2272(SB), Z17, Z19
+	VFMADD213PS.BCST  numbers<>+2304(SB), Z12, Z18
+	VFMADD213PS.BCST  numbers<>+2304(SB), Z17, Z19
+	VFMADD213PS.BCST  numbers<>+2336(SB), Z12, Z18
+	VFMADD213PS.BCST  numbers<>+2336(SB), Z17, Z19
+	VFMADD213PS.BCST  numbers<>+2368(SB), Z12, Z18
+	VFMADD213PS.BCST  numbers<>+2368(SB), Z17, Z19
+	VMULPS            Z6, Z18, Z18
+	VMULPS            Z7, Z19, Z19
+	VMULPS            Z0, Z0, Z6
+	VBROADCASTSS      numbers<>+2400(SB), Z7
+	VFMADD213PS.BCST  numbers<>+2432(SB), Z6, Z7
+	VFMADD213PS.BCST  numbers<>+2464(SB), Z6, Z7
+	VFMADD213PS.BCST  numbers<>+2496(SB), Z6, Z7
+	VFMADD213PS.BCST  numbers<>+2528(SB), Z6, Z7
+	VFMADD213PS.BCST  numbers<>+2560(SB), Z6, Z7
+	VBROADCASTSS      numbers<>+1312(SB), Z6
+	VFMADD213PS       Z6, Z0, Z7
+	VMULPS            Z0, Z7, Z7
+	VMULPS            Z3, Z18, Z18
+	VMULPS            Z13, Z18, Z18
+	VSCALEFPS         Z14, Z18, Z18
+	VPXORD            Z8, Z8, Z8
+	VMAXPS            Z0, Z8, Z3
+	VSUBPS            Z18, Z3, Z3
+	VCMPPS.BCST       $0x11, numbers<>+320(SB), Z2, K1
+	VBLENDMPS         Z7, Z3, K1, Z3
+	VPANDD.BCST       numbers<>+1408(SB), Z0, Z0
+	VPORD             Z0, Z3, Z3
+	VMULPS            Z1, Z1, Z0
+	VBROADCASTSS      numbers<>+2400(SB), Z2
+	VFMADD213PS.BCST  numbers<>+2432(SB), Z0, Z2
+	VFMADD213PS.BCST  numbers<>+2464(SB), Z0, Z2
+	VFMADD213PS.BCST  numbers<>+2496(SB), Z0, Z2
+	VFMADD213PS.BCST  numbers<>+2528(SB), Z0, Z2
+	VFMADD213PS.BCST  numbers<>+2560(SB), Z0, Z2
+	VBROADCASTSS      numbers<>+1312(SB), Z0
+	VFMADD213PS       Z0, Z1, Z2
+	VMULPS            Z1, Z2, Z2
+	VMULPS            Z5, Z19, Z19
+	VMULPS            Z15, Z19, Z19
+	VSCALEFPS         Z16, Z19, Z19
+	VPXORD            Z9, Z9, Z9
+	VMAXPS            Z1, Z9, Z0
+	VSUBPS            Z19, Z0, Z0
+	VCMPPS.BCST       $0x11, numbers<>+320(SB), Z4, K1
+	VBLENDMPS         Z2, Z0, K1, Z0
+	VPANDD.BCST       numbers<>+1408(SB), Z1, Z1
+	VPORD             Z1, Z0, Z0
+	VMOVUPS           Z3, (AX)
+	VMOVUPS           Z0, 64(AX)
+	ADDQ              $0x00000080, AX
+	ADDQ              $0x00000080, DX
+	SUBQ              $0x00000020, CX
+	JGE               some
+
+few:
+	ADDQ $0x00000020, CX
 	SUBQ $0x00000010, CX
 	JLT  loopEnd
 
@@ -4554,62 +4675,61 @@ loop:
 	PREFETCHT0        2048(AX)
 	PREFETCHT0        2048(DX)
 	VMOVUPS           (DX), Z0
-	VMULPS            Z0, Z0, Z1
-	VBROADCASTSS      numbers<>+2048(SB), Z2
-	VFMADD213PS.BCST  numbers<>+2080(SB), Z1, Z2
-	VFMADD213PS.BCST  numbers<>+2112(SB), Z1, Z2
-	VFMADD213PS.BCST  numbers<>+2144(SB), Z1, Z2
-	VFMADD213PS.BCST  numbers<>+2176(SB), Z1, Z2
-	VFMADD213PS.BCST  numbers<>+2208(SB), Z1, Z2
-	VBROADCASTSS      numbers<>+1312(SB), Z1
-	VFMADD213PS       Z1, Z0, Z2
-	VMULPS            Z0, Z2, Z2
 	VPANDD.BCST       numbers<>+1088(SB), Z0, Z1
-	VBROADCASTSS      numbers<>+2240(SB), Z5
-	VMINPS            Z1, Z5, Z5
-	VMULPS            Z5, Z5, Z6
-	VMOVAPS           Z5, Z7
-	VFMSUB213PS       Z6, Z5, Z7
-	VMULPS.BCST       numbers<>+768(SB), Z6, Z6
-	VMULPS.BCST       numbers<>+64(SB), Z6, Z8
-	VRNDSCALEPS       $0x08, Z8, Z8
-	VFNMADD231PS.BCST numbers<>+96(SB), Z8, Z6
-	VFNMADD231PS.BCST numbers<>+128(SB), Z8, Z6
-	VFNMADD231PS.BCST numbers<>+1312(SB), Z7, Z6
-	VBROADCASTSS      numbers<>+160(SB), Z7
-	VFMADD213PS.BCST  numbers<>+192(SB), Z6, Z7
-	VFMADD213PS.BCST  numbers<>+224(SB), Z6, Z7
-	VFMADD213PS.BCST  numbers<>+256(SB), Z6, Z7
-	VFMADD213PS.BCST  numbers<>+288(SB), Z6, Z7
-	VFMADD213PS.BCST  numbers<>+320(SB), Z6, Z7
-	VFMADD213PS.BCST  numbers<>+320(SB), Z6, Z7
-	VBROADCASTSS      numbers<>+320(SB), Z9
-	VADDPS.BCST       numbers<>+1344(SB), Z5, Z6
-	VDIVPS            Z6, Z9, Z6
-	VBROADCASTSS      numbers<>+320(SB), Z9
-	VMOVAPS           Z9, Z9
-	VFNMADD231PS.BCST numbers<>+2272(SB), Z6, Z9
-	VBROADCASTSS      numbers<>+2304(SB), Z10
-	VFMADD213PS.BCST  numbers<>+2336(SB), Z9, Z10
-	VFMADD213PS.BCST  numbers<>+2368(SB), Z9, Z10
-	VFMADD213PS.BCST  numbers<>+2400(SB), Z9, Z10
-	VFMADD213PS.BCST  numbers<>+2432(SB), Z9, Z10
-	VFMADD213PS.BCST  numbers<>+2464(SB), Z9, Z10
-	VFMADD213PS.BCST  numbers<>+2496(SB), Z9, Z10
-	VFMADD213PS.BCST  numbers<>+2528(SB), Z9, Z10
-	VFMADD213PS.BCST  numbers<>+2560(SB), Z9, Z10
-	VMULPS            Z6, Z10, Z10
-	VMULPS            Z5, Z10, Z10
-	VMULPS            Z7, Z10, Z10
-	VSCALEFPS         Z8, Z10, Z10
-	VPXORD            Z3, Z3, Z3
-	VMAXPS            Z0, Z3, Z5
-	VSUBPS            Z10, Z5, Z5
+	VBROADCASTSS      numbers<>+2048(SB), Z2
+	VMINPS            Z1, Z2, Z2
+	VBROADCASTSS      numbers<>+320(SB), Z4
+	VADDPS.BCST       numbers<>+1344(SB), Z2, Z3
+	VDIVPS            Z3, Z4, Z3
+	VMULPS            Z2, Z2, Z4
+	VMOVAPS           Z2, Z5
+	VFMSUB213PS       Z4, Z2, Z5
+	VMULPS.BCST       numbers<>+768(SB), Z4, Z4
+	VMULPS.BCST       numbers<>+64(SB), Z4, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST numbers<>+96(SB), Z6, Z4
+	VFNMADD231PS.BCST numbers<>+128(SB), Z6, Z4
+	VFNMADD231PS.BCST numbers<>+1312(SB), Z5, Z4
+	VBROADCASTSS      numbers<>+160(SB), Z5
+	VFMADD213PS.BCST  numbers<>+192(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+224(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+256(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+288(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+320(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+320(SB), Z4, Z5
+	VBROADCASTSS      numbers<>+320(SB), Z4
+	VFNMADD231PS.BCST numbers<>+2080(SB), Z3, Z4
+	VBROADCASTSS      numbers<>+2112(SB), Z7
+	VFMADD213PS.BCST  numbers<>+2144(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2176(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2208(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2240(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2272(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2304(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2336(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2368(SB), Z4, Z7
+	VMULPS            Z3, Z7, Z7
+	VMULPS            Z0, Z0, Z3
+	VBROADCASTSS      numbers<>+2400(SB), Z4
+	VFMADD213PS.BCST  numbers<>+2432(SB), Z3, Z4
+	VFMADD213PS.BCST  numbers<>+2464(SB), Z3, Z4
+	VFMADD213PS.BCST  numbers<>+2496(SB), Z3, Z4
+	VFMADD213PS.BCST  numbers<>+2528(SB), Z3, Z4
+	VFMADD213PS.BCST  numbers<>+2560(SB), Z3, Z4
+	VBROADCASTSS      numbers<>+1312(SB), Z3
+	VFMADD213PS       Z3, Z0, Z4
+	VMULPS            Z0, Z4, Z4
+	VMULPS            Z2, Z7, Z7
+	VMULPS            Z5, Z7, Z7
+	VSCALEFPS         Z6, Z7, Z7
+	VPXORD            Z10, Z10, Z10
+	VMAXPS            Z0, Z10, Z2
+	VSUBPS            Z7, Z2, Z2
 	VCMPPS.BCST       $0x11, numbers<>+320(SB), Z1, K1
-	VBLENDMPS         Z2, Z5, K1, Z5
+	VBLENDMPS         Z4, Z2, K1, Z2
 	VPANDD.BCST       numbers<>+1408(SB), Z0, Z0
-	VPORD             Z0, Z5, Z5
-	VMOVUPS           Z5, (AX)
+	VPORD             Z0, Z2, Z2
+	VMOVUPS           Z2, (AX)
 	ADDQ              $0x00000040, AX
 	ADDQ              $0x00000040, DX
 	SUBQ              $0x00000010, CX
@@ -4623,62 +4743,61 @@ loopEnd:
 	DECQ              BX
 	KMOVW             BX, K1
 	VMOVUPS.Z         (DX), K1, Z0
-	VMULPS            Z0, Z0, Z1
-	VBROADCASTSS      numbers<>+2048(SB), Z2
-	VFMADD213PS.BCST  numbers<>+2080(SB), Z1, Z2
-	VFMADD213PS.BCST  numbers<>+2112(SB), Z1, Z2
-	VFMADD213PS.BCST  numbers<>+2144(SB), Z1, Z2
-	VFMADD213PS.BCST  numbers<>+2176(SB), Z1, Z2
-	VFMADD213PS.BCST  numbers<>+2208(SB), Z1, Z2
-	VBROADCASTSS      numbers<>+1312(SB), Z1
-	VFMADD213PS       Z1, Z0, Z2
-	VMULPS            Z0, Z2, Z2
 	VPANDD.BCST       numbers<>+1088(SB), Z0, Z1
-	VBROADCASTSS      numbers<>+2240(SB), Z3
-	VMINPS            Z1, Z3, Z3
-	VMULPS            Z3, Z3, Z5
-	VMOVAPS           Z3, Z6
-	VFMSUB213PS       Z5, Z3, Z6
-	VMULPS.BCST       numbers<>+768(SB), Z5, Z5
-	VMULPS.BCST       numbers<>+64(SB), Z5, Z7
-	VRNDSCALEPS       $0x08, Z7, Z7
-	VFNMADD231PS.BCST numbers<>+96(SB), Z7, Z5
-	VFNMADD231PS.BCST numbers<>+128(SB), Z7, Z5
-	VFNMADD231PS.BCST numbers<>+1312(SB), Z6, Z5
-	VBROADCASTSS      numbers<>+160(SB), Z6
-	VFMADD213PS.BCST  numbers<>+192(SB), Z5, Z6
-	VFMADD213PS.BCST  numbers<>+224(SB), Z5, Z6
-	VFMADD213PS.BCST  numbers<>+256(SB), Z5, Z6
-	VFMADD213PS.BCST  numbers<>+288(SB), Z5, Z6
-	VFMADD213PS.BCST  numbers<>+320(SB), Z5, Z6
-	VFMADD213PS.BCST  numbers<>+320(SB), Z5, Z6
-	VBROADCASTSS      numbers<>+320(SB), Z8
-	VADDPS.BCST       numbers<>+1344(SB), Z3, Z5
-	VDIVPS            Z5, Z8, Z5
-	VBROADCASTSS      numbers<>+320(SB), Z8
-	VMOVAPS           Z8, Z8
-	VFNMADD231PS.BCST numbers<>+2272(SB), Z5, Z8
-	VBROADCASTSS      numbers<>+2304(SB), Z9
-	VFMADD213PS.BCST  numbers<>+2336(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2368(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2400(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2432(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2464(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2496(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2528(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2560(SB), Z8, Z9
-	VMULPS            Z5, Z9, Z9
-	VMULPS            Z3, Z9, Z9
-	VMULPS            Z6, Z9, Z9
-	VSCALEFPS         Z7, Z9, Z9
-	VPXORD            Z4, Z4, Z4
-	VMAXPS            Z0, Z4, Z3
-	VSUBPS            Z9, Z3, Z3
+	VBROADCASTSS      numbers<>+2048(SB), Z2
+	VMINPS            Z1, Z2, Z2
+	VBROADCASTSS      numbers<>+320(SB), Z4
+	VADDPS.BCST       numbers<>+1344(SB), Z2, Z3
+	VDIVPS            Z3, Z4, Z3
+	VMULPS            Z2, Z2, Z4
+	VMOVAPS           Z2, Z5
+	VFMSUB213PS       Z4, Z2, Z5
+	VMULPS.BCST       numbers<>+768(SB), Z4, Z4
+	VMULPS.BCST       numbers<>+64(SB), Z4, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST numbers<>+96(SB), Z6, Z4
+	VFNMADD231PS.BCST numbers<>+128(SB), Z6, Z4
+	VFNMADD231PS.BCST numbers<>+1312(SB), Z5, Z4
+	VBROADCASTSS      numbers<>+160(SB), Z5
+	VFMADD213PS.BCST  numbers<>+192(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+224(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+256(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+288(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+320(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+320(SB), Z4, Z5
+	VBROADCASTSS      numbers<>+320(SB), Z4
+	VFNMADD231PS.BCST numbers<>+2080(SB), Z3, Z4
+	VBROADCASTSS      numbers<>+2112(SB), Z7
+	VFMADD213PS.BCST  numbers<>+2144(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2176(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2208(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2240(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2272(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2304(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2336(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2368(SB), Z4, Z7
+	VMULPS            Z3, Z7, Z7
+	VMULPS            Z0, Z0, Z3
+	VBROADCASTSS      numbers<>+2400(SB), Z4
+	VFMADD213PS.BCST  numbers<>+2432(SB), Z3, Z4
+	VFMADD213PS.BCST  numbers<>+2464(SB), Z3, Z4
+	VFMADD213PS.BCST  numbers<>+2496(SB), Z3, Z4
+	VFMADD213PS.BCST  numbers<>+2528(SB), Z3, Z4
+	VFMADD213PS.BCST  numbers<>+2560(SB), Z3, Z4
+	VBROADCASTSS      numbers<>+1312(SB), Z3
+	VFMADD213PS       Z3, Z0, Z4
+	VMULPS            Z0, Z4, Z4
+	VMULPS            Z2, Z7, Z7
+	VMULPS            Z5, Z7, Z7
+	VSCALEFPS         Z6, Z7, Z7
+	VPXORD            Z11, Z11, Z11
+	VMAXPS            Z0, Z11, Z2
+	VSUBPS            Z7, Z2, Z2
 	VCMPPS.BCST       $0x11, numbers<>+320(SB), Z1, K2
-	VBLENDMPS         Z2, Z3, K2, Z3
+	VBLENDMPS         Z4, Z2, K2, Z2
 	VPANDD.BCST       numbers<>+1408(SB), Z0, Z0
-	VPORD             Z0, Z3, Z3
-	VMOVUPS           Z3, K1, (AX)
+	VPORD             Z0, Z2, Z2
+	VMOVUPS           Z2, K1, (AX)
 
 loopDone:
 	VZEROUPPER
@@ -4710,43 +4829,42 @@ loop:
 	VBROADCASTSS      numbers<>+1312(SB), Z2
 	VFMADD213PS       Z2, Z1, Z3
 	VPANDD.BCST       numbers<>+1088(SB), Z1, Z2
-	VBROADCASTSS      numbers<>+2240(SB), Z4
+	VBROADCASTSS      numbers<>+2048(SB), Z4
 	VMINPS            Z2, Z4, Z4
-	VMULPS            Z4, Z4, Z5
-	VMOVAPS           Z4, Z6
-	VFMSUB213PS       Z5, Z4, Z6
-	VMULPS.BCST       numbers<>+768(SB), Z5, Z5
-	VMULPS.BCST       numbers<>+64(SB), Z5, Z7
-	VRNDSCALEPS       $0x08, Z7, Z7
-	VFNMADD231PS.BCST numbers<>+96(SB), Z7, Z5
-	VFNMADD231PS.BCST numbers<>+128(SB), Z7, Z5
-	VFNMADD231PS.BCST numbers<>+1312(SB), Z6, Z5
-	VBROADCASTSS      numbers<>+160(SB), Z6
-	VFMADD213PS.BCST  numbers<>+192(SB), Z5, Z6
-	VFMADD213PS.BCST  numbers<>+224(SB), Z5, Z6
-	VFMADD213PS.BCST  numbers<>+256(SB), Z5, Z6
-	VFMADD213PS.BCST  numbers<>+288(SB), Z5, Z6
-	VFMADD213PS.BCST  numbers<>+320(SB), Z5, Z6
-	VFMADD213PS.BCST  numbers<>+320(SB), Z5, Z6
-	VBROADCASTSS      numbers<>+320(SB), Z8
+	VBROADCASTSS      numbers<>+320(SB), Z6
 	VADDPS.BCST       numbers<>+1344(SB), Z4, Z5
-	VDIVPS            Z5, Z8, Z5
-	VBROADCASTSS      numbers<>+320(SB), Z8
-	VMOVAPS           Z8, Z8
-	VFNMADD231PS.BCST numbers<>+2272(SB), Z5, Z8
-	VBROADCASTSS      numbers<>+2304(SB), Z9
-	VFMADD213PS.BCST  numbers<>+2336(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2368(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2400(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2432(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2464(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2496(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2528(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2560(SB), Z8, Z9
+	VDIVPS            Z5, Z6, Z5
+	VMULPS            Z4, Z4, Z6
+	VMOVAPS           Z4, Z7
+	VFMSUB213PS       Z6, Z4, Z7
+	VMULPS.BCST       numbers<>+768(SB), Z6, Z6
+	VMULPS.BCST       numbers<>+64(SB), Z6, Z8
+	VRNDSCALEPS       $0x08, Z8, Z8
+	VFNMADD231PS.BCST numbers<>+96(SB), Z8, Z6
+	VFNMADD231PS.BCST numbers<>+128(SB), Z8, Z6
+	VFNMADD231PS.BCST numbers<>+1312(SB), Z7, Z6
+	VBROADCASTSS      numbers<>+160(SB), Z7
+	VFMADD213PS.BCST  numbers<>+192(SB), Z6, Z7
+	VFMADD213PS.BCST  numbers<>+224(SB), Z6, Z7
+	VFMADD213PS.BCST  numbers<>+256(SB), Z6, Z7
+	VFMADD213PS.BCST  numbers<>+288(SB), Z6, Z7
+	VFMADD213PS.BCST  numbers<>+320(SB), Z6, Z7
+	VFMADD213PS.BCST  numbers<>+320(SB), Z6, Z7
+	VBROADCASTSS      numbers<>+320(SB), Z6
+	VFNMADD231PS.BCST numbers<>+2080(SB), Z5, Z6
+	VBROADCASTSS      numbers<>+2112(SB), Z9
+	VFMADD213PS.BCST  numbers<>+2144(SB), Z6, Z9
+	VFMADD213PS.BCST  numbers<>+2176(SB), Z6, Z9
+	VFMADD213PS.BCST  numbers<>+2208(SB), Z6, Z9
+	VFMADD213PS.BCST  numbers<>+2240(SB), Z6, Z9
+	VFMADD213PS.BCST  numbers<>+2272(SB), Z6, Z9
+	VFMADD213PS.BCST  numbers<>+2304(SB), Z6, Z9
+	VFMADD213PS.BCST  numbers<>+2336(SB), Z6, Z9
+	VFMADD213PS.BCST  numbers<>+2368(SB), Z6, Z9
 	VMULPS            Z5, Z9, Z9
-	VFNMADD231PS.BCST numbers<>+2208(SB), Z4, Z9
-	VMULPS            Z6, Z9, Z9
-	VSCALEFPS         Z7, Z9, Z9
+	VFNMADD231PS.BCST numbers<>+2560(SB), Z4, Z9
+	VMULPS            Z7, Z9, Z9
+	VSCALEFPS         Z8, Z9, Z9
 	VBROADCASTSS      numbers<>+320(SB), Z4
 	VSUBPS            Z9, Z4, Z4
 	VCMPPS.BCST       $0x11, numbers<>+864(SB), Z1, K1
@@ -4780,43 +4898,42 @@ loopEnd:
 	VBROADCASTSS      numbers<>+1312(SB), Z2
 	VFMADD213PS       Z2, Z1, Z3
 	VPANDD.BCST       numbers<>+1088(SB), Z1, Z2
-	VBROADCASTSS      numbers<>+2240(SB), Z4
+	VBROADCASTSS      numbers<>+2048(SB), Z4
 	VMINPS            Z2, Z4, Z4
-	VMULPS            Z4, Z4, Z5
-	VMOVAPS           Z4, Z6
-	VFMSUB213PS       Z5, Z4, Z6
-	VMULPS.BCST       numbers<>+768(SB), Z5, Z5
-	VMULPS.BCST       numbers<>+64(SB), Z5, Z7
-	VRNDSCALEPS       $0x08, Z7, Z7
-	VFNMADD231PS.BCST numbers<>+96(SB), Z7, Z5
-	VFNMADD231PS.BCST numbers<>+128(SB), Z7, Z5
-	VFNMADD231PS.BCST numbers<>+1312(SB), Z6, Z5
-	VBROADCASTSS      numbers<>+160(SB), Z6
-	VFMADD213PS.BCST  numbers<>+192(SB), Z5, Z6
-	VFMADD213PS.BCST  numbers<>+224(SB), Z5, Z6
-	VFMADD213PS.BCST  numbers<>+256(SB), Z5, Z6
-	VFMADD213PS.BCST  numbers<>+288(SB), Z5, Z6
-	VFMADD213PS.BCST  numbers<>+320(SB), Z5, Z6
-	VFMADD213PS.BCST  numbers<>+320(SB), Z5, Z6
-	VBROADCASTSS      numbers<>+320(SB), Z8
+	VBROADCASTSS      numbers<>+320(SB), Z6
 	VADDPS.BCST       numbers<>+1344(SB), Z4, Z5
-	VDIVPS            Z5, Z8, Z5
-	VBROADCASTSS      numbers<>+320(SB), Z8
-	VMOVAPS           Z8, Z8
-	VFNMADD231PS.BCST numbers<>+2272(SB), Z5, Z8
-	VBROADCASTSS      numbers<>+2304(SB), Z9
-	VFMADD213PS.BCST  numbers<>+2336(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2368(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2400(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2432(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2464(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2496(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2528(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2560(SB), Z8, Z9
+	VDIVPS            Z5, Z6, Z5
+	VMULPS            Z4, Z4, Z6
+	VMOVAPS           Z4, Z7
+	VFMSUB213PS       Z6, Z4, Z7
+	VMULPS.BCST       numbers<>+768(SB), Z6, Z6
+	VMULPS.BCST       numbers<>+64(SB), Z6, Z8
+	VRNDSCALEPS       $0x08, Z8, Z8
+	VFNMADD231PS.BCST numbers<>+96(SB), Z8, Z6
+	VFNMADD231PS.BCST numbers<>+128(SB), Z8, Z6
+	VFNMADD231PS.BCST numbers<>+1312(SB), Z7, Z6
+	VBROADCASTSS      numbers<>+160(SB), Z7
+	VFMADD213PS.BCST  numbers<>+192(SB), Z6, Z7
+	VFMADD213PS.BCST  numbers<>+224(SB), Z6, Z7
+	VFMADD213PS.BCST  numbers<>+256(SB), Z6, Z7
+	VFMADD213PS.BCST  numbers<>+288(SB), Z6, Z7
+	VFMADD213PS.BCST  numbers<>+320(SB), Z6, Z7
+	VFMADD213PS.BCST  numbers<>+320(SB), Z6, Z7
+	VBROADCASTSS      numbers<>+320(SB), Z6
+	VFNMADD231PS.BCST numbers<>+2080(SB), Z5, Z6
+	VBROADCASTSS      numbers<>+2112(SB), Z9
+	VFMADD213PS.BCST  numbers<>+2144(SB), Z6, Z9
+	VFMADD213PS.BCST  numbers<>+2176(SB), Z6, Z9
+	VFMADD213PS.BCST  numbers<>+2208(SB), Z6, Z9
+	VFMADD213PS.BCST  numbers<>+2240(SB), Z6, Z9
+	VFMADD213PS.BCST  numbers<>+2272(SB), Z6, Z9
+	VFMADD213PS.BCST  numbers<>+2304(SB), Z6, Z9
+	VFMADD213PS.BCST  numbers<>+2336(SB), Z6, Z9
+	VFMADD213PS.BCST  numbers<>+2368(SB), Z6, Z9
 	VMULPS            Z5, Z9, Z9
-	VFNMADD231PS.BCST numbers<>+2208(SB), Z4, Z9
-	VMULPS            Z6, Z9, Z9
-	VSCALEFPS         Z7, Z9, Z9
+	VFNMADD231PS.BCST numbers<>+2560(SB), Z4, Z9
+	VMULPS            Z7, Z9, Z9
+	VSCALEFPS         Z8, Z9, Z9
 	VBROADCASTSS      numbers<>+320(SB), Z4
 	VSUBPS            Z9, Z4, Z4
 	VCMPPS.BCST       $0x11, numbers<>+864(SB), Z1, K2
@@ -4837,6 +4954,182 @@ TEXT ·geluBothAVX512(SB), NOSPLIT, $0-32
 	MOVQ dy+8(FP), DX
 	MOVQ x+16(FP), BX
 	MOVQ n+24(FP), CX
+	SUBQ $0x00000020, CX
+	JLT  few
+
+some:
+	PREFETCHT0        2048(AX)
+	PREFETCHT0        2048(DX)
+	PREFETCHT0        2048(BX)
+	PREFETCHT0        2112(AX)
+	PREFETCHT0        2112(DX)
+	PREFETCHT0        2112(BX)
+	VMOVUPS           (BX), Z0
+	VMOVUPS           64(BX), Z1
+	VPANDD.BCST       numbers<>+1088(SB), Z0, Z2
+	VBROADCASTSS      numbers<>+2048(SB), Z3
+	VMINPS            Z2, Z3, Z3
+	VPANDD.BCST       numbers<>+1088(SB), Z1, Z4
+	VBROADCASTSS      numbers<>+2048(SB), Z5
+	VMINPS            Z4, Z5, Z5
+	VBROADCASTSS      numbers<>+320(SB), Z7
+	VADDPS.BCST       numbers<>+1344(SB), Z3, Z6
+	VDIVPS            Z6, Z7, Z6
+	VBROADCASTSS      numbers<>+320(SB), Z12
+	VADDPS.BCST       numbers<>+1344(SB), Z5, Z7
+	VDIVPS            Z7, Z12, Z7
+	VMULPS            Z3, Z3, Z12
+	VMOVAPS           Z3, Z13
+	VFMSUB213PS       Z12, Z3, Z13
+	VMULPS.BCST       numbers<>+768(SB), Z12, Z12
+	VMULPS.BCST       numbers<>+64(SB), Z12, Z14
+	VRNDSCALEPS       $0x08, Z14, Z14
+	VFNMADD231PS.BCST numbers<>+96(SB), Z14, Z12
+	VFNMADD231PS.BCST numbers<>+128(SB), Z14, Z12
+	VFNMADD231PS.BCST numbers<>+1312(SB), Z13, Z12
+	VBROADCASTSS      numbers<>+160(SB), Z13
+	VFMADD213PS.BCST  numbers<>+192(SB), Z12, Z13
+	VFMADD213PS.BCST  numbers<>+224(SB), Z12, Z13
+	VFMADD213PS.BCST  numbers<>+256(SB), Z12, Z13
+	VFMADD213PS.BCST  numbers<>+288(SB), Z12, Z13
+	VFMADD213PS.BCST  numbers<>+320(SB), Z12, Z13
+	VFMADD213PS.BCST  numbers<>+320(SB), Z12, Z13
+	VMULPS            Z5, Z5, Z12
+	VMOVAPS           Z5, Z15
+	VFMSUB213PS       Z12, Z5, Z15
+	VMULPS.BCST       numbers<>+768(SB), Z12, Z12
+	VMULPS.BCST       numbers<>+64(SB), Z12, Z16
+	VRNDSCALEPS       $0x08, Z16, Z16
+	VFNMADD231PS.BCST numbers<>+96(SB), Z16, Z12
+	VFNMADD231PS.BCST numbers<>+128(SB), Z16, Z12
+	VFNMADD231PS.BCST numbers<>+1312(SB), Z15, Z12
+	VBROADCASTSS      numbers<>+160(SB), Z15
+	VFMADD213PS.BCST  numbers<>+192(SB), Z12, Z15
+	VFMADD213PS.BCST  numbers<>+224(SB), Z12, Z15
+	VFMADD213PS.BCST  numbers<>+256(SB), Z12, Z15
+	VFMADD213PS.BCST  numbers<>+288(SB), Z12, Z15
+	VFMADD213PS.BCST  numbers<>+320(SB), Z12, Z15
+	VFMADD213PS.BCST  numbers<>+320(SB), Z12, Z15
+	VBROADCASTSS      numbers<>+320(SB), Z12
+	VFNMADD231PS.BCST numbers<>+2080(SB), Z6, Z12
+	VBROADCASTSS      numbers<>+320(SB), Z17
+	VFNMADD231PS.BCST numbers<>+2080(SB), Z7, Z17
+	VBROADCASTSS      numbers<>+2112(SB), Z18
+	VBROADCASTSS      numbers<>+2112(SB), Z19
+	VFMADD213PS.BCST  numbers<>+2144(SB), Z12, Z18
+	VFMADD213PS.BCST  numbers<>+2144(SB), Z17, Z19
+	VFMADD213PS.BCST  numbers<>+2176(SB), Z12, Z18
+	VFMADD213PS.BCST  numbers<>+2176(SB), Z17, Z19
+	VFMADD213PS.BCST  numbers<>+2208(SB), Z12, Z18
+	VFMADD213PS.BCST  numbers<>+2208(SB), Z17, Z19
+	VFMADD213PS.BCST  numbers<>+2240(SB), Z12, Z18
+	VFMADD213PS.BCST  numbers<>+2240(SB), Z17, Z19
+	VFMADD213PS.BCST  numbers<>+2272(SB), Z12, Z18
+	VFMADD213PS.BCST  numbers<>+2272(SB), Z17, Z19
+	VFMADD213PS.BCST  numbers<>+2304(SB), Z12, Z18
+	VFMADD213PS.BCST  numbers<>+2304(SB), Z17, Z19
+	VFMADD213PS.BCST  numbers<>+2336(SB), Z12, Z18
+	VFMADD213PS.BCST  numbers<>+2336(SB), Z17, Z19
+	VFMADD213PS.BCST  numbers<>+2368(SB), Z12, Z18
+	VFMADD213PS.BCST  numbers<>+2368(SB), Z17, Z19
+	VMULPS            Z6, Z18, Z18
+	VMULPS            Z7, Z19, Z19
+	VMOVAPS           Z18, Z6
+	VFNMADD231PS.BCST numbers<>+2560(SB), Z3, Z6
+	VMULPS            Z3, Z18, Z18
+	VMULPS            Z13, Z18, Z18
+	VMOVAPS           Z14, Z3
+	VSCALEFPS         Z3, Z18, Z18
+	VMULPS            Z13, Z6, Z6
+	VSCALEFPS         Z14, Z6, Z6
+	VBROADCASTSS      numbers<>+320(SB), Z3
+	VSUBPS            Z6, Z3, Z3
+	VCMPPS.BCST       $0x11, numbers<>+864(SB), Z0, K1
+	VBLENDMPS         Z6, Z3, K1, Z6
+	VMULPS            Z0, Z0, Z3
+	VBROADCASTSS      numbers<>+2592(SB), Z7
+	VFMADD213PS.BCST  numbers<>+2624(SB), Z3, Z7
+	VFMADD213PS.BCST  numbers<>+2656(SB), Z3, Z7
+	VFMADD213PS.BCST  numbers<>+2688(SB), Z3, Z7
+	VFMADD213PS.BCST  numbers<>+2720(SB), Z3, Z7
+	VFMADD213PS.BCST  numbers<>+2752(SB), Z3, Z7
+	VBROADCASTSS      numbers<>+1312(SB), Z3
+	VFMADD213PS       Z3, Z0, Z7
+	VCMPPS.BCST       $0x11, numbers<>+320(SB), Z2, K1
+	VBLENDMPS         Z7, Z6, K1, Z6
+	VPXORD            Z8, Z8, Z8
+	VMAXPS            Z0, Z8, Z3
+	VSUBPS            Z18, Z3, Z3
+	VMULPS            Z0, Z0, Z7
+	VBROADCASTSS      numbers<>+2400(SB), Z12
+	VFMADD213PS.BCST  numbers<>+2432(SB), Z7, Z12
+	VFMADD213PS.BCST  numbers<>+2464(SB), Z7, Z12
+	VFMADD213PS.BCST  numbers<>+2496(SB), Z7, Z12
+	VFMADD213PS.BCST  numbers<>+2528(SB), Z7, Z12
+	VFMADD213PS.BCST  numbers<>+2560(SB), Z7, Z12
+	VBROADCASTSS      numbers<>+1312(SB), Z7
+	VFMADD213PS       Z7, Z0, Z12
+	VMULPS            Z0, Z12, Z12
+	VCMPPS.BCST       $0x11, numbers<>+320(SB), Z2, K1
+	VBLENDMPS         Z12, Z3, K1, Z3
+	VPANDD.BCST       numbers<>+1408(SB), Z0, Z0
+	VPORD             Z0, Z3, Z3
+	VMOVAPS           Z19, Z0
+	VFNMADD231PS.BCST numbers<>+2560(SB), Z5, Z0
+	VMULPS            Z5, Z19, Z19
+	VMULPS            Z15, Z19, Z19
+	VMOVAPS           Z16, Z2
+	VSCALEFPS         Z2, Z19, Z19
+	VMULPS            Z15, Z0, Z0
+	VSCALEFPS         Z16, Z0, Z0
+	VBROADCASTSS      numbers<>+320(SB), Z2
+	VSUBPS            Z0, Z2, Z2
+	VCMPPS.BCST       $0x11, numbers<>+864(SB), Z1, K1
+	VBLENDMPS         Z0, Z2, K1, Z0
+	VMULPS            Z1, Z1, Z2
+	VBROADCASTSS      numbers<>+2592(SB), Z5
+	VFMADD213PS.BCST  numbers<>+2624(SB), Z2, Z5
+	VFMADD213PS.BCST  numbers<>+2656(SB), Z2, Z5
+	VFMADD213PS.BCST  numbers<>+2688(SB), Z2, Z5
+	VFMADD213PS.BCST  numbers<>+2720(SB), Z2, Z5
+	VFMADD213PS.BCST  numbers<>+2752(SB), Z2, Z5
+	VBROADCASTSS      numbers<>+1312(SB), Z2
+	VFMADD213PS       Z2, Z1, Z5
+	VCMPPS.BCST       $0x11, numbers<>+320(SB), Z4, K1
+	VBLENDMPS         Z5, Z0, K1, Z0
+	VPXORD            Z9, Z9, Z9
+	VMAXPS            Z1, Z9, Z2
+	VSUBPS            Z19, Z2, Z2
+	VMULPS            Z1, Z1, Z5
+	VBROADCASTSS      numbers<>+2400(SB), Z7
+	VFMADD213PS.BCST  numbers<>+2432(SB), Z5, Z7
+	VFMADD213PS.BCST  numbers<>+2464(SB), Z5, Z7
+	VFMADD213PS.BCST  numbers<>+2496(SB), Z5, Z7
+	VFMADD213PS.BCST  numbers<>+2528(SB), Z5, Z7
+	VFMADD213PS.BCST  numbers<>+2560(SB), Z5, Z7
+	VBROADCASTSS      numbers<>+1312(SB), Z5
+	VFMADD213PS       Z5, Z1, Z7
+	VMULPS            Z1, Z7, Z7
+	VCMPPS.BCST       $0x11, numbers<>+320(SB), Z4, K1
+	VBLENDMPS         Z7, Z2, K1, Z2
+	VPANDD.BCST       numbers<>+1408(SB), Z1, Z1
+	VPORD             Z1, Z2, Z2
+	VMOVUPS           (DX), Z1
+	VMULPS            Z1, Z6, Z6
+	VMOVUPS           Z6, (AX)
+	VMOVUPS           Z3, (BX)
+	VMOVUPS           64(DX), Z1
+	VMULPS            Z1, Z0, Z0
+	VMOVUPS           Z0, 64(AX)
+	VMOVUPS           Z2, 64(BX)
+	ADDQ              $0x00000080, AX
+	ADDQ              $0x00000080, DX
+	ADDQ              $0x00000080, BX
+	SUBQ              $0x00000020, CX
+	JGE               some
+
+few:
+	ADDQ $0x00000020, CX
 	SUBQ $0x00000010, CX
 	JLT  loopEnd
 
@@ -4844,107 +5137,16 @@ loop:
 	PREFETCHT0        2048(AX)
 	PREFETCHT0        2048(DX)
 	PREFETCHT0        2048(BX)
-	VMOVUPS           (DX), Z0
-	VMOVUPS           (BX), Z1
-	VPANDD.BCST       numbers<>+1088(SB), Z1, Z2
-	VBROADCASTSS      numbers<>+2240(SB), Z3
-	VMINPS            Z2, Z3, Z3
-	VMULPS            Z3, Z3, Z4
-	VMOVAPS           Z3, Z5
-	VFMSUB213PS       Z4, Z3, Z5
-	VMULPS.BCST       numbers<>+768(SB), Z4, Z4
-	VMULPS.BCST       numbers<>+64(SB), Z4, Z8
-	VRNDSCALEPS       $0x08, Z8, Z8
-	VFNMADD231PS.BCST numbers<>+96(SB), Z8, Z4
-	VFNMADD231PS.BCST numbers<>+128(SB), Z8, Z4
-	VFNMADD231PS.BCST numbers<>+1312(SB), Z5, Z4
-	VBROADCASTSS      numbers<>+160(SB), Z5
-	VFMADD213PS.BCST  numbers<>+192(SB), Z4, Z5
-	VFMADD213PS.BCST  numbers<>+224(SB), Z4, Z5
-	VFMADD213PS.BCST  numbers<>+256(SB), Z4, Z5
-	VFMADD213PS.BCST  numbers<>+288(SB), Z4, Z5
-	VFMADD213PS.BCST  numbers<>+320(SB), Z4, Z5
-	VFMADD213PS.BCST  numbers<>+320(SB), Z4, Z5
-	VBROADCASTSS      numbers<>+320(SB), Z9
-	VADDPS.BCST       numbers<>+1344(SB), Z3, Z4
-	VDIVPS            Z4, Z9, Z4
-	VBROADCASTSS      numbers<>+320(SB), Z9
-	VMOVAPS           Z9, Z9
-	VFNMADD231PS.BCST numbers<>+2272(SB), Z4, Z9
-	VBROADCASTSS      numbers<>+2304(SB), Z10
-	VFMADD213PS.BCST  numbers<>+2336(SB), Z9, Z10
-	VFMADD213PS.BCST  numbers<>+2368(SB), Z9, Z10
-	VFMADD213PS.BCST  numbers<>+2400(SB), Z9, Z10
-	VFMADD213PS.BCST  numbers<>+2432(SB), Z9, Z10
-	VFMADD213PS.BCST  numbers<>+2464(SB), Z9, Z10
-	VFMADD213PS.BCST  numbers<>+2496(SB), Z9, Z10
-	VFMADD213PS.BCST  numbers<>+2528(SB), Z9, Z10
-	VFMADD213PS.BCST  numbers<>+2560(SB), Z9, Z10
-	VMULPS            Z4, Z10, Z10
-	VMOVAPS           Z10, Z4
-	VFNMADD231PS.BCST numbers<>+2208(SB), Z3, Z4
-	VMULPS            Z3, Z10, Z10
-	VMULPS            Z5, Z10, Z10
-	VMOVAPS           Z8, Z3
-	VSCALEFPS         Z3, Z10, Z10
-	VMULPS            Z5, Z4, Z4
-	VSCALEFPS         Z8, Z4, Z4
-	VBROADCASTSS      numbers<>+320(SB), Z3
-	VSUBPS            Z4, Z3, Z3
-	VCMPPS.BCST       $0x11, numbers<>+864(SB), Z1, K1
-	VBLENDMPS         Z4, Z3, K1, Z4
-	VMULPS            Z1, Z1, Z3
-	VBROADCASTSS      numbers<>+2592(SB), Z5
-	VFMADD213PS.BCST  numbers<>+2624(SB), Z3, Z5
-	VFMADD213PS.BCST  numbers<>+2656(SB), Z3, Z5
-	VFMADD213PS.BCST  numbers<>+2688(SB), Z3, Z5
-	VFMADD213PS.BCST  numbers<>+2720(SB), Z3, Z5
-	VFMADD213PS.BCST  numbers<>+2752(SB), Z3, Z5
-	VBROADCASTSS      numbers<>+1312(SB), Z3
-	VFMADD213PS       Z3, Z1, Z5
-	VCMPPS.BCST       $0x11, numbers<>+320(SB), Z2, K1
-	VBLENDMPS         Z5, Z4, K1, Z4
-	VPXORD            Z6, Z6, Z6
-	VMAXPS            Z1, Z6, Z3
-	VSUBPS            Z10, Z3, Z3
-	VMULPS            Z1, Z1, Z5
-	VBROADCASTSS      numbers<>+2048(SB), Z8
-	VFMADD213PS.BCST  numbers<>+2080(SB), Z5, Z8
-	VFMADD213PS.BCST  numbers<>+2112(SB), Z5, Z8
-	VFMADD213PS.BCST  numbers<>+2144(SB), Z5, Z8
-	VFMADD213PS.BCST  numbers<>+2176(SB), Z5, Z8
-	VFMADD213PS.BCST  numbers<>+2208(SB), Z5, Z8
-	VBROADCASTSS      numbers<>+1312(SB), Z5
-	VFMADD213PS       Z5, Z1, Z8
-	VMULPS            Z1, Z8, Z8
-	VCMPPS.BCST       $0x11, numbers<>+320(SB), Z2, K1
-	VBLENDMPS         Z8, Z3, K1, Z3
-	VPANDD.BCST       numbers<>+1408(SB), Z1, Z1
-	VPORD             Z1, Z3, Z3
-	VMULPS            Z0, Z4, Z4
-	VMOVUPS           Z4, (AX)
-	VMOVUPS           Z3, (BX)
-	ADDQ              $0x00000040, AX
-	ADDQ              $0x00000040, DX
-	ADDQ              $0x00000040, BX
-	SUBQ              $0x00000010, CX
-	JGE               loop
-
-loopEnd:
-	ADDQ              $0x00000010, CX
-	JEQ               loopDone
-	MOVQ              $0x00000001, SI
-	SHLQ              CL, SI
-	DECQ              SI
-	KMOVW             SI, K1
-	VMOVUPS.Z         (DX), K1, Z0
-	VMOVUPS.Z         (BX), K1, Z1
-	VPANDD.BCST       numbers<>+1088(SB), Z1, Z2
-	VBROADCASTSS      numbers<>+2240(SB), Z3
-	VMINPS            Z2, Z3, Z3
-	VMULPS            Z3, Z3, Z4
-	VMOVAPS           Z3, Z5
-	VFMSUB213PS       Z4, Z3, Z5
+	VMOVUPS           (BX), Z0
+	VPANDD.BCST       numbers<>+1088(SB), Z0, Z1
+	VBROADCASTSS      numbers<>+2048(SB), Z2
+	VMINPS            Z1, Z2, Z2
+	VBROADCASTSS      numbers<>+320(SB), Z4
+	VADDPS.BCST       numbers<>+1344(SB), Z2, Z3
+	VDIVPS            Z3, Z4, Z3
+	VMULPS            Z2, Z2, Z4
+	VMOVAPS           Z2, Z5
+	VFMSUB213PS       Z4, Z2, Z5
 	VMULPS.BCST       numbers<>+768(SB), Z4, Z4
 	VMULPS.BCST       numbers<>+64(SB), Z4, Z6
 	VRNDSCALEPS       $0x08, Z6, Z6
@@ -4958,65 +5160,154 @@ loopEnd:
 	VFMADD213PS.BCST  numbers<>+288(SB), Z4, Z5
 	VFMADD213PS.BCST  numbers<>+320(SB), Z4, Z5
 	VFMADD213PS.BCST  numbers<>+320(SB), Z4, Z5
-	VBROADCASTSS      numbers<>+320(SB), Z8
-	VADDPS.BCST       numbers<>+1344(SB), Z3, Z4
-	VDIVPS            Z4, Z8, Z4
-	VBROADCASTSS      numbers<>+320(SB), Z8
-	VMOVAPS           Z8, Z8
-	VFNMADD231PS.BCST numbers<>+2272(SB), Z4, Z8
-	VBROADCASTSS      numbers<>+2304(SB), Z9
-	VFMADD213PS.BCST  numbers<>+2336(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2368(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2400(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2432(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2464(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2496(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2528(SB), Z8, Z9
-	VFMADD213PS.BCST  numbers<>+2560(SB), Z8, Z9
-	VMULPS            Z4, Z9, Z9
-	VMOVAPS           Z9, Z4
-	VFNMADD231PS.BCST numbers<>+2208(SB), Z3, Z4
-	VMULPS            Z3, Z9, Z9
-	VMULPS            Z5, Z9, Z9
-	VMOVAPS           Z6, Z3
-	VSCALEFPS         Z3, Z9, Z9
-	VMULPS            Z5, Z4, Z4
-	VSCALEFPS         Z6, Z4, Z4
-	VBROADCASTSS      numbers<>+320(SB), Z3
-	VSUBPS            Z4, Z3, Z3
-	VCMPPS.BCST       $0x11, numbers<>+864(SB), Z1, K2
-	VBLENDMPS         Z4, Z3, K2, Z4
-	VMULPS            Z1, Z1, Z3
-	VBROADCASTSS      numbers<>+2592(SB), Z5
-	VFMADD213PS.BCST  numbers<>+2624(SB), Z3, Z5
-	VFMADD213PS.BCST  numbers<>+2656(SB), Z3, Z5
-	VFMADD213PS.BCST  numbers<>+2688(SB), Z3, Z5
-	VFMADD213PS.BCST  numbers<>+2720(SB), Z3, Z5
-	VFMADD213PS.BCST  numbers<>+2752(SB), Z3, Z5
-	VBROADCASTSS      numbers<>+1312(SB), Z3
-	VFMADD213PS       Z3, Z1, Z5
-	VCMPPS.BCST       $0x11, numbers<>+320(SB), Z2, K2
-	VBLENDMPS         Z5, Z4, K2, Z4
-	VPXORD            Z7, Z7, Z7
-	VMAXPS            Z1, Z7, Z3
-	VSUBPS            Z9, Z3, Z3
-	VMULPS            Z1, Z1, Z5
-	VBROADCASTSS      numbers<>+2048(SB), Z6
-	VFMADD213PS.BCST  numbers<>+2080(SB), Z5, Z6
-	VFMADD213PS.BCST  numbers<>+2112(SB), Z5, Z6
-	VFMADD213PS.BCST  numbers<>+2144(SB), Z5, Z6
-	VFMADD213PS.BCST  numbers<>+2176(SB), Z5, Z6
-	VFMADD213PS.BCST  numbers<>+2208(SB), Z5, Z6
-	VBROADCASTSS      numbers<>+1312(SB), Z5
-	VFMADD213PS       Z5, Z1, Z6
-	VMULPS            Z1, Z6, Z6
-	VCMPPS.BCST       $0x11, numbers<>+320(SB), Z2, K2
-	VBLENDMPS         Z6, Z3, K2, Z3
-	VPANDD.BCST       numbers<>+1408(SB), Z1, Z1
-	VPORD             Z1, Z3, Z3
-	VMULPS            Z0, Z4, Z4
-	VMOVUPS           Z4, K1, (AX)
-	VMOVUPS           Z3, K1, (BX)
+	VBROADCASTSS      numbers<>+320(SB), Z4
+	VFNMADD231PS.BCST numbers<>+2080(SB), Z3, Z4
+	VBROADCASTSS      numbers<>+2112(SB), Z7
+	VFMADD213PS.BCST  numbers<>+2144(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2176(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2208(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2240(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2272(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2304(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2336(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2368(SB), Z4, Z7
+	VMULPS            Z3, Z7, Z7
+	VMOVAPS           Z7, Z3
+	VFNMADD231PS.BCST numbers<>+2560(SB), Z2, Z3
+	VMULPS            Z2, Z7, Z7
+	VMULPS            Z5, Z7, Z7
+	VMOVAPS           Z6, Z2
+	VSCALEFPS         Z2, Z7, Z7
+	VMULPS            Z5, Z3, Z3
+	VSCALEFPS         Z6, Z3, Z3
+	VBROADCASTSS      numbers<>+320(SB), Z2
+	VSUBPS            Z3, Z2, Z2
+	VCMPPS.BCST       $0x11, numbers<>+864(SB), Z0, K1
+	VBLENDMPS         Z3, Z2, K1, Z3
+	VMULPS            Z0, Z0, Z2
+	VBROADCASTSS      numbers<>+2592(SB), Z4
+	VFMADD213PS.BCST  numbers<>+2624(SB), Z2, Z4
+	VFMADD213PS.BCST  numbers<>+2656(SB), Z2, Z4
+	VFMADD213PS.BCST  numbers<>+2688(SB), Z2, Z4
+	VFMADD213PS.BCST  numbers<>+2720(SB), Z2, Z4
+	VFMADD213PS.BCST  numbers<>+2752(SB), Z2, Z4
+	VBROADCASTSS      numbers<>+1312(SB), Z2
+	VFMADD213PS       Z2, Z0, Z4
+	VCMPPS.BCST       $0x11, numbers<>+320(SB), Z1, K1
+	VBLENDMPS         Z4, Z3, K1, Z3
+	VPXORD            Z10, Z10, Z10
+	VMAXPS            Z0, Z10, Z2
+	VSUBPS            Z7, Z2, Z2
+	VMULPS            Z0, Z0, Z4
+	VBROADCASTSS      numbers<>+2400(SB), Z5
+	VFMADD213PS.BCST  numbers<>+2432(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+2464(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+2496(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+2528(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+2560(SB), Z4, Z5
+	VBROADCASTSS      numbers<>+1312(SB), Z4
+	VFMADD213PS       Z4, Z0, Z5
+	VMULPS            Z0, Z5, Z5
+	VCMPPS.BCST       $0x11, numbers<>+320(SB), Z1, K1
+	VBLENDMPS         Z5, Z2, K1, Z2
+	VPANDD.BCST       numbers<>+1408(SB), Z0, Z0
+	VPORD             Z0, Z2, Z2
+	VMOVUPS           (DX), Z0
+	VMULPS            Z0, Z3, Z3
+	VMOVUPS           Z3, (AX)
+	VMOVUPS           Z2, (BX)
+	ADDQ              $0x00000040, AX
+	ADDQ              $0x00000040, DX
+	ADDQ              $0x00000040, BX
+	SUBQ              $0x00000010, CX
+	JGE               loop
+
+loopEnd:
+	ADDQ              $0x00000010, CX
+	JEQ               loopDone
+	MOVQ              $0x00000001, SI
+	SHLQ              CL, SI
+	DECQ              SI
+	KMOVW             SI, K1
+	VMOVUPS.Z         (BX), K1, Z0
+	VPANDD.BCST       numbers<>+1088(SB), Z0, Z1
+	VBROADCASTSS      numbers<>+2048(SB), Z2
+	VMINPS            Z1, Z2, Z2
+	VBROADCASTSS      numbers<>+320(SB), Z4
+	VADDPS.BCST       numbers<>+1344(SB), Z2, Z3
+	VDIVPS            Z3, Z4, Z3
+	VMULPS            Z2, Z2, Z4
+	VMOVAPS           Z2, Z5
+	VFMSUB213PS       Z4, Z2, Z5
+	VMULPS.BCST       numbers<>+768(SB), Z4, Z4
+	VMULPS.BCST       numbers<>+64(SB), Z4, Z6
+	VRNDSCALEPS       $0x08, Z6, Z6
+	VFNMADD231PS.BCST numbers<>+96(SB), Z6, Z4
+	VFNMADD231PS.BCST numbers<>+128(SB), Z6, Z4
+	VFNMADD231PS.BCST numbers<>+1312(SB), Z5, Z4
+	VBROADCASTSS      numbers<>+160(SB), Z5
+	VFMADD213PS.BCST  numbers<>+192(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+224(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+256(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+288(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+320(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+320(SB), Z4, Z5
+	VBROADCASTSS      numbers<>+320(SB), Z4
+	VFNMADD231PS.BCST numbers<>+2080(SB), Z3, Z4
+	VBROADCASTSS      numbers<>+2112(SB), Z7
+	VFMADD213PS.BCST  numbers<>+2144(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2176(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2208(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2240(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2272(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2304(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2336(SB), Z4, Z7
+	VFMADD213PS.BCST  numbers<>+2368(SB), Z4, Z7
+	VMULPS            Z3, Z7, Z7
+	VMOVAPS           Z7, Z3
+	VFNMADD231PS.BCST numbers<>+2560(SB), Z2, Z3
+	VMULPS            Z2, Z7, Z7
+	VMULPS            Z5, Z7, Z7
+	VMOVAPS           Z6, Z2
+	VSCALEFPS         Z2, Z7, Z7
+	VMULPS            Z5, Z3, Z3
+	VSCALEFPS         Z6, Z3, Z3
+	VBROADCASTSS      numbers<>+320(SB), Z2
+	VSUBPS            Z3, Z2, Z2
+	VCMPPS.BCST       $0x11, numbers<>+864(SB), Z0, K2
+	VBLENDMPS         Z3, Z2, K2, Z3
+	VMULPS            Z0, Z0, Z2
+	VBROADCASTSS      numbers<>+2592(SB), Z4
+	VFMADD213PS.BCST  numbers<>+2624(SB), Z2, Z4
+	VFMADD213PS.BCST  numbers<>+2656(SB), Z2, Z4
+	VFMADD213PS.BCST  numbers<>+2688(SB), Z2, Z4
+	VFMADD213PS.BCST  numbers<>+2720(SB), Z2, Z4
+	VFMADD213PS.BCST  numbers<>+2752(SB), Z2, Z4
+	VBROADCASTSS      numbers<>+1312(SB), Z2
+	VFMADD213PS       Z2, Z0, Z4
+	VCMPPS.BCST       $0x11, numbers<>+320(SB), Z1, K2
+	VBLENDMPS         Z4, Z3, K2, Z3
+	VPXORD            Z11, Z11, Z11
+	VMAXPS            Z0, Z11, Z2
+	VSUBPS            Z7, Z2, Z2
+	VMULPS            Z0, Z0, Z4
+	VBROADCASTSS      numbers<>+2400(SB), Z5
+	VFMADD213PS.BCST  numbers<>+2432(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+2464(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+2496(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+2528(SB), Z4, Z5
+	VFMADD213PS.BCST  numbers<>+2560(SB), Z4, Z5
+	VBROADCASTSS      numbers<>+1312(SB), Z4
+	VFMADD213PS       Z4, Z0, Z5
+	VMULPS            Z0, Z5, Z5
+	VCMPPS.BCST       $0x11, numbers<>+320(SB), Z1, K2
+	VBLENDMPS         Z5, Z2, K2, Z2
+	VPANDD.BCST       numbers<>+1408(SB), Z0, Z0
+	VPORD             Z0, Z2, Z2
+	VMOVUPS.Z         (DX), K1, Z0
+	VMULPS            Z0, Z3, Z3
+	VMOVUPS           Z3, K1, (AX)
+	VMOVUPS           Z2, K1, (BX)
 
 loopDone:
 	VZEROUPPER
@@ -7992,74 +8283,74 @@ DATA numbers<>+2016(SB)/8, $0x3f906ebb3f906ebb
 DATA numbers<>+2024(SB)/8, $0x3f906ebb3f906ebb
 DATA numbers<>+2032(SB)/8, $0x3f906ebb3f906ebb
 DATA numbers<>+2040(SB)/8, $0x3f906ebb3f906ebb
-DATA numbers<>+2048(SB)/8, $0xb7037950b7037950
-DATA numbers<>+2056(SB)/8, $0xb7037950b7037950
-DATA numbers<>+2064(SB)/8, $0xb7037950b7037950
-DATA numbers<>+2072(SB)/8, $0xb7037950b7037950
-DATA numbers<>+2080(SB)/8, $0x38ef4b0e38ef4b0e
-DATA numbers<>+2088(SB)/8, $0x38ef4b0e38ef4b0e
-DATA numbers<>+2096(SB)/8, $0x38ef4b0e38ef4b0e
-DATA numbers<>+2104(SB)/8, $0x38ef4b0e38ef4b0e
-DATA numbers<>+2112(SB)/8, $0xba9b992eba9b992e
-DATA numbers<>+2120(SB)/8, $0xba9b992eba9b992e
-DATA numbers<>+2128(SB)/8, $0xba9b992eba9b992e
-DATA numbers<>+2136(SB)/8, $0xba9b992eba9b992e
-DATA numbers<>+2144(SB)/8, $0x3c2369203c236920
-DATA numbers<>+2152(SB)/8, $0x3c2369203c236920
-DATA numbers<>+2160(SB)/8, $0x3c2369203c236920
-DATA numbers<>+2168(SB)/8, $0x3c2369203c236920
-DATA numbers<>+2176(SB)/8, $0xbd882c2abd882c2a
-DATA numbers<>+2184(SB)/8, $0xbd882c2abd882c2a
-DATA numbers<>+2192(SB)/8, $0xbd882c2abd882c2a
-DATA numbers<>+2200(SB)/8, $0xbd882c2abd882c2a
-DATA numbers<>+2208(SB)/8, $0x3ecc422a3ecc422a
-DATA numbers<>+2216(SB)/8, $0x3ecc422a3ecc422a
-DATA numbers<>+2224(SB)/8, $0x3ecc422a3ecc422a
-DATA numbers<>+2232(SB)/8, $0x3ecc422a3ecc422a
-DATA numbers<>+2240(SB)/8, $0x4168000041680000
-DATA numbers<>+2248(SB)/8, $0x4168000041680000
-DATA numbers<>+2256(SB)/8, $0x4168000041680000
-DATA numbers<>+2264(SB)/8, $0x4168000041680000
-DATA numbers<>+2272(SB)/8, $0x4080000040800000
-DATA numbers<>+2280(SB)/8, $0x4080000040800000
-DATA numbers<>+2288(SB)/8, $0x4080000040800000
-DATA numbers<>+2296(SB)/8, $0x4080000040800000
-DATA numbers<>+2304(SB)/8, $0x3a04ab6f3a04ab6f
-DATA numbers<>+2312(SB)/8, $0x3a04ab6f3a04ab6f
-DATA numbers<>+2320(SB)/8, $0x3a04ab6f3a04ab6f
-DATA numbers<>+2328(SB)/8, $0x3a04ab6f3a04ab6f
-DATA numbers<>+2336(SB)/8, $0x3a9433903a943390
-DATA numbers<>+2344(SB)/8, $0x3a9433903a943390
-DATA numbers<>+2352(SB)/8, $0x3a9433903a943390
-DATA numbers<>+2360(SB)/8, $0x3a9433903a943390
-DATA numbers<>+2368(SB)/8, $0xbafda693bafda693
-DATA numbers<>+2376(SB)/8, $0xbafda693bafda693
-DATA numbers<>+2384(SB)/8, $0xbafda693bafda693
-DATA numbers<>+2392(SB)/8, $0xbafda693bafda693
-DATA numbers<>+2400(SB)/8, $0xbbde99b1bbde99b1
-DATA numbers<>+2408(SB)/8, $0xbbde99b1bbde99b1
-DATA numbers<>+2416(SB)/8, $0xbbde99b1bbde99b1
-DATA numbers<>+2424(SB)/8, $0xbbde99b1bbde99b1
-DATA numbers<>+2432(SB)/8, $0xb9f5d737b9f5d737
-DATA numbers<>+2440(SB)/8, $0xb9f5d737b9f5d737
-DATA numbers<>+2448(SB)/8, $0xb9f5d737b9f5d737
-DATA numbers<>+2456(SB)/8, $0xb9f5d737b9f5d737
-DATA numbers<>+2464(SB)/8, $0x3d166adf3d166adf
-DATA numbers<>+2472(SB)/8, $0x3d166adf3d166adf
-DATA numbers<>+2480(SB)/8, $0x3d166adf3d166adf
-DATA numbers<>+2488(SB)/8, $0x3d166adf3d166adf
-DATA numbers<>+2496(SB)/8, $0x3cebe9373cebe937
-DATA numbers<>+2504(SB)/8, $0x3cebe9373cebe937
-DATA numbers<>+2512(SB)/8, $0x3cebe9373cebe937
-DATA numbers<>+2520(SB)/8, $0x3cebe9373cebe937
-DATA numbers<>+2528(SB)/8, $0xbea9addbbea9addb
-DATA numbers<>+2536(SB)/8, $0xbea9addbbea9addb
-DATA numbers<>+2544(SB)/8, $0xbea9addbbea9addb
-DATA numbers<>+2552(SB)/8, $0xbea9addbbea9addb
-DATA numbers<>+2560(SB)/8, $0x3f2c22ee3f2c22ee
-DATA numbers<>+2568(SB)/8, $0x3f2c22ee3f2c22ee
-DATA numbers<>+2576(SB)/8, $0x3f2c22ee3f2c22ee
-DATA numbers<>+2584(SB)/8, $0x3f2c22ee3f2c22ee
+DATA numbers<>+2048(SB)/8, $0x4168000041680000
+DATA numbers<>+2056(SB)/8, $0x4168000041680000
+DATA numbers<>+2064(SB)/8, $0x4168000041680000
+DATA numbers<>+2072(SB)/8, $0x4168000041680000
+DATA numbers<>+2080(SB)/8, $0x4080000040800000
+DATA numbers<>+2088(SB)/8, $0x4080000040800000
+DATA numbers<>+2096(SB)/8, $0x4080000040800000
+DATA numbers<>+2104(SB)/8, $0x4080000040800000
+DATA numbers<>+2112(SB)/8, $0x3a04ab6f3a04ab6f
+DATA numbers<>+2120(SB)/8, $0x3a04ab6f3a04ab6f
+DATA numbers<>+2128(SB)/8, $0x3a04ab6f3a04ab6f
+DATA numbers<>+2136(SB)/8, $0x3a04ab6f3a04ab6f
+DATA numbers<>+2144(SB)/8, $0x3a9433903a943390
+DATA numbers<>+2152(SB)/8, $0x3a9433903a943390
+DATA numbers<>+2160(SB)/8, $0x3a9433903a943390
+DATA numbers<>+2168(SB)/8, $0x3a9433903a943390
+DATA numbers<>+2176(SB)/8, $0xbafda693bafda693
+DATA numbers<>+2184(SB)/8, $0xbafda693bafda693
+DATA numbers<>+2192(SB)/8, $0xbafda693bafda693
+DATA numbers<>+2200(SB)/8, $0xbafda693bafda693
+DATA numbers<>+2208(SB)/8, $0xbbde99b1bbde99b1
+DATA numbers<>+2216(SB)/8, $0xbbde99b1bbde99b1
+DATA numbers<>+2224(SB)/8, $0xbbde99b1bbde99b1
+DATA numbers<>+2232(SB)/8, $0xbbde99b1bbde99b1
+DATA numbers<>+2240(SB)/8, $0xb9f5d737b9f5d737
+DATA numbers<>+2248(SB)/8, $0xb9f5d737b9f5d737
+DATA numbers<>+2256(SB)/8, $0xb9f5d737b9f5d737
+DATA numbers<>+2264(SB)/8, $0xb9f5d737b9f5d737
+DATA numbers<>+2272(SB)/8, $0x3d166adf3d166adf
+DATA numbers<>+2280(SB)/8, $0x3d166adf3d166adf
+DATA numbers<>+2288(SB)/8, $0x3d166adf3d166adf
+DATA numbers<>+2296(SB)/8, $0x3d166adf3d166adf
+DATA numbers<>+2304(SB)/8, $0x3cebe9373cebe937
+DATA numbers<>+2312(SB)/8, $0x3cebe9373cebe937
+DATA numbers<>+2320(SB)/8, $0x3cebe9373cebe937
+DATA numbers<>+2328(SB)/8, $0x3cebe9373cebe937
+DATA numbers<>+2336(SB)/8, $0xbea9addbbea9addb
+DATA numbers<>+2344(SB)/8, $0xbea9addbbea9addb
+DATA numbers<>+2352(SB)/8, $0xbea9addbbea9addb
+DATA numbers<>+2360(SB)/8, $0xbea9addbbea9addb
+DATA numbers<>+2368(SB)/8, $0x3f2c22ee3f2c22ee
+DATA numbers<>+2376(SB)/8, $0x3f2c22ee3f2c22ee
+DATA numbers<>+2384(SB)/8, $0x3f2c22ee3f2c22ee
+DATA numbers<>+2392(SB)/8, $0x3f2c22ee3f2c22ee
+DATA numbers<>+2400(SB)/8, $0xb7037950b7037950
+DATA numbers<>+2408(SB)/8, $0xb7037950b7037950
+DATA numbers<>+2416(SB)/8, $0xb7037950b7037950
+DATA numbers<>+2424(SB)/8, $0xb7037950b7037950
+DATA numbers<>+2432(SB)/8, $0x38ef4b0e38ef4b0e
+DATA numbers<>+2440(SB)/8, $0x38ef4b0e38ef4b0e
+DATA numbers<>+2448(SB)/8, $0x38ef4b0e38ef4b0e
+DATA numbers<>+2456(SB)/8, $0x38ef4b0e38ef4b0e
+DATA numbers<>+2464(SB)/8, $0xba9b992eba9b992e
+DATA numbers<>+2472(SB)/8, $0xba9b992eba9b992e
+DATA numbers<>+2480(SB)/8, $0xba9b992eba9b992e
+DATA numbers<>+2488(SB)/8, $0xba9b992eba9b992e
+DATA numbers<>+2496(SB)/8, $0x3c2369203c236920
+DATA numbers<>+2504(SB)/8, $0x3c2369203c236920
+DATA numbers<>+2512(SB)/8, $0x3c2369203c236920
+DATA numbers<>+2520(SB)/8, $0x3c2369203c236920
+DATA numbers<>+2528(SB)/8, $0xbd882c2abd882c2a
+DATA numbers<>+2536(SB)/8, $0xbd882c2abd882c2a
+DATA numbers<>+2544(SB)/8, $0xbd882c2abd882c2a
+DATA numbers<>+2552(SB)/8, $0xbd882c2abd882c2a
+DATA numbers<>+2560(SB)/8, $0x3ecc422a3ecc422a
+DATA numbers<>+2568(SB)/8, $0x3ecc422a3ecc422a
+DATA numbers<>+2576(SB)/8, $0x3ecc422a3ecc422a
+DATA numbers<>+2584(SB)/8, $0x3ecc422a3ecc422a
 DATA numbers<>+2592(SB)/8, $0xb8b4937eb8b4937e
 DATA numbers<>+2600(SB)/8, $0xb8b4937eb8b4937e
 DATA numbers<>+2608(SB)/8, $0xb8b4937eb8b4937e

@@ -229,16 +229,43 @@ func (v vector) bell(a reg.VecVirtual, factor float32) (n, p reg.VecVirtual) {
 
 // tail returns n, p and q: the normal distribution's tail, Phi(-a) = 2^n p q, for a from 1 to 14.5.
 func (v vector) tail(a reg.VecVirtual) (n, p, q reg.VecVirtual) {
+	t := v.tails([]reg.VecVirtual{a})[0]
+	return t.n, t.p, t.q
+}
+
+type tail struct{ n, p, q reg.VecVirtual }
+
+// tails is tail of some vectors side by side.
+func (v vector) tails(as []reg.VecVirtual) (tails []tail) {
 	const k = 2
-	n, p = v.bell(a, 1)
-	w, t := v.new(), v.number(1)
-	v.addNumber(k, a, w)
-	VDIVPS(w, t, w)
-	VMOVAPS(v.number(1), t)
-	v.subtractProduct(2*k, w, t)
-	q = v.polynomial(tailPolynomial, t)
-	VMULPS(w, q, q)
-	return n, p, q
+	var ws, ts []reg.VecVirtual
+	for _, a := range as {
+		w, t := v.new(), v.number(1)
+		v.addNumber(k, a, w)
+		VDIVPS(w, t, w)
+		ws = append(ws, w)
+	}
+	for _, a := range as {
+		n, p := v.bell(a, 1)
+		tails = append(tails, tail{n: n, p: p})
+	}
+	for _, w := range ws {
+		t := v.number(1)
+		v.subtractProduct(2*k, w, t)
+		ts = append(ts, t)
+	}
+	for i := range as {
+		tails[i].q = v.number(tailPolynomial[0])
+	}
+	for _, c := range tailPolynomial[1:] {
+		for i, t := range ts {
+			v.multiplyAddNumber(c, t, tails[i].q)
+		}
+	}
+	for i, w := range ws {
+		VMULPS(w, tails[i].q, tails[i].q)
+	}
+	return tails
 }
 
 // nearHalf is 1/2 + x p(x^2).
@@ -252,24 +279,32 @@ func (v vector) nearHalf(coefficients []float32, x reg.VecVirtual) reg.VecVirtua
 }
 
 // gelu is x Phi(x), where Phi(x) = 1/2 + x p(x^2) up to 1 and from there on in the form max(x, 0) - a Phi(-a) with a = |x|: nothing
-// cancels, and 2^n comes last, so that only the result is ever subnormal.
-func (v vector) gelu(x reg.VecVirtual) reg.VecVirtual {
-	small := v.nearHalf(normalPolynomial, x)
-	VMULPS(x, small, small)
-	size := v.size(x)
-	a := v.new()
-	v.atMost(14.5, size, a) // from there on Phi(-a) is 0
-	n, p, q := v.tail(a)
-	VMULPS(a, q, q)
-	VMULPS(p, q, q)
-	v.scale(n, q)
-	zero, y := v.new(), v.new()
-	v.zero(zero)
-	VMAXPS(x, zero, y)
-	VSUBPS(q, y, y)
-	v.choose(less, size, 1, small, y, y)
-	v.withSign(y, x) // of zeros
-	return y
+// cancels, and 2^n comes last, so that only the result is ever subnormal. It is computed of some vectors side by side, since each is a chain of operations
+// that wait for each other.
+func (v vector) gelu(xs []reg.VecVirtual) (ys []reg.VecVirtual) {
+	var sizes, as []reg.VecVirtual
+	for _, x := range xs {
+		size, a := v.size(x), v.new()
+		v.atMost(14.5, size, a) // from there on Phi(-a) is 0
+		sizes, as = append(sizes, size), append(as, a)
+	}
+	tails := v.tails(as)
+	for i, x := range xs {
+		small := v.nearHalf(normalPolynomial, x)
+		VMULPS(x, small, small)
+		q := tails[i].q
+		VMULPS(as[i], q, q)
+		VMULPS(tails[i].p, q, q)
+		v.scale(tails[i].n, q)
+		zero, y := v.new(), v.new()
+		v.zero(zero)
+		VMAXPS(x, zero, y)
+		VSUBPS(q, y, y)
+		v.choose(less, sizes[i], 1, small, y, y)
+		v.withSign(y, x) // of zeros
+		ys = append(ys, y)
+	}
+	return ys
 }
 
 // geluDerivative is 1/2 + x p(x^2) up to 1, then d or 1 - d, by the sign of x, with d = Phi(-a) - a phi(a).
@@ -290,32 +325,38 @@ func (v vector) geluDerivative(x reg.VecVirtual) reg.VecVirtual {
 }
 
 // geluWithDerivative gives the bits of gelu and of geluDerivative; both have the normal distribution's tail in them.
-func (v vector) geluWithDerivative(x reg.VecVirtual) (y, d reg.VecVirtual) {
-	size := v.size(x)
-	a := v.new()
-	v.atMost(14.5, size, a)
-	n, p, q := v.tail(a)
-	d = v.copy(q)
-	v.subtractProduct(float32(1/math.Sqrt(2*math.Pi)), a, d)
-	VMULPS(a, q, q)
-	VMULPS(p, q, q)
-	v.scale(v.copy(n), q) // which may change it
-	VMULPS(p, d, d)
-	v.scale(n, d)
-	other := v.number(1)
-	VSUBPS(d, other, other)
-	v.choose(less, x, 0, d, other, d)
-	v.choose(less, size, 1, v.nearHalf(geluDerivativePolynomial, x), d, d)
-	zero := v.new()
-	y = v.new()
-	v.zero(zero)
-	VMAXPS(x, zero, y)
-	VSUBPS(q, y, y)
-	small := v.nearHalf(normalPolynomial, x)
-	VMULPS(x, small, small)
-	v.choose(less, size, 1, small, y, y)
-	v.withSign(y, x)
-	return y, d
+func (v vector) geluWithDerivative(xs []reg.VecVirtual) (ys, ds []reg.VecVirtual) {
+	var sizes, as []reg.VecVirtual
+	for _, x := range xs {
+		size, a := v.size(x), v.new()
+		v.atMost(14.5, size, a)
+		sizes, as = append(sizes, size), append(as, a)
+	}
+	tails := v.tails(as)
+	for i, x := range xs {
+		n, p, q := tails[i].n, tails[i].p, tails[i].q
+		d := v.copy(q)
+		v.subtractProduct(float32(1/math.Sqrt(2*math.Pi)), as[i], d)
+		VMULPS(as[i], q, q)
+		VMULPS(p, q, q)
+		v.scale(v.copy(n), q) // which may change it
+		VMULPS(p, d, d)
+		v.scale(n, d)
+		other := v.number(1)
+		VSUBPS(d, other, other)
+		v.choose(less, x, 0, d, other, d)
+		v.choose(less, sizes[i], 1, v.nearHalf(geluDerivativePolynomial, x), d, d)
+		zero, y := v.new(), v.new()
+		v.zero(zero)
+		VMAXPS(x, zero, y)
+		VSUBPS(q, y, y)
+		small := v.nearHalf(normalPolynomial, x)
+		VMULPS(x, small, small)
+		v.choose(less, sizes[i], 1, small, y, y)
+		v.withSign(y, x)
+		ys, ds = append(ys, y), append(ds, d)
+	}
+	return ys, ds
 }
 
 const (
@@ -397,18 +438,32 @@ func approximations(v vector) {
 		v.scale(n, p)
 		return p
 	})
-	one("gelu", "y[i] = x[i] Phi(x[i])", v.gelu)
-	gradient("geluGradient", "(Phi(x[i]) + x[i] phi(x[i]))", "x", v.geluDerivative)
-	at, n := v.function("geluBoth", []string{"dx", "dy", "x"}, "", "", "is dx[i] = dy[i] * (Phi(x[i]) + x[i] phi(x[i])), and then x[i] = x[i] Phi(x[i]).")
-	v.along("loop", n, at, func(at []Mem, e *end) {
-		dy, x := v.read(at[1], e), v.read(at[2], e)
-		y, d := v.geluWithDerivative(x)
-		VMULPS(dy, d, d)
-		v.store(d, at[0], e)
-		v.store(y, at[2], e)
+	at, n := v.function("gelu", []string{"y", "x"}, "", "", "is y[i] = x[i] Phi(x[i]).")
+	v.alongSome(n, at, func(at [][]Mem, e *end) {
+		var x []reg.VecVirtual
+		for _, m := range at {
+			x = append(x, v.read(m[1], e))
+		}
+		for i, y := range v.gelu(x) {
+			v.store(y, at[i][0], e)
+		}
 	})
-	VZEROUPPER()
-	RET()
+	done()
+	gradient("geluGradient", "(Phi(x[i]) + x[i] phi(x[i]))", "x", v.geluDerivative)
+	at, n = v.function("geluBoth", []string{"dx", "dy", "x"}, "", "", "is dx[i] = dy[i] * (Phi(x[i]) + x[i] phi(x[i])), and then x[i] = x[i] Phi(x[i]).")
+	v.alongSome(n, at, func(at [][]Mem, e *end) {
+		var x []reg.VecVirtual
+		for _, m := range at {
+			x = append(x, v.read(m[2], e))
+		}
+		ys, ds := v.geluWithDerivative(x)
+		for i, m := range at {
+			VMULPS(v.read(m[1], e), ds[i], ds[i])
+			v.store(ds[i], m[0], e)
+			v.store(ys[i], m[2], e)
+		}
+	})
+	done()
 	one("geluTanh", "GELU in the form with the hyperbolic tangent", v.geluTanh)
 	gradient("geluTanhGradient", "the derivative of geluTanh", "x", v.geluTanhDerivative)
 }

@@ -296,6 +296,37 @@ func (v vector) along(label string, n reg.GPVirtual, pointers []reg.Register, bo
 	Label(label + "Done")
 }
 
+// alongSome is along with several vectors a turn where there are the registers: at has the addresses of each. n and the pointers are lost.
+func (v vector) alongSome(n reg.GPVirtual, pointers []reg.Register, body func(at [][]Mem, e *end)) {
+	if v.wide() {
+		const count = 2
+		var at [][]Mem
+		for i := range count {
+			var of []Mem
+			for _, p := range pointers {
+				of = append(of, Mem{Base: p, Disp: i * v.bytes})
+			}
+			at = append(at, of)
+		}
+		some := uint32(count * v.lanes())
+		SUBQ(U32(some), n)
+		JLT(LabelRef("few"))
+		Label("some")
+		for _, of := range at {
+			fetchAhead(of)
+		}
+		body(at, nil)
+		for _, p := range pointers {
+			ADDQ(U32(count*uint32(v.bytes)), p)
+		}
+		SUBQ(U32(some), n)
+		JGE(LabelRef("some"))
+		Label("few")
+		ADDQ(U32(some), n)
+	}
+	v.along("loop", n, pointers, func(at []Mem, e *end) { body([][]Mem{at}, e) })
+}
+
 // function begins a function over pointers to float32 and n elements; more are further parameters.
 func (v vector) function(name string, pointers []string, more string, result string, doc ...string) (at []reg.Register, n reg.GPVirtual) {
 	signature := "func("
