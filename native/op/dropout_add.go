@@ -24,8 +24,9 @@ func init() {
 	})
 }
 
-// dropoutAddBlock is the number of elements that are dropped at a time, so that they are still in the first cache when they are added.
-const dropoutAddBlock = 1 << 11
+// dropoutAddBlock is the number of elements that are dropped at a time, so that they are still in the first cache when they are added: as many as
+// the kernels fetch ahead, so that what is added comes while the next block's mask is drawn.
+const dropoutAddBlock = 1 << 9
 
 func bindDropoutAdd[T kernel.Float](c *Context[T]) (func(), error) {
 	x, added, y := c.In[0].Float, c.In[1].Float, c.Out[0].Float
