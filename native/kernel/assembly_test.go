@@ -22,13 +22,13 @@ var betweenPages = map[string]string{
 	"TestTiles":         "copyPanel copyRows transpose8 transposeAdd8",
 	"TestDepthwiseRows": "depthwiseSums depthwiseProducts",
 	"TestMaxPoolRows":   "maxPoolPixels",
-	"TestKeepIsPhilox":  "keep",
+	"TestKeepIsPhilox":  "keep", // and TestKeepRowsIsPhilox
 	"TestBatchNormRows": "channelMoments channelGradientSums channelGatedGradientSums channelNormalize channelNormalizeRelu channelNormalizeAdd channelNormalizeAddRelu " +
 		"channelData channelGatedData channelGatedDataKeep",
 	"TestWinograd": "winogradInput winogradOutput winogradOutputAdd winogradOutputGradient winogradWeights winogradWeightsGradient",
 	"TestConformance": "accumulate adagrad adam add addNumber addScaled batchNormData centreAndScale clip clipGradient div divNumber divNumberBy dot dotCentred erf erfGradient exp expSum gate " +
 		"gelu geluBoth geluGradient geluTanh geluTanhGradient hardSwish hardSwishGradient largest layerNormGradient layerNormGradientRows layerNormRows layerNormSums accumulateNormalized lion log logSoftmaxGradient mask mul mulNumber nadam " +
-		"narrowSubtract narrowSumExp normalize normalizeUnshifted relu reluGradient rmsprop rmspropCentered rmspropCenteredMomentum rmspropMomentum scaledExp sgd sgdMomentum " +
+		"narrowSubtract narrowSumExp normalize normalizeUnshifted relu reluDropout reluGradient rmsprop rmspropCentered rmspropCenteredMomentum rmspropMomentum scaledExp sgd sgdMomentum " +
 		"sgdNesterov sigmoid sigmoidGradient softmaxGradient softmaxGradientRows softmaxRows squares sub subFromNumber subtractBoth sum sumExp sumOfSquares sumRows tanh tanhGradient",
 	"": "peak pause", // touch no memory
 }

@@ -199,6 +199,12 @@ func conforming[T Float]() []conformance[T] {
 		{name: "HardSwish", sizes: wholes(2), writes: 1, run: func(o in) { HardSwish(o.x[0], o.x[1]) }},
 		{name: "HardSwishGradient", sizes: wholes(3), writes: 1, run: func(o in) { HardSwishGradient(o.x[0], o.x[1], o.x[2]) }},
 		{name: "Mask", sizes: wholes(2), writes: 1, run: func(o in) { Mask(o.x[0], o.x[1], o.keep, 1.25) }},
+		{name: "ReluDropout", sizes: []size{whole, perColumn}, writes: 1, run: func(o in) { ReluDropout(o.x[0], o.columns, o.x[1], o.keep, 1.25) }},
+		{name: "ReluDropout of some columns", sizes: []size{whole, perColumn}, writes: 1, run: func(o in) {
+			if left, n := o.columns/3&^15, (o.columns-o.columns/3)&^15; o.rows > 0 && n > 0 && left+n <= o.columns {
+				ReluDropout(o.x[0][left:], o.columns, o.x[1][left:left+n], o.keep[:n*o.rows], 1.25)
+			}
+		}},
 		{name: "Accumulate", sizes: wholes(2), writes: 1, run: func(o in) { Accumulate(o.x[0], o.x[1]) }},
 		{name: "AddScaled", sizes: wholes(2), writes: 1, run: func(o in) { AddScaled(o.x[0], o.x[1], 0.3) }},
 		{name: "Max", sizes: wholes(3), writes: 1, run: func(o in) { Max(o.x[0], o.x[1], o.x[2], 1, 1) }},
@@ -408,6 +414,7 @@ func conforming[T Float]() []conformance[T] {
 // elsewhere are the kernels that the suite does not run, and where else they are tested.
 var elsewhere = map[string]string{
 	"Keep":                           "TestKeepIsPhilox: it has no float operand",
+	"KeepRows":                       "TestKeepRowsIsPhilox: likewise",
 	"Gather":                         "the operator's cases: copies rows",
 	"GatherGradient":                 "the operator's cases: Accumulate of rows",
 	"CopyStrided":                    "TestStrided: copies",

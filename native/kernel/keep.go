@@ -36,16 +36,47 @@ func Keep(keep []bool, s philox.Stream, first int, p float64) {
 	// The elements up to the next block, whole groups of eight blocks, and the rest.
 	head := min(-first&3, len(keep))
 	s.Keep(keep[:head], first, p)
+	c := philoxOf(s, threshold)
+	done := head + (len(keep)-head)&^31
+	for i := head; i < done; i += elementsPerCall {
+		c.counter = [4]uint32{uint32((first + i) / 4), uint32(s.Step), uint32(s.Step >> 32), s.Site}
+		path.keep(&keep[i], min(elementsPerCall, done-i)/32, 1, 0, &c)
+	}
+	s.Keep(keep[done:], first+done, p)
+}
+
+// KeepRows is Keep for a part of a matrix: rows of width elements, one behind the other in keep, of which the first begins with the element first and each
+// other stride behind the one before.
+func KeepRows(keep []bool, s philox.Stream, first, width, stride int, p float64) {
+	threshold := philox.Threshold(p)
+	path := active.Load()
+	if width == 0 {
+		return
+	}
+	if path.lanes == 0 || threshold >= 1<<32 || width%32 != 0 || first%4 != 0 || stride%4 != 0 || width > elementsPerCall {
+		for ; len(keep) > 0; first += stride {
+			n := min(width, len(keep))
+			Keep(keep[:n], s, first, p)
+			keep = keep[n:]
+		}
+		return
+	}
+	c := philoxOf(s, threshold)
+	rows := len(keep) / width
+	most := elementsPerCall / width
+	for i := 0; i < rows; i += most {
+		c.counter = [4]uint32{uint32((first + i*stride) / 4), uint32(s.Step), uint32(s.Step >> 32), s.Site}
+		path.keep(&keep[i*width], width/32, min(most, rows-i), uint32(stride/4), &c)
+	}
+}
+
+// philoxOf returns the constants for a stream; the counter is to be set.
+func philoxOf(s philox.Stream, threshold uint64) keepConstants {
 	c := philoxConstants
 	for i := range 10 {
 		c.roundKeys[2*i] = uint32(s.Seed) + uint32(i)*philoxIncrement0
 		c.roundKeys[2*i+1] = uint32(s.Seed>>32) + uint32(i)*philoxIncrement1
 	}
 	c.threshold = uint32(threshold) ^ 1<<31
-	done := head + (len(keep)-head)&^31
-	for i := head; i < done; i += elementsPerCall {
-		c.counter = [4]uint32{uint32((first + i) / 4), uint32(s.Step), uint32(s.Step >> 32), s.Site}
-		path.keep(&keep[i], min(elementsPerCall, done-i)/32, &c)
-	}
-	s.Keep(keep[done:], first+done, p)
+	return c
 }

@@ -149,6 +149,11 @@ func gateAVX2(dx *float32, dy *float32, y *float32, vectors int, scale float32)
 //go:noescape
 func maskAVX2(y *float32, x *float32, keep *bool, vectors int, scale float32)
 
+// reluDropoutAVX2 is ReluDropout for rows of whole vectors, stride bytes apart.
+//
+//go:noescape
+func reluDropoutAVX2(y *float32, stride uintptr, rows int, vectors int, bias *float32, keep *bool, scale float32)
+
 // accumulateAVX2 is y[i] += x[i] for whole vectors.
 //
 //go:noescape
@@ -601,6 +606,11 @@ func gateAVX512(dx *float32, dy *float32, y *float32, vectors int, scale float32
 //
 //go:noescape
 func maskAVX512(y *float32, x *float32, keep *bool, vectors int, scale float32)
+
+// reluDropoutAVX512 is ReluDropout for rows of whole vectors, stride bytes apart.
+//
+//go:noescape
+func reluDropoutAVX512(y *float32, stride uintptr, rows int, vectors int, bias *float32, keep *bool, scale float32)
 
 // accumulateAVX512 is y[i] += x[i] for whole vectors.
 //

@@ -5373,6 +5373,41 @@ done:
 	VZEROUPPER
 	RET
 
+// func reluDropoutAVX2(y *float32, stride uintptr, rows int, vectors int, bias *float32, keep *bool, scale float32)
+// Requires: AVX, AVX2
+TEXT ·reluDropoutAVX2(SB), NOSPLIT, $0-52
+	MOVQ         y+0(FP), AX
+	MOVQ         stride+8(FP), CX
+	MOVQ         rows+16(FP), DX
+	MOVQ         keep+40(FP), BX
+	VXORPS       Y0, Y0, Y0
+	VBROADCASTSS scale+48(FP), Y2
+
+row:
+	MOVQ AX, SI
+	MOVQ bias+32(FP), DI
+	MOVQ vectors+24(FP), R8
+
+vector:
+	VPMOVZXBD (BX), Y1
+	VMOVUPS   (SI), Y3
+	VADDPS    (DI), Y3, Y3
+	VMAXPS    Y3, Y0, Y3
+	VPCMPGTD  Y0, Y1, Y1
+	VMULPS    Y3, Y2, Y3
+	VANDPS    Y3, Y1, Y3
+	VMOVUPS   Y3, (SI)
+	ADDQ      $0x00000020, SI
+	ADDQ      $0x00000020, DI
+	ADDQ      $0x00000008, BX
+	DECQ      R8
+	JNZ       vector
+	ADDQ      CX, AX
+	DECQ      DX
+	JNZ       row
+	VZEROUPPER
+	RET
+
 // func accumulateAVX2(y *float32, x *float32, vectors int)
 // Requires: AVX, MMX+
 TEXT ·accumulateAVX2(SB), NOSPLIT, $0-24
@@ -37653,6 +37688,40 @@ loop:
 	JNZ        loop
 
 done:
+	VZEROUPPER
+	RET
+
+// func reluDropoutAVX512(y *float32, stride uintptr, rows int, vectors int, bias *float32, keep *bool, scale float32)
+// Requires: AVX, AVX512F
+TEXT ·reluDropoutAVX512(SB), NOSPLIT, $0-52
+	MOVQ         y+0(FP), AX
+	MOVQ         stride+8(FP), CX
+	MOVQ         rows+16(FP), DX
+	MOVQ         keep+40(FP), BX
+	VPXORD       Z0, Z0, Z0
+	VBROADCASTSS scale+48(FP), Z2
+
+row:
+	MOVQ AX, SI
+	MOVQ bias+32(FP), DI
+	MOVQ vectors+24(FP), R8
+
+vector:
+	VPMOVZXBD (BX), Z1
+	VMOVUPS   (SI), Z3
+	VADDPS    (DI), Z3, Z3
+	VMAXPS    Z3, Z0, Z3
+	VPTESTMD  Z1, Z1, K1
+	VMULPS.Z  Z3, Z2, K1, Z3
+	VMOVUPS   Z3, (SI)
+	ADDQ      $0x00000040, SI
+	ADDQ      $0x00000040, DI
+	ADDQ      $0x00000010, BX
+	DECQ      R8
+	JNZ       vector
+	ADDQ      CX, AX
+	DECQ      DX
+	JNZ       row
 	VZEROUPPER
 	RET
 

@@ -35,6 +35,7 @@ type path struct {
 	hardSwish                func(y, x *float32, vectors int)
 	hardSwishGradient        func(dx, dy, x *float32, vectors int)
 	mask                     func(y, x *float32, keep *bool, vectors int, scale float32)
+	reluDropout              func(y *float32, stride uintptr, rows, vectors int, bias *float32, keep *bool, scale float32)
 	adam                     func(p, g, m, v *float32, vectors int, c *float32)
 	sgd                      func(p, g *float32, vectors int, c *float32)
 	sgdMomentum, sgdNesterov func(p, g, b *float32, vectors int, c *float32)

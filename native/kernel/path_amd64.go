@@ -38,6 +38,7 @@ func vectorPaths() (ps []*path) {
 		hardSwish:               hardSwishAVX2,
 		hardSwishGradient:       hardSwishGradientAVX2,
 		mask:                    maskAVX2,
+		reluDropout:             reluDropoutAVX2,
 		adam:                    adamAVX2,
 		sgd:                     sgdAVX2,
 		sgdMomentum:             sgdMomentumAVX2,
@@ -94,6 +95,7 @@ func vectorPaths() (ps []*path) {
 			hardSwish:               hardSwishAVX512,
 			hardSwishGradient:       hardSwishGradientAVX512,
 			mask:                    maskAVX512,
+			reluDropout:             reluDropoutAVX512,
 			adam:                    adamAVX512,
 			sgd:                     sgdAVX512,
 			sgdMomentum:             sgdMomentumAVX512,
@@ -124,11 +126,11 @@ func (k *path) accumulate(y, x *float32, vectors int) {
 	}
 }
 
-func (k *path) keep(keep *bool, groups int, c *keepConstants) {
+func (k *path) keep(keep *bool, groups, rows int, step uint32, c *keepConstants) {
 	if k.lanes == 16 {
-		keepAVX512(keep, groups, (*uint32)(unsafe.Pointer(c)))
+		keepAVX512(keep, groups, rows, step, (*uint32)(unsafe.Pointer(c)))
 	} else {
-		keepAVX2(keep, groups, (*uint32)(unsafe.Pointer(c)))
+		keepAVX2(keep, groups, rows, step, (*uint32)(unsafe.Pointer(c)))
 	}
 }
 

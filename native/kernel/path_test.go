@@ -106,6 +106,32 @@ func TestKeepIsPhilox(t *testing.T) {
 	})
 }
 
+// TestKeepRowsIsPhilox compares the mask of a part of a matrix with that of its elements.
+func TestKeepRowsIsPhilox(t *testing.T) {
+	eachPath(t, func(t *testing.T) {
+		rng, f := rand.New(rand.NewPCG(2, 3)), &fences{t: t}
+		for _, width := range []int{0, 1, 31, 32, 64, 96, 100, elementsPerCall / 2, elementsPerCall + 32} {
+			for _, rows := range []int{0, 1, 2, 3, 7} {
+				for _, more := range []int{0, 1, 4, 64} {
+					for _, first := range []int{0, 3, 8, 1 << 33} {
+						s := philox.Stream{Seed: rng.Uint64(), Step: rng.Uint64(), Site: rng.Uint32()}
+						want := make([]bool, rows*width)
+						for r := range rows {
+							s.Keep(want[r*width:][:width], first+r*(width+more), 0.3)
+						}
+						m := f.place(0, rows*width, 1, atEnd, rng)
+						got := slice[bool](m)
+						KeepRows(got, s, first, width, width+more, 0.3)
+						if !slices.Equal(got, want) || !m.stands() {
+							t.Fatalf("%d rows of %d elements from %d, %d apart: the mask differs from philox's", rows, width, first, width+more)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
 // TestAdamAgainstFloat64 bounds the error of a step in float32 by what its roundings can add up to.
 func TestAdamAgainstFloat64(t *testing.T) {
 	eachPath(t, func(t *testing.T) {

@@ -4,12 +4,12 @@
 
 package kernel
 
-// keepAVX2 writes 32 elements of a dropout mask for each group of eight blocks.
+// keepAVX2 writes 32 elements of a dropout mask for each group of eight blocks, in rows of so many groups whose blocks begin step apart. It changes c.
 //
 //go:noescape
-func keepAVX2(keep *bool, groups int, c *uint32)
+func keepAVX2(keep *bool, groups int, rows int, step uint32, c *uint32)
 
-// keepAVX512 writes 32 elements of a dropout mask for each group of eight blocks.
+// keepAVX512 writes 32 elements of a dropout mask for each group of eight blocks, in rows of so many groups whose blocks begin step apart. It changes c.
 //
 //go:noescape
-func keepAVX512(keep *bool, groups int, c *uint32)
+func keepAVX512(keep *bool, groups int, rows int, step uint32, c *uint32)

@@ -136,6 +136,8 @@ func testKernelsAllocateNothing(t *testing.T) {
 		"LogSoftmax":                func() { LogSoftmax(y, x, 64, 0, 64) },
 		"LogSoftmax of narrow rows": func() { LogSoftmax(y, x, 8, 0, 64) },
 		"Keep":                      func() { Keep(keep, philox.Stream{Step: 1}, 3, 0.5) },
+		"KeepRows":                  func() { KeepRows(keep[:64], philox.Stream{Step: 1}, 4, 32, 48, 0.5) },
+		"ReluDropout":               func() { ReluDropout(y, 64, x[:32], keep[:96], 2) },
 		"Adam":                      func() { Adam(y[:100], x[:100], y[100:200], y[200:300], &adam) },
 		"Softmax":                   func() { Softmax(y, x, 64, 1, 0, 64) },
 	} {

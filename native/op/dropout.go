@@ -136,6 +136,24 @@ func (d *dropping[T]) drop(y, x []T, mask []bool, first int) {
 	kernel.Mask(y, x, mask, d.scale)
 }
 
+// endLayer is what a product of so many columns ends with to add the bias, rectify and drop.
+func (d dropping[T]) endLayer(columns int, bias []T, threads int) kernel.End[T] {
+	masks := make([][4096]bool, threads)
+	return func(worker int, c []T, stride, lo, hi, left, right int) {
+		mask := masks[worker][:]
+		s := d.run.Stream(d.site)
+		for ; left < right; left, c = left+len(mask), c[min(len(c), len(mask)):] {
+			n := min(right-left, len(mask))
+			most := len(mask) / n // rows at a time
+			for i := lo; i < hi; i += most {
+				part := mask[:min(most, hi-i)*n]
+				kernel.KeepRows(part, s, i*columns+left, n, columns, d.p)
+				kernel.ReluDropout(c[(i-lo)*stride:], stride, bias[left:left+n], part, d.scale)
+			}
+		}
+	}
+}
+
 func bindDropoutGradient[T kernel.Float](c *Context[T]) (func(), error) {
 	dy, mask, dx := c.In[0].Float, c.In[1].Bool, c.Out[0].Float
 	p, err := c.Node.Attributes.Float("p", 0)

@@ -52,6 +52,13 @@ func bindFusedGemm[T kernel.Float](c *Context[T]) (func(), error) {
 		return nil, err
 	}
 	attributes := c.Node.Attributes
+	if attributes.Has("relu") && attributes.Has("site") && len(steps) == 1 && len(c.In[2].Float) == g.N && len(c.In[2].Shape) > 0 && c.In[2].Shape[len(c.In[2].Shape)-1] == g.N {
+		if a, err := readGemm(c.Node); err == nil && a.beta == 1 {
+			d, err := newDropping[T](c.Node, "p", "site", c.Run)
+			g.End = d.endLayer(g.N, c.In[2].Float, c.Pool.Threads())
+			return g.Prepare(c.Pool), err
+		}
+	}
 	if attributes.Has("relu") {
 		steps = append(steps, func(_ int, run []T, _ int) { kernel.Relu(run, run) })
 	}

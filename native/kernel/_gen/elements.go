@@ -137,6 +137,7 @@ func elements(v vector) {
 		}
 		VMOVUPS(r(1), at[0])
 	})
+	reluDropout(v)
 	v.loop("accumulate", "y[i] += x[i]", []string{"y", "x"}, "", nil, func(at []Mem) {
 		VMOVUPS(at[0], r(0))
 		VADDPS(at[1], r(0), r(0))

@@ -12,21 +12,25 @@ const roundKeys, counter, threshold, multipliers, lanes, eight, sign, bytes = 0,
 // philox generates the dropout mask, eight Philox4x32-10 blocks at a time: word i of all blocks lies in one register. The four
 // words of a block become the four bytes of its lane.
 func philox() {
-	TEXT("keepAVX2", NOSPLIT, "func(keep *bool, groups int, c *uint32)")
-	Doc("keepAVX2 writes 32 elements of a dropout mask for each group of eight blocks.")
+	TEXT("keepAVX2", NOSPLIT, "func(keep *bool, groups, rows int, step uint32, c *uint32)")
+	Doc("keepAVX2 writes 32 elements of a dropout mask for each group of eight blocks, in rows of so many groups whose blocks begin step apart. It changes c.")
 	Pragma("noescape")
 	keep := Load(Param("keep"), GP64())
-	groups := Load(Param("groups"), GP64())
+	rows := Load(Param("rows"), GP64())
+	step := Load(Param("step"), GP32())
+	groups := GP64()
 	c := Load(Param("c"), GP64())
 	broadcast := func(at int, r Op) { VPBROADCASTD(Mem{Base: c, Disp: at}, r) }
 	m0, m1, bound, first := reg.Y8, reg.Y9, reg.Y10, reg.Y11
 	broadcast(multipliers, m0)
 	broadcast(multipliers+4, m1)
 	broadcast(threshold, bound)
+	TESTQ(rows, rows)
+	JZ(LabelRef("done"))
+	Label("row")
 	broadcast(counter, first)
 	VPADDD(Mem{Base: c, Disp: lanes}, first, first)
-	TESTQ(groups, groups)
-	JZ(LabelRef("done"))
+	Load(Param("groups"), groups)
 	Label("loop")
 	words := []reg.VecPhysical{reg.Y0, reg.Y1, reg.Y2, reg.Y3}
 	VMOVDQU(first, words[0])
@@ -73,6 +77,9 @@ func philox() {
 	ADDQ(U32(32), keep)
 	DECQ(groups)
 	JNZ(LabelRef("loop"))
+	ADDL(step, Mem{Base: c, Disp: counter})
+	DECQ(rows)
+	JNZ(LabelRef("row"))
 	Label("done")
 	VZEROUPPER()
 	RET()
@@ -81,11 +88,13 @@ func philox() {
 // philoxWide is philox with each word in the lower half of 64 bits, where its product is in one piece: the multiplication does not see what
 // is left of another in the upper half. Two groups are computed side by side, since one waits for its own products.
 func philoxWide() {
-	TEXT("keepAVX512", NOSPLIT, "func(keep *bool, groups int, c *uint32)")
-	Doc("keepAVX512 writes 32 elements of a dropout mask for each group of eight blocks.")
+	TEXT("keepAVX512", NOSPLIT, "func(keep *bool, groups, rows int, step uint32, c *uint32)")
+	Doc("keepAVX512 writes 32 elements of a dropout mask for each group of eight blocks, in rows of so many groups whose blocks begin step apart. It changes c.")
 	Pragma("noescape")
 	keep := Load(Param("keep"), GP64())
-	groups := Load(Param("groups"), GP64())
+	rows := Load(Param("rows"), GP64())
+	apart := Load(Param("step"), GP32())
+	groups := GP64()
 	c := Load(Param("c"), GP64())
 	word := func(at int) Mem { return Mem{Base: c, Disp: at} }
 	broadcast := func(at int, r Op) { VPBROADCASTD(word(at), r) }
@@ -97,9 +106,6 @@ func philoxWide() {
 	broadcast(multipliers+4, m1)
 	broadcast(threshold, bound)
 	VPXORD_BCST(word(sign), bound, bound) // back to a number without sign
-	broadcast(counter, first)
-	VPMOVZXDQ(word(lanes), z(0))
-	VPADDD(z(0), first, first)
 	broadcast(eight, step)
 	for i, one := range ones {
 		broadcast(bytes+4*i, one)
@@ -177,6 +183,13 @@ func philoxWide() {
 			VPMOVQD(low[0], Mem{Base: keep, Disp: 32 * i})
 		})
 	}
+	TESTQ(rows, rows)
+	JZ(LabelRef("done"))
+	Label("row")
+	broadcast(counter, first)
+	VPMOVZXDQ(word(lanes), z(0))
+	VPADDD(z(0), first, first)
+	Load(Param("groups"), groups)
 	SUBQ(U32(2), groups)
 	JLT(LabelRef("one"))
 	Label("two")
@@ -189,8 +202,13 @@ func philoxWide() {
 	JGE(LabelRef("two"))
 	Label("one")
 	ADDQ(U32(2), groups)
-	JEQ(LabelRef("done"))
+	JEQ(LabelRef("next"))
 	draw(first)
+	ADDQ(U32(32), keep)
+	Label("next")
+	ADDL(apart, Mem{Base: c, Disp: counter})
+	DECQ(rows)
+	JNZ(LabelRef("row"))
 	Label("done")
 	VZEROUPPER()
 	RET()
