@@ -24,11 +24,10 @@ def resident() -> Resident:
     Linux tells both in /proc. Elsewhere the peak is getrusage's (bytes on macOS, kibibytes on other systems), and the
     current size is asked of ps; where there is no ps, it is the peak.
     """
-    held = _program()  # before the other file is read, for it takes some memory to do so
     try:
         with open("/proc/self/status", encoding="ascii", errors="replace") as status:
             fields = dict(line.split(":", 1) for line in status if ":" in line)
-        return Resident(_kibibytes(fields["VmRSS"]), _kibibytes(fields["VmHWM"]), held)
+        return Resident(_kibibytes(fields["VmRSS"]), _kibibytes(fields["VmHWM"]), _program())
     except (OSError, KeyError):
         pass
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,10 +1,12 @@
 package environment
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
+	"io"
+	"slices"
 	"strconv"
-	"strings"
 )
 
 // ResidentSet is a process's resident memory in bytes.
@@ -42,39 +44,50 @@ func parseStatus(text []byte) (ResidentSet, error) {
 // programBytes sums up [ResidentSet].ProgramBytes from the text of Linux's /proc/PID/smaps. A file is executed if any part of it is mapped so; what is mapped
 // of it otherwise, such as its constants, counts as well. A page that the process wrote to is anonymous and its own. Code that the
 // process generated lies in no file, or in one that exists in memory alone, and is its own too; so are all files that are read as data.
-func programBytes(smaps []byte) (int64, error) {
+//
+// It takes little memory to read, for it is what is measured.
+func programBytes(smaps io.Reader) (int64, error) {
 	type file struct {
 		clean    int64
 		executed bool
 	}
-	files, signs := map[string]*file{}, map[string]int64{"Rss": 1, "Anonymous": -1}
+	files := map[string]*file{}
 	var at *file // of the mapping that the lines are about; nil if it has none
-	for line := range bytes.Lines(smaps) {
-		if line[0] >= 'A' && line[0] <= 'Z' { // "Rss:     24 kB", where a mapping's address is in small letters
-			name, rest, _ := bytes.Cut(line, []byte(":"))
-			sign := signs[string(name)]
-			if at == nil || sign == 0 {
+	lines := bufio.NewScanner(smaps)
+	for lines.Scan() {
+		line := lines.Bytes()
+		if len(line) > 0 && line[0] >= 'A' && line[0] <= 'Z' { // "Rss:     24 kB", where a mapping's address is in small letters
+			rest, found := bytes.CutPrefix(line, []byte("Rss:"))
+			sign := int64(1)
+			if !found {
+				rest, found = bytes.CutPrefix(line, []byte("Anonymous:"))
+				sign = -1
+			}
+			if at == nil || !found {
 				continue
 			}
-			number, unit, _ := strings.Cut(strings.TrimSpace(string(rest)), " ")
-			n, err := strconv.ParseInt(number, 10, 43)
-			if err != nil || n < 0 || unit != "kB" {
-				return 0, fmt.Errorf("%s is %q", name, rest)
+			number, inKiB := bytes.CutSuffix(rest, []byte(" kB"))
+			n, err := strconv.ParseInt(string(bytes.TrimSpace(number)), 10, 43)
+			if err != nil || n < 0 || !inKiB {
+				return 0, fmt.Errorf("a line is %q", line)
 			}
 			at.clean += sign * n * 1024
 			continue
 		}
-		fields := strings.Fields(string(line)) // address, permissions, offset, device, inode, path
+		fields := bytes.Fields(line) // address, permissions, offset, device, inode, path
 		at = nil
-		if len(fields) < 6 || fields[4] == "0" || strings.HasPrefix(fields[5], "/memfd:") || strings.HasPrefix(fields[5], "/dev/") || strings.HasPrefix(fields[5], "/SYSV") {
+		if len(fields) < 6 || string(fields[4]) == "0" || hasAnyPrefix(fields[5], "/memfd:", "/dev/", "/SYSV") {
 			continue
 		}
-		key := fields[3] + " " + fields[4]
+		key := string(fields[3]) + " " + string(fields[4])
 		if files[key] == nil {
 			files[key] = &file{}
 		}
 		at = files[key]
-		at.executed = at.executed || strings.Contains(fields[1], "x")
+		at.executed = at.executed || bytes.ContainsRune(fields[1], 'x')
+	}
+	if err := lines.Err(); err != nil {
+		return 0, err
 	}
 	var sum int64
 	for _, f := range files {
@@ -83,4 +96,8 @@ func programBytes(smaps []byte) (int64, error) {
 		}
 	}
 	return max(sum, 0), nil
+}
+
+func hasAnyPrefix(text []byte, prefixes ...string) bool {
+	return slices.ContainsFunc(prefixes, func(p string) bool { return bytes.HasPrefix(text, []byte(p)) })
 }
