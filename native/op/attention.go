@@ -21,7 +21,7 @@ import (
 // first elements of each row visible, as a causal one does, the softmax of a row ends there, and the products leave out the blocks that are hidden as
 // a whole.
 //
-// tandem.AttentionAgain computes the result a second time, from the softmax.
+// tandem.AttentionAgain computes the result and the softmax a second time, given which elements dropout kept.
 func init() {
 	packed := Attention{ // two heads of two samples, packed as GPT-2 packs them: [batch, length, query or key or value, head, width]
 		Heads: []int{2, 2}, Rows: 5, Columns: 5, Width: 3, ValueWidth: 3, Roots: 1,
@@ -109,18 +109,19 @@ func init() {
 		},
 	})
 	Register(Def{
-		Name: "tandem.AttentionAgain", MinInputs: 2, MaxInputs: 6, // softmax, roots, mask and kept elements, each perhaps omitted
+		Name: "tandem.AttentionAgain", MinInputs: 1, MaxInputs: 5, // roots, mask and kept elements, each perhaps omitted
 		Infer: func(n *ir.Node) error {
 			a, err := ReadAttention(n.Attributes)
 			if err != nil {
 				return err
 			}
 			setOutput(n, 0, ir.Float, a.Shape...)
+			setOutput(n, 1, ir.Float, a.scores()...)
 			return nil
 		},
 		Float32: bindAttentionAgain[float32], Float64: bindAttentionAgain[float64],
 		Operations: func(n *ir.Node) float64 {
-			return attentionOperations(n, func(a Attention) (*ir.Value, int) { return n.Input(1 + a.Roots), a.ValueWidth })
+			return attentionOperations(n, func(a Attention) (*ir.Value, int) { return n.Input(a.Roots), a.Width + a.ValueWidth })
 		},
 		NoGradient: "it is made after differentiation",
 	})
@@ -140,25 +141,24 @@ func init() {
 	})
 }
 
-// againColumns is the number of columns of the scores up to which the result is quickly computed again: each of its elements takes so many multiply-adds, and
-// with more of them the result is small beside the softmax, which is kept.
+// againColumns is the number of columns of the scores up to which softmax and result are quickly computed again: each score takes as many multiply-adds as a
+// query and a value are wide, and of so few scores there is little beside what the products around the attention take. Of more of them there is not: they are kept.
 const againColumns = 128
 
-// attentionAgain returns the node that computes an attention's result again.
+// attentionAgain returns the node that computes an attention's result and softmax again.
 func attentionAgain(n *ir.Node) *ir.Node {
 	a, err := ReadAttention(n.Attributes)
-	if err != nil || a.Columns > againColumns || len(n.Outputs) < 2 || n.Outputs[1] == nil {
+	if err != nil || a.Columns > againColumns {
 		return nil
 	}
-	inputs := append([]*ir.Value{n.Outputs[1]}, n.Inputs[:a.Roots]...)
-	inputs = append(inputs, n.Input(a.Roots), nil)
+	inputs := append(slices.Clone(n.Inputs[:a.Roots]), n.Input(a.Roots), nil)
 	if a.Drop > 0 {
 		if len(n.Outputs) < 3 || n.Outputs[2] == nil {
 			return nil
 		}
 		inputs[len(inputs)-1] = n.Outputs[2]
 	}
-	return &ir.Node{Op: "tandem.AttentionAgain", Attributes: n.Attributes, Inputs: inputs}
+	return &ir.Node{Op: "tandem.AttentionAgain", Attributes: n.Attributes, Inputs: inputs, Outputs: make([]*ir.Value, 2)}
 }
 
 // attentionOperations are a node's at the scores that the mask does not hide. With gives the mask, and how many multiply-adds each such score takes: as many as a query and

@@ -271,21 +271,6 @@ func bindAttention[T kernel.Float](c *Context[T]) (func(), error) {
 		return nil, err
 	}
 	size := s.Rows * s.Columns
-	var softmax []T
-	if len(c.Out) > 1 {
-		softmax = c.Out[1].Float
-	}
-	if softmax == nil {
-		softmax = make([]T, s.heads*size)
-	}
-	query, key := c.In[s.Query.Root].Float, c.In[s.Key.Root].Float
-	q, k := s.Query.offsets(s.Heads), s.Key.offsets(s.Heads)
-	score := over(s.rowBands(), func(p band) func(worker, head int) {
-		return kernel.Gemm[T]{
-			M: p.hi - p.lo, N: p.to, K: s.Width, Alpha: T(s.Scale), C: softmax, StrideC: s.Columns,
-			A: matrixView(query, s.Query), B: transposedMatrix(key, s.Key), ResultWithin: s.rowsWithin(p),
-		}.PrepareEach(c.Pool, products(behind(q, p.lo*s.Query.Row), k, behind(s.dense(), p.lo*s.Columns)))
-	})
 	var kept []bool
 	if len(c.Out) > 2 {
 		kept = c.Out[2].Bool
@@ -293,53 +278,85 @@ func bindAttention[T kernel.Float](c *Context[T]) (func(), error) {
 	if kept == nil && s.Drop > 0 {
 		kept = make([]bool, s.heads*size)
 	}
-	mixed, run := s.mixing(c.Pool, softmax, kept, c.In[s.Value.Root].Float, c.Out[0].Float), c.Run
+	weigh, run := s.weighing(c, kept), c.Run
 	return s.each(c.Pool, func(w, head int) {
-		score(w, head)
-		lo, hi := head*size, (head+1)*size
-		s.softmax(softmax[lo:hi], head)
 		if s.Drop > 0 {
+			lo, hi := head*size, (head+1)*size
 			kernel.Keep(kept[lo:hi], run.Stream(uint32(s.Site)), lo, s.Drop)
 		}
-		mixed(w, head)
+		weigh(w, head)
 	}), nil
 }
 
-// mixing returns what weighs the values of a head with its softmax, of which dropout keeps what it is told.
-func (s *attention[T]) mixing(pool *kernel.Pool, softmax []T, kept []bool, value, result []T) func(worker, head int) {
-	v, y := s.Value.offsets(s.Heads), s.Result.offsets(s.Heads)
+func bindAttentionAgain[T kernel.Float](c *Context[T]) (func(), error) {
+	s, err := newAttention(c, 0)
+	if err != nil {
+		return nil, err
+	}
+	return s.each(c.Pool, s.weighing(c, c.In[s.Roots+1].Bool)), nil
+}
+
+// weighing returns what computes the softmax of a head's scores and weighs the values with it, of which dropout keeps what it is told. The
+// softmax becomes output 1 where there is one; else no more of it is there than a head's.
+func (s *attention[T]) weighing(c *Context[T], kept []bool) func(worker, head int) {
+	size := s.Rows * s.Columns
+	query, key, value, result := c.In[s.Query.Root].Float, c.In[s.Key.Root].Float, c.In[s.Value.Root].Float, c.Out[0].Float
+	q, k, v, y := s.Query.offsets(s.Heads), s.Key.offsets(s.Heads), s.Value.offsets(s.Heads), s.Result.offsets(s.Heads)
+	score := func(scores []T, p band) kernel.Gemm[T] {
+		return kernel.Gemm[T]{
+			M: p.hi - p.lo, N: p.to, K: s.Width, Alpha: T(s.Scale), C: scores, StrideC: s.Columns,
+			A: matrixView(query, s.Query), B: transposedMatrix(key, s.Key), ResultWithin: s.rowsWithin(p),
+		}
+	}
 	mix := func(weights []T, p band) kernel.Gemm[T] {
 		return kernel.Gemm[T]{
 			M: p.hi - p.lo, N: s.ValueWidth, K: p.to, Alpha: 1, C: result, StrideC: s.Result.Row,
 			A: kernel.Matrix[T]{Data: weights, Stride: s.Columns}, B: matrixView(value, s.Value), LeftWithin: s.rowsWithin(p),
 		}
 	}
-	if s.Drop == 0 {
-		return over(s.rowBands(), func(p band) func(worker, head int) {
-			return mix(softmax, p).PrepareEach(pool, products(behind(s.dense(), p.lo*s.Columns), v, behind(y, p.lo*s.Result.Row)))
-		})
+	// in prepares a product that has scores, weights or the softmax as an operand, in an output or in a workspace.
+	in := func(space workspace[T], all []T, at []int, offsets func(at []int) []kernel.Offsets, of func([]T) kernel.Gemm[T]) func(worker, head int) {
+		if all != nil {
+			return of(all).PrepareEach(c.Pool, offsets(at))
+		}
+		return space.product(c.Pool, offsets(make([]int, s.heads)), of)
 	}
-	size := s.Rows * s.Columns
-	space := newWorkspace[T](pool, 0, size)
+	var softmax []T
+	if len(c.Out) > 1 {
+		softmax = c.Out[1].Float
+	}
+	var own workspace[T]
+	of := func(_, head int) []T { return softmax[head*size : (head+1)*size] }
+	if softmax == nil {
+		own = newWorkspace[T](c.Pool, 1, size)
+		of = func(w, _ int) []T { return own.each[w] }
+	}
+	scored := over(s.rowBands(), func(p band) func(worker, head int) {
+		offsets := func(at []int) []kernel.Offsets {
+			return products(behind(q, p.lo*s.Query.Row), k, behind(at, p.lo*s.Columns))
+		}
+		return in(own, softmax, s.dense(), offsets, func(scores []T) kernel.Gemm[T] { return score(scores, p) })
+	})
+	weights, dropped := softmax, own
+	if s.Drop > 0 {
+		weights, dropped = nil, newWorkspace[T](c.Pool, 0, size)
+	}
 	mixed := over(s.rowBands(), func(p band) func(worker, head int) {
-		offsets := products(behind(make([]int, s.heads), p.lo*s.Columns), v, behind(y, p.lo*s.Result.Row))
-		return space.product(pool, offsets, func(weights []T) kernel.Gemm[T] { return mix(weights, p) })
+		offsets := func(at []int) []kernel.Offsets {
+			return products(behind(at, p.lo*s.Columns), v, behind(y, p.lo*s.Result.Row))
+		}
+		return in(dropped, weights, s.dense(), offsets, func(weights []T) kernel.Gemm[T] { return mix(weights, p) })
 	})
 	scale := dropoutScale[T](s.Drop)
 	return func(w, head int) {
-		lo, hi := head*size, (head+1)*size
-		kernel.Mask(space.each[w], softmax[lo:hi], kept[lo:hi], scale)
+		scored(w, head)
+		p := of(w, head)
+		s.softmax(p, head)
+		if s.Drop > 0 {
+			kernel.Mask(dropped.each[w], p, kept[head*size:(head+1)*size], scale)
+		}
 		mixed(w, head)
 	}
-}
-
-func bindAttentionAgain[T kernel.Float](c *Context[T]) (func(), error) {
-	s, err := newAttention(c, 1)
-	if err != nil {
-		return nil, err
-	}
-	kept := c.In[1+s.Roots+1].Bool
-	return s.each(c.Pool, s.mixing(c.Pool, c.In[0].Float, kept, c.In[1+s.Value.Root].Float, c.Out[0].Float)), nil
 }
 
 // each returns the call that does something for every head.

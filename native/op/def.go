@@ -43,8 +43,9 @@ type Def struct {
 	ElementByElement bool
 	// Picks says that of input 0 no more elements are read than output 0 has.
 	Picks bool
-	// Again returns a node without outputs that computes output 0 of a node a second time, with the same bits, from values that the gradient
-	// keeps anyway and in much less time than a product of that size takes; nil where there is no such way. See pass.Recompute.
+	// Again returns a node that computes output 0 of a node a second time, with the same bits, from values that the gradient keeps anyway and in
+	// much less time than the products around it take; nil where there is no such way. Its outputs are not made yet: there are none, or as many,
+	// all nil, as it computes of the node's first ones. See pass.Recompute.
 	Again func(n *ir.Node) *ir.Node
 	// Overwrites says that output 1 may lie in the memory of input 3, whose elements it takes the place of one by one; nil where it may not.
 	Overwrites func(n *ir.Node) bool

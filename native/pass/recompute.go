@@ -8,7 +8,7 @@ import (
 )
 
 // Recompute shortens the lives of values that the backward pass needs and that are quickly computed again (op.Def.Again) from what it needs as
-// well: GELUs, normalizations and short attentions in front of products, whose weights' gradients are computed from them. Each is computed a second time
+// well: GELUs, normalizations and short attentions in front of products, whose weights' gradients are computed from them, and such attentions' softmax. Each is computed a second time
 // where the backward pass first reads it, so that it takes no memory between (Chen, Xu, Zhang and Guestrin, "Training Deep Nets with
 // Sublinear Memory Cost", 2016, for single nodes). No bit of any result changes.
 func Recompute(g *ir.Graph) error {
@@ -79,12 +79,25 @@ func (r *recomputing) node(at int, n *ir.Node, before [][]*ir.Node) error {
 	again.Origin = n.Origin
 	again.Origin.Phase = ir.Backward
 	copies := map[*ir.Value]*ir.Value{}
+	another := func(n *ir.Node, of *ir.Value) *ir.Value {
+		copies[of] = &ir.Value{Name: r.graph.UniqueName(of.Name + "/again"), Producer: n}
+		return copies[of]
+	}
 	add := func(n *ir.Node, of *ir.Value) error {
-		v := &ir.Value{Name: r.graph.UniqueName(of.Name + "/again"), Producer: n}
-		n.Outputs = []*ir.Value{v}
+		n.Outputs = append([]*ir.Value{another(n, of)}, n.Outputs[min(1, len(n.Outputs)):]...)
 		before[first] = append(before[first], n)
-		copies[of] = v
 		return op.Infer(n)
+	}
+	for i := 1; i < len(again.Outputs); i++ {
+		v := n.Outputs[i]
+		if v == nil || len(r.readers[v]) == 0 || r.readers[v][0] < first || slices.Contains(r.graph.Outputs, v) ||
+			slices.ContainsFunc(r.readers[v], func(i int) bool { return op.Lookup(r.graph.Nodes[i].Op).View }) {
+			continue // else all who read it come behind, under its own name
+		}
+		again.Outputs[i] = another(again, v)
+		r.short[v] = true
+		r.read(v, first, copies[v])
+		n.Outputs[i] = nil
 	}
 	if err := add(again, y); err != nil {
 		return err
@@ -92,6 +105,7 @@ func (r *recomputing) node(at int, n *ir.Node, before [][]*ir.Node) error {
 	for _, v := range names {
 		if v != y {
 			view := *v.Producer
+			view.Outputs = nil
 			view.Inputs = slices.Clone(view.Inputs)
 			view.Inputs[0] = copies[view.Inputs[0]]
 			view.Origin.Phase = ir.Backward
@@ -99,17 +113,22 @@ func (r *recomputing) node(at int, n *ir.Node, before [][]*ir.Node) error {
 				return err
 			}
 		}
-		for _, i := range r.readers[v] {
-			if reader := r.graph.Nodes[i]; i >= first && !op.Lookup(reader.Op).View {
-				for k, in := range reader.Inputs {
-					if in == v {
-						reader.Inputs[k] = copies[v]
-					}
+		r.read(v, first, copies[v])
+	}
+	return nil
+}
+
+// read gives another value to those who read v from a place of the graph on, views aside.
+func (r *recomputing) read(v *ir.Value, from int, another *ir.Value) {
+	for _, i := range r.readers[v] {
+		if reader := r.graph.Nodes[i]; i >= from && !op.Lookup(reader.Op).View {
+			for k, in := range reader.Inputs {
+				if in == v {
+					reader.Inputs[k] = another
 				}
 			}
 		}
 	}
-	return nil
 }
 
 // lives reports whether all these values are there at a place of the graph without being kept for it: another node reads them there or later.
