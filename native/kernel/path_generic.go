@@ -5,8 +5,8 @@ package kernel
 func vectorPaths() []*path { return nil }
 
 // The generic path has no vectors, so that no one calls these.
-func (k *path) accumulate(*float32, *float32, int) { panic("kernel: no vectors") }
-func (k *path) keep(*bool, int, *keepConstants)    { panic("kernel: no vectors") }
+func (k *path) accumulate(*float32, *float32, int)           { panic("kernel: no vectors") }
+func (k *path) keep(*bool, int, int, uint32, *keepConstants) { panic("kernel: no vectors") }
 
 func (k *path) narrowSumExp(*float32, *float32, int, int, *float64) {
 	panic("kernel: no vectors")
