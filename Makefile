@@ -45,8 +45,13 @@ tensorboard-setup: setup
 		$(UV) pip install --quiet --python $(TENSORBOARD)/bin/python --only-binary :all: --require-hashes -r results/tensorboard/requirements.txt && \
 		cp results/tensorboard/requirements.txt $(TENSORBOARD); }
 
-test-long: setup tensorboard-setup ## the tests under the race detector, the functions at every number, and each fuzz target for FUZZTIME (20s)
-	$(TESTED) $(GO) test -race -timeout 30m ./...
+# What the race detector is not asked to see, because what these tests have beside the others is time in Python: real PyTorch, and the page on engines.
+# The scripts run the whole command with both engines, and "test" runs these too.
+WITHOUT_RACE = ^TestReal|^TestWritingAnEngine$$
+
+test-long: setup tensorboard-setup ## under the race detector (checkptr with it), all comparisons with PyTorch, functions at every number, each fuzz target for FUZZTIME (20s)
+	$(TESTED) $(GO) test -race -timeout 60m -skip '$(WITHOUT_RACE)' ./...
+	$(TESTED) $(GO) test ./cmd/tandem -run '^TestReal|^TestScripts$$' -exhaustive -timeout 30m
 	$(GO) test ./native/kernel -run Approximations -exhaustive -timeout 60m
 	@set -e; for package in $$($(GO) list ./...); do \
 		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \

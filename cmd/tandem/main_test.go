@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,6 +15,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
+
+// exhaustive is what "make test-long" sets: comparisons that take long and seldom tell what others do not.
+var exhaustive = flag.Bool("exhaustive", false, "run the comparisons with PyTorch that differ little from others, and the judge's proof on every recording")
 
 // TestMain makes this test binary into the programs that the scripts call: tandem itself, and the stand-ins for what
 // stands behind it.
@@ -51,6 +55,8 @@ func TestScripts(t *testing.T) {
 			switch name {
 			case "root":
 				return os.Getuid() == 0, nil
+			case "exhaustive":
+				return *exhaustive, nil
 			}
 			return false, nil
 		},

@@ -42,8 +42,10 @@ func realTandem(t *testing.T, args ...string) (status int, stdout, stderr, dir s
 	return cmd.ProcessState.ExitCode(), out.String(), errs.String(), dir
 }
 
+// TestRealComparisons has the pairs of engines that no other test has.
 func TestRealComparisons(t *testing.T) {
-	for _, sides := range [][2]string{{"pytorch", "native"}, {"pytorch", "pytorch"}, {"native", "pytorch"}, {"native", "native"}} {
+	t.Parallel()
+	for _, sides := range [][2]string{{"pytorch", "pytorch"}, {"native", "pytorch"}, {"native", "native"}} {
 		t.Run(sides[0]+" and "+sides[1], func(t *testing.T) {
 			t.Parallel()
 			status, stdout, stderr, dir := realTandem(t, append(real, "--reference", sides[0], "--candidate", sides[1], "--out", "run")...)
@@ -64,6 +66,7 @@ func TestRealComparisons(t *testing.T) {
 // TestRealResNet trains narrow ResNets on both sides: convolutions, batch normalization with its running statistics, pooling. One has torchvision's
 // stem, the other is the built-in experiment with crops and flips, and a schedule of steps whose milestone is judged.
 func TestRealResNet(t *testing.T) {
+	t.Parallel()
 	cifar := []string{"run", "resnet18-cifar"}
 	for _, setting := range []string{
 		"data.source=fashion-mnist-rgb", "data.train=60", "data.test=16", "model.args.width=4", "model.args.blocks=[1,1]", "train.batch=16", "train.epochs=6",
@@ -105,7 +108,7 @@ judged_steps = [0, 1, 5]
 	}{"imagenet": {[]string{"run", file}, []int{0, 1, 5}, 6 + 2*3}, "cifar": {cifar, []int{0, 3, 12}, 8 + 2*3}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			status, stdout, stderr, dir := realTandem(t, append(c.args, "--timing=false", "--quiet", "--out", "run")...)
+			status, stdout, stderr, dir := realTandem(t, append(c.args, "--timing=false", "--threads=1", "--quiet", "--out", "run")...)
 			if status != statusOK {
 				t.Fatalf("status %d\n%s%s", status, stdout, stderr)
 			}
@@ -236,8 +239,7 @@ def build(scores=True):
 		flags []string
 	}{
 		{"with scores", nil},
-		{"alone", []string{"--set", "model.args.scores=false"}},
-		{"in parts", []string{"--set", "train.accumulate=2"}},
+		{"alone, in parts", []string{"--set", "model.args.scores=false", "--set", "train.accumulate=2"}},
 		{"scores", []string{"--loss", "cross_entropy", "--set", "loss.output=scores"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -316,9 +318,15 @@ class Part(nn.Module):
 	for _, c := range []struct {
 		source []string
 		kept   []string
+		wrong  string // of model.frozen, and what is said then
+		want   string
 	}{
-		{[]string{module + ":Part", "--input", "x=6"}, []string{"first.weight", "first.bias", "second.bias"}},
-		{[]string{file}, []string{"first.weight", "first.bias"}},
+		{
+			[]string{module + ":Part", "--input", "x=6"},
+			[]string{"first.weight", "first.bias", "second.bias"},
+			`["first"]`, `no parameter's name fits the pattern "first" of model.frozen; the parameters are first.weight, `,
+		},
+		{[]string{file}, []string{"first.weight", "first.bias"}, `["*"]`, "model.frozen, *, leaves no parameter to train"},
 	} {
 		name := filepath.Base(c.source[0])
 		t.Run(name, func(t *testing.T) {
@@ -345,14 +353,9 @@ class Part(nn.Module):
 					t.Errorf("%s: it kept its numbers: %v, requires_grad is %v", p.Name, same, p.RequiresGrad)
 				}
 			}
-			for patterns, want := range map[string]string{
-				`["first"]`: `no parameter's name fits the pattern "first" of model.frozen; the parameters are first.weight, `,
-				`["*"]`:     "model.frozen, *, leaves no parameter to train",
-			} {
-				status, stdout, stderr, _ := realTandem(t, append(args, "--set", "model.frozen="+patterns)...)
-				if status != statusUsage || !strings.Contains(stderr, want) {
-					t.Errorf("%s: status %d without %q\n%s%s", patterns, status, want, stdout, stderr)
-				}
+			status, stdout, stderr, _ = realTandem(t, append(args, "--set", "model.frozen="+c.wrong)...)
+			if status != statusUsage || !strings.Contains(stderr, c.want) {
+				t.Errorf("%s: status %d without %q\n%s%s", c.wrong, status, c.want, stdout, stderr)
 			}
 		})
 	}
@@ -478,8 +481,8 @@ judged_steps = [0, 7]
 	}
 	file := filepath.Join(dir, "rings.toml")
 	var digests []map[string]string
-	for range 2 {
-		status, stdout, stderr, out := realTandem(t, "run", file, "--timing=false", "--threads=1", "--quiet", "--out", "run")
+	for _, reference := range []string{"pytorch", "native"} {
+		status, stdout, stderr, out := realTandem(t, "run", file, "--reference", reference, "--timing=false", "--threads=1", "--quiet", "--out", "run")
 		if status != statusOK {
 			t.Fatalf("status %d\n%s%s", status, stdout, stderr)
 		}
@@ -508,6 +511,7 @@ judged_steps = [0, 7]
 // TestRealTransformer trains the smallest Transformer in all of its forms, each at least once: head tied or not, attention as PyTorch's fused
 // operator or written out (which fills scores with minus infinity), both formulas of GELU.
 func TestRealTransformer(t *testing.T) {
+	t.Parallel()
 	small := []string{"run", "transformer-small", "--timing=false", "--threads=1", "--quiet", "--out", "run"}
 	for _, setting := range []string{
 		"data.source=synthetic-text", "data.train=240", "data.test=4", "data.sequence=16", "model.args.sequence=16", "model.args.vocabulary=128",
@@ -516,7 +520,11 @@ func TestRealTransformer(t *testing.T) {
 	} {
 		small = append(small, "--set", setting)
 	}
-	for _, form := range [][3]string{{"true", "fused", "none"}, {"false", "plain", "none"}, {"true", "plain", "tanh"}, {"false", "fused", "tanh"}} {
+	forms := [][3]string{{"true", "fused", "none"}, {"false", "plain", "tanh"}}
+	if *exhaustive { // each two of the settings together
+		forms = append(forms, [3]string{"true", "plain", "tanh"}, [3]string{"false", "fused", "tanh"}, [3]string{"false", "plain", "none"})
+	}
+	for _, form := range forms {
 		t.Run("tied "+form[0]+", attention "+form[1]+", gelu "+form[2], func(t *testing.T) {
 			t.Parallel()
 			args := append(slices.Clone(small), "--set", "model.args.tied="+form[0], "--set", "model.args.attention="+form[1], "--set", "model.args.approximate="+form[2])
