@@ -7,8 +7,7 @@ package kernel
 type small struct {
 	path    *path
 	gemm    *Gemm[float32]
-	whole   int  // panels of two vectors of columns; a vector more may follow
-	packs   bool // the right factor is read from packed panels, else where it lies
+	whole   int // panels of two vectors of columns; a vector more may follow
 	tiles   []smallTile
 	scratch int // elements
 }
