@@ -34,13 +34,13 @@ func flush[T Float](x T) T {
 // Adam updates the parameters p and the moments m and v with the gradients g:
 //
 //	w = p * Shrink
-//	d = Decay * w + g
-//	m = Fresh1 * (d - m) + m
+//	d = g + Decay * w
+//	m = m + Fresh1 * (d - m)
 //	v = Beta2 * v + Fresh2 * d * d
 //	p = w - Size * m / (sqrt(v) * Scale + Eps)
 //
-// The sums of a product with something are fused multiply-adds, rounded once; each other operation is rounded for itself. All paths do them in the same order
-// and so give the same bits. Subnormal numbers count as zeros, read or written: moments that decay without a gradient (of a unit that is never active, of a word that does not occur) end up
+// Each operation is rounded for itself and in the same order on every path, which so give the same bits. Subnormal numbers count as
+// zeros, read or written: moments that decay without a gradient (of a unit that is never active, of a word that does not occur) end up
 // there, where a processor takes a hundred times as long.
 func Adam[T Float](p, g, m, v []T, c *AdamStep[T]) {
 	g, m, v = g[:len(p)], m[:len(p)], v[:len(p)]
@@ -53,10 +53,10 @@ func Adam[T Float](p, g, m, v []T, c *AdamStep[T]) {
 	}
 	for i := done; i < len(p); i++ {
 		w := flush(flush(p[i]) * c.Shrink)
-		d := flush(fma(c.Decay, w, flush(g[i])))
+		d := flush(flush(g[i]) + flush(c.Decay*w))
 		m[i] = flush(m[i])
-		m[i] = flush(fma(c.Fresh1, flush(d-m[i]), m[i]))
-		v[i] = flush(fma(c.Beta2, flush(v[i]), flush(flush(c.Fresh2*d)*d)))
-		p[i] = flush(w - flush(flush(c.Size*m[i])/flush(fma(T(math.Sqrt(float64(v[i]))), c.Scale, c.Eps))))
+		m[i] = flush(m[i] + flush(c.Fresh1*flush(d-m[i])))
+		v[i] = flush(flush(c.Beta2*flush(v[i])) + flush(flush(c.Fresh2*d)*d))
+		p[i] = flush(w - flush(flush(c.Size*m[i])/flush(flush(T(math.Sqrt(float64(v[i])))*c.Scale)+c.Eps)))
 	}
 }

@@ -22,8 +22,8 @@
 //     states; both vectorised paths give the same bits.
 //   - Softmax, the normalizations, Sum and SumOfSquares add in float64, in an order that depends on the path: a result may differ in its last
 //     bits between paths, but neither with the number of threads nor with where a slice lies.
-//   - The other kernels do the generic one's operations in its order, with IEEE division and square root and, but for Adam, without FMA, and give its
-//     bits. Adam's generic loop computes fused multiply-adds itself.
+//   - The other kernels do the generic one's operations in its order, without FMA and with IEEE division and square
+//     root, and give its bits.
 //
 // The assembly is generated: after a change in _gen, which is a module of its own, run "go generate ./native/kernel". The
 // tests run every path that the processor has; TANDEM_REQUIRE=avx512 makes its absence a failure.
@@ -88,10 +88,9 @@
 //   - A vector of Adam woven into the gradient's multiply-adds added 16 cycles at a depth of 32: the multiply-adds of its 13 operations and the 3 that a root and
 //     a division are each, 8.5 in their two units, and the rest for a divider that waited. A tile of 12 x 32 alone, in the first level, took 435 cycles without Adam, 828 with,
 //     660 without either the root or the division, but 595 without both; with a division that does not need the root, 724. So now the next vector's root comes
-//     before a division (about 780), fused multiply-adds save three operations (728), and three rows are spread evenly beside eight columns in place of one row beside two (715; with
-//     the step's size divided out of the denominator 707, which was left for rounding the same for all parameters, and so differently from PyTorch's). The divider
-//     alone takes 557, the two units without it 665. 128 x 784 x 32 with Adam takes 51.5 us for 56.0, with two threads 27.2 for 30.6, a step 107 for 115 and
-//     70.4 for 74.1.
+//     before a division (about 780), and three rows are spread evenly beside eight columns in place of one row beside two (some 13 less). Fused multiply-adds would save three operations and 52
+//     cycles, 2.5 us of the step with one thread and 1.7 with two, and a multiplication with the step's size divided out of the denominator 8 more; both were left: the update would round
+//     other operations than PyTorch's does, and of four seeds' free-running losses three, not one, then left the reference's envelope, though none was further from the exact step.
 //   - What ends a part of the first layer's product with two threads took 2.6 to 3.3 us of each, for 2.2 of all with one: calls for the bias, Relu, the mask's numbers and Mask for
 //     each row of 64. With one call for the numbers of all rows and one for the rest a step took 67.0 us for 69.4 with two threads, 102.7 for 104.5 with one.
 //   - Tiles of 8 x 48, four columns a row, took the same; two halves for each division and root, too; a division half a vector later 4 % more. Without fetching the
@@ -99,7 +98,6 @@
 //   - Of the first layer's product in a step with two threads packing the batch's pictures takes each 2.9 to 4 us (1.4 alone), the tiles 15.5 to 17 (13 at the peak), what ends them
 //     now 1; of its update the caller's 57 rows 24, after 7.5 for the other layers', the other thread's 71 rows 31. Reading the gradient that the caller has written ahead, all lines
 //     at once, gained nothing there, nor did looking for work after one pause in place of eight, nor the same number of rows for both threads in product and update.
-//   - The fused multiply-adds are 2.5 us of the step with one thread and 1.7 with two.
 //   - A transposed left factor is packed tile by tile, eight of its rows at a time for all tiles: 72 to 75 % for 70 of 1024 x 1024 x 1024. Packed as one matrix a tile
 //     touched twice the lines.
 //   - A transposed right factor's rows are fetched four turns ahead while they are packed, and its last columns are packed eight at a time as well: 32 x 128 x

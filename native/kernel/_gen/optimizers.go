@@ -14,7 +14,7 @@ func (v vector) constants(rs ...reg.VecPhysical) {
 	}
 }
 
-// optimizers generates the updates with the generic kernels' operations in their order, so that their bits are the same; none but Adam has FMA.
+// optimizers generates the updates with the generic kernels' operations in their order and no FMA, so that their bits are the same.
 func optimizers(v vector) {
 	r := v.register
 	shrink, decay, fresh1, beta2, fresh2, size, scale, eps := r(8), r(9), r(10), r(11), r(12), r(13), r(14), r(15)
@@ -23,19 +23,21 @@ func optimizers(v vector) {
 	}, func(at []Mem) {
 		w, d, m, s, x := r(0), r(1), r(2), r(3), r(4)
 		VMULPS(at[0], shrink, w)
-		VMOVUPS(at[1], d)
-		VFMADD231PS(decay, w, d)
+		VMULPS(w, decay, d)
+		VADDPS(at[1], d, d)
 		VMOVUPS(at[2], m)
 		VSUBPS(m, d, x)
-		VFMADD231PS(fresh1, x, m)
+		VMULPS(x, fresh1, x)
+		VADDPS(x, m, m)
 		VMOVUPS(m, at[2])
 		VMULPS(d, fresh2, x)
 		VMULPS(d, x, x)
-		VMOVUPS(at[3], s)
-		VFMADD213PS(x, beta2, s)
+		VMULPS(at[3], beta2, s)
+		VADDPS(x, s, s)
 		VMOVUPS(s, at[3])
 		VSQRTPS(s, s)
-		VFMADD213PS(eps, scale, s)
+		VMULPS(scale, s, s)
+		VADDPS(eps, s, s)
 		VMULPS(m, size, m)
 		VDIVPS(s, m, m)
 		VSUBPS(m, w, w)

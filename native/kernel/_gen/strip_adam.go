@@ -95,25 +95,28 @@ func stripAdam(v vector, rows int, decays bool) {
 		}
 		before = append(before, func() { VMOVUPS(Mem{Base: gradient, Disp: c * v.bytes}, d) })
 		if decays {
-			before = append(before, weight, func() { VFMADD231PS_BCST(constant(decay), x, d) })
+			before = append(before, weight, func() { VMULPS_BCST(constant(decay), x, s) }, func() { VADDPS(s, d, d) })
 		}
 		before = append(
 			before,
 			func() { VMOVUPS(at(moment), x) },
 			func() { VSUBPS(x, d, s) },
-			func() { VFMADD231PS_BCST(constant(fresh1), s, x) },
+			func() { VMULPS_BCST(constant(fresh1), s, s) },
+			func() { VADDPS(s, x, x) },
 			func() { VMOVUPS(x, at(moment)) },
 			fetch(moment),
 			func() { VMULPS_BCST(constant(fresh2), d, x) },
 			func() { VMULPS(d, x, x) },
 			func() { VMOVUPS(at(squares), d) },
-			func() { VFMADD132PS_BCST(constant(beta2), x, d) },
+			func() { VMULPS_BCST(constant(beta2), d, d) },
+			func() { VADDPS(x, d, d) },
 			func() { VMOVUPS(d, at(squares)) },
 			fetch(squares),
 		)
 		root = []func(){func() { VSQRTPS(d, s) }}
 		division = []func(){
-			func() { VFMADD213PS_BCST(constant(eps), scaleRegister, s) },
+			func() { VMULPS(scaleRegister, s, s) },
+			func() { VADDPS_BCST(constant(eps), s, s) },
 			func() { VMOVUPS(at(moment), x) },
 			func() { VMULPS_BCST(constant(size), x, x) },
 			func() { VDIVPS(s, x, s) },
