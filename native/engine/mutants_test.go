@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -107,8 +108,12 @@ func TestMutants(t *testing.T) {
 		}
 		return out
 	}
-	applied := map[string]bool{}
 	var found causes
+	var applied struct { // by one of the trainings so far
+		sync.Mutex
+		to map[string]bool
+	}
+	applied.to = map[string]bool{}
 	for _, s := range []struct {
 		name    string
 		network network
@@ -135,26 +140,30 @@ func TestMutants(t *testing.T) {
 			if p := setting.candidate(t, ref, 1, ""); p.Verdict != record.Pass {
 				t.Errorf("without a mistake: %s in the stage %q\n%s", p.Verdict, p.Stage, strings.Join(p.Reasons, "\n"))
 			}
+			before := maps.Clone(applied.to)
 			for _, m := range native.Mutants() {
-				if applied[m.Name] && m.Stage != record.StageOptimizer {
+				if before[m.Name] && m.Stage != record.StageOptimizer {
 					continue
 				}
 				t.Run(m.Name, func(t *testing.T) {
+					t.Parallel()
 					p, ok := mutated(t, newShuffled(t, s.network, 1), setting.load, ref, setting.experiment.Parity.Thresholds, m)
 					if !ok {
 						t.Skip("does not apply")
 					}
 					caught(t, ref, p, m)
-					if !applied[m.Name] {
+					if !before[m.Name] {
 						found.note(p, m)
 					}
-					applied[m.Name] = true
+					applied.Lock()
+					defer applied.Unlock()
+					applied.to[m.Name] = true
 				})
 			}
 		})
 	}
 	for _, m := range native.Mutants() {
-		if !applied[m.Name] && !t.Failed() && !slices.Contains(ofTransformers, m.Name) && !slices.Contains(ofImages, m.Name) {
+		if !applied.to[m.Name] && !t.Failed() && !slices.Contains(ofTransformers, m.Name) && !slices.Contains(ofImages, m.Name) {
 			t.Errorf("no training of this test can have the mistake %q", m.Name)
 		}
 	}
