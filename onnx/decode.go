@@ -17,7 +17,6 @@ func fromProto(p *onnxpb.ModelProto, external *folder) (*Model, error) {
 		Producer:        p.GetProducerName(),
 		ProducerVersion: p.GetProducerVersion(),
 		Metadata:        map[string]string{},
-		proto:           p,
 	}
 	if err := readHeader(m, p); err != nil {
 		return nil, err
@@ -38,6 +37,9 @@ func fromProto(p *onnxpb.ModelProto, external *folder) (*Model, error) {
 		if err := m.Manifest.check(g); err != nil {
 			return nil, err
 		}
+	}
+	if err := m.keep(p); err != nil {
+		return nil, err
 	}
 	return m, nil
 }

@@ -16,7 +16,7 @@ func (m *Model) WithManifest(manifest *Manifest) (*Model, error) {
 	if err != nil {
 		return nil, &Error{File: m.Path, Reason: "the manifest cannot be encoded", Err: err}
 	}
-	p := proto.CloneOf(m.proto)
+	p := m.tree()
 	for _, e := range p.MetadataProps {
 		if e.GetKey() == ManifestKey {
 			e.Value = proto.String(string(text))
@@ -31,7 +31,7 @@ func (m *Model) WithManifest(manifest *Manifest) (*Model, error) {
 // given name. What the file says of the shapes of other values is dropped, since it may name the old number. A node that fixes the number
 // itself, such as a Reshape to it, stays, and fails when it is run with another: whoever uses the copy has to try it.
 func (m *Model) WithOpenBatch(name string) (*Model, error) {
-	p := proto.CloneOf(m.proto)
+	p := m.tree()
 	open := func(values []*onnxpb.ValueInfoProto) {
 		for _, v := range values {
 			if dims := v.GetType().GetTensorType().GetShape().GetDim(); len(dims) > 0 {
@@ -75,7 +75,8 @@ func (m *Model) WithFloat32(names []string) (*Model, error) {
 		}
 	}
 	c, g := *m, *m.Graph
-	c.Graph, c.proto = &g, proto.CloneOf(m.proto)
+	c.Graph = &g
+	p := m.tree()
 	g.Initializers = make([]*Initializer, len(m.Graph.Initializers))
 	g.initializers = make(map[string]*Initializer, len(g.Initializers))
 	for i, init := range m.Graph.Initializers {
@@ -85,14 +86,17 @@ func (m *Model) WithFloat32(names []string) (*Model, error) {
 				return nil, &Error{File: m.Path, Value: init.Name, Reason: "the initializer cannot be used", Kind: ErrUnsupported, Err: err}
 			}
 			init = &Initializer{Name: init.Name, Tensor: t}
-			c.proto.Graph.Initializer[i].DataType = proto.Int32(int32(onnxpb.TensorProto_FLOAT))
+			p.Graph.Initializer[i].DataType = proto.Int32(int32(onnxpb.TensorProto_FLOAT))
 		}
 		g.Initializers[i], g.initializers[init.Name] = init, init
 	}
-	for _, v := range c.proto.Graph.Input { // older files list their initializers too
+	for _, v := range p.Graph.Input { // older files list their initializers too
 		if t := v.GetType().GetTensorType(); t != nil && wanted[v.GetName()] {
 			t.ElemType = proto.Int32(int32(onnxpb.TensorProto_FLOAT))
 		}
+	}
+	if err := c.keep(p); err != nil {
+		return nil, err
 	}
 	return &c, nil
 }

@@ -19,7 +19,7 @@ import (
 // It fails when another node reads the statistics that BatchNormalization no longer computes, when a node draws random numbers by
 // itself (RandomNormal, ... and a Bernoulli that is no dropout site; one that is becomes its probability) and for operator sets before 7, where the modes were written differently.
 func EvalMode(m *Model) (*Model, error) {
-	p := proto.CloneOf(m.proto)
+	p := m.tree()
 	gone := map[string]bool{}
 	for i, np := range p.Graph.Node {
 		n := m.Graph.Nodes[i]

@@ -21,7 +21,7 @@ const (
 // SaveExternal writes the model to path with the data of its larger initializers in a second file beside it, named like it with .data
 // appended: a model of more than 2 GiB cannot be one file. Load reads both. The second file is written first, each whole or not at all.
 func (m *Model) SaveExternal(path string) error {
-	p := proto.CloneOf(m.proto)
+	p := m.tree()
 	location := filepath.Base(path) + ".data"
 	type part struct {
 		offset int64

@@ -19,17 +19,17 @@ func (m *Model) Extract(nodes []string, inputs, outputs map[string]*tensor.Tenso
 		}
 		wanted[name] = true
 	}
+	whole := m.tree()
 	p := &onnxpb.ModelProto{
-		IrVersion: m.proto.IrVersion, ProducerName: m.proto.ProducerName, ProducerVersion: m.proto.ProducerVersion, OpsetImport: m.proto.OpsetImport,
+		IrVersion: whole.IrVersion, ProducerName: whole.ProducerName, ProducerVersion: whole.ProducerVersion, OpsetImport: whole.OpsetImport,
 		Graph: &onnxpb.GraphProto{Name: proto.String(m.Graph.Name + " (extract)")},
 	}
-	p = proto.CloneOf(p)
 	declared := map[string]bool{}
 	for i, n := range m.Graph.Nodes {
 		if !wanted[n.Name] {
 			continue
 		}
-		p.Graph.Node = append(p.Graph.Node, proto.CloneOf(m.proto.Graph.Node[i]))
+		p.Graph.Node = append(p.Graph.Node, whole.Graph.Node[i])
 		for _, name := range n.Inputs { // in the order in which the nodes read them
 			if t := inputs[name]; t != nil && !declared[name] {
 				declared[name] = true

@@ -28,7 +28,9 @@ type Model struct {
 	Metadata        map[string]string
 	Manifest        *Manifest // nil when the model carries none
 
-	proto *onnxpb.ModelProto // as read, without the data of the initializers; not changed after decoding
+	// source is the model in protobuf's form as it was read, with unique names and without the data of the initializers. The tree of its messages takes about
+	// ten times as much memory and is seldom wanted: see tree.
+	source []byte
 }
 
 // Load reads and checks the model at path. External data is read from the same folder or one below it.
@@ -96,9 +98,26 @@ func (m *Model) Save(path string) error {
 	return nil
 }
 
+// tree returns what the model was read from as messages that nobody else has.
+func (m *Model) tree() *onnxpb.ModelProto {
+	p := &onnxpb.ModelProto{}
+	if err := proto.Unmarshal(m.source, p); err != nil {
+		panic("onnx: " + err.Error()) // keep wrote it
+	}
+	return p
+}
+
+// keep makes p what the model was read from.
+func (m *Model) keep(p *onnxpb.ModelProto) (err error) {
+	if m.source, err = proto.Marshal(p); err != nil {
+		return &Error{Reason: "the model cannot be kept", Err: err, Kind: ErrInvalid}
+	}
+	return nil
+}
+
 // bytes is the size of the initializers and of all else.
 func (m *Model) bytes() int {
-	size := proto.Size(m.proto)
+	size := len(m.source)
 	for _, init := range m.Graph.Initializers {
 		size += len(init.Tensor.Bytes()) + 16 // and the field's own
 	}
@@ -107,7 +126,7 @@ func (m *Model) bytes() int {
 
 // Encode returns what Save writes into one file. The same model gives the same bytes.
 func (m *Model) Encode() ([]byte, error) {
-	p := proto.CloneOf(m.proto)
+	p := m.tree()
 	for i, init := range m.Graph.Initializers {
 		p.Graph.Initializer[i].RawData = init.Tensor.Bytes()
 		if init.Tensor.Len() == 0 {
