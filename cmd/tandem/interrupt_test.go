@@ -116,7 +116,7 @@ func TestInterrupt(t *testing.T) {
 	}{
 		// Both hang in the first gradient, so that the signal comes while a command waits for its answer.
 		{"reference", "hang", "starting the reference", nil, "tandem: interrupted; nothing was written"},
-		{"candidate", "", "judged step 0 of the candidate", []string{"--candidate", "fake-engine hang"}, "tandem: interrupted; finished and kept: reference trace; to go on with the rest: tandem run --resume runs/"},
+		{"candidate", "", "training (nudged)", []string{"--candidate", "fake-engine hang"}, "tandem: interrupted; finished and kept: reference trace; to go on with the rest: tandem run --resume runs/"},
 		{"start of an engine", "mute", "starting the reference", nil, "tandem: interrupted; nothing was written"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
