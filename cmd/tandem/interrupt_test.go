@@ -19,9 +19,9 @@ import (
 	"tandem/pytorch"
 )
 
-// interrupted starts tandem, sends it SIGINT when it has said the line, and returns its exit status and what it wrote. Everything that it
+// interrupted starts tandem, sends it SIGINT when it has said the line and, if kept is set, has kept a finished part after that, and returns its exit status and what it wrote. Everything that it
 // had started must be gone by then, and so must its files, but for what it says that is kept.
-func interrupted(t *testing.T, line string, environment []string, args ...string) (int, string) {
+func interrupted(t *testing.T, line string, kept bool, environment []string, args ...string) (int, string) {
 	t.Helper()
 	cmd := exec.Command("tandem", args...)
 	cmd.Dir = t.TempDir()
@@ -43,6 +43,12 @@ func interrupted(t *testing.T, line string, environment []string, args ...string
 	for s := bufio.NewScanner(stderr); s.Scan(); {
 		said.WriteString(s.Text() + "\n")
 		if len(children) == 0 && strings.Contains(s.Text(), line) {
+			for wait := 0; kept && wait < 3000; wait++ { // what follows the line may take long, under the race detector
+				if parts, _ := filepath.Glob(filepath.Join(cmd.Dir, "runs", ".*", "unfinished", "unfinished.json")); len(parts) > 0 {
+					break
+				}
+				time.Sleep(20 * time.Millisecond)
+			}
 			// What it said may be what it is about to do.
 			for wait := 0; len(children) == 0 && wait < 500; wait++ {
 				time.Sleep(20 * time.Millisecond)
@@ -111,13 +117,14 @@ func TestInterrupt(t *testing.T) {
 	tiny := []string{"run", "mnist-mlp", "--set", "data.source=synthetic", "--set", "data.train=64", "--set", "data.test=16", "--timing=false", "--threads=1"}
 	for _, test := range []struct {
 		name, fault, line string
+		kept              bool
 		args              []string
 		says              string
 	}{
 		// Both hang in the first gradient, so that the signal comes while a command waits for its answer.
-		{"reference", "hang", "starting the reference", nil, "tandem: interrupted; nothing was written"},
-		{"candidate", "", "training (nudged)", []string{"--candidate", "fake-engine hang"}, "tandem: interrupted; finished and kept: reference trace; to go on with the rest: tandem run --resume runs/"},
-		{"start of an engine", "mute", "starting the reference", nil, "tandem: interrupted; nothing was written"},
+		{"reference", "hang", "starting the reference", false, nil, "tandem: interrupted; nothing was written"},
+		{"candidate", "", "training (nudged)", true, []string{"--candidate", "fake-engine hang"}, "tandem: interrupted; finished and kept: reference trace; to go on with the rest: tandem run --resume runs/"},
+		{"start of an engine", "mute", "starting the reference", false, nil, "tandem: interrupted; nothing was written"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -127,7 +134,7 @@ func TestInterrupt(t *testing.T) {
 			if out, err := setup.CombinedOutput(); err != nil {
 				t.Fatalf("%v\n%s", err, out)
 			}
-			status, said := interrupted(t, test.line, environment, append(slices.Clone(tiny), test.args...)...)
+			status, said := interrupted(t, test.line, test.kept, environment, append(slices.Clone(tiny), test.args...)...)
 			if status != statusTrouble || !strings.Contains(said, test.says) {
 				t.Errorf("status %d, want %d; it said\n%s", status, statusTrouble, said)
 			}

@@ -597,7 +597,7 @@ func TestRealInterrupt(t *testing.T) {
 	t.Parallel()
 	env := located(t)
 	args := []string{"run", "mnist-mlp", "--timing=false", "--threads=1"}
-	status, said := interrupted(t, "judged step 0 of the reference", []string{"TANDEM_ENV=" + env.Folder}, args...)
+	status, said := interrupted(t, "judged step 0 of the reference", false, []string{"TANDEM_ENV=" + env.Folder}, args...)
 	if status != statusTrouble || !strings.Contains(said, "tandem: interrupted; nothing was written") {
 		t.Errorf("status %d, want %d; it said\n%s", status, statusTrouble, said)
 	}

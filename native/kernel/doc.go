@@ -70,12 +70,11 @@
 //     factors packed in front, for deep tiles, where one thread has all rows: 512 x 768 x 256 79 % for 82, 512 x 1024 x 256 78 for 80, 256 x 1024 x 512 with
 //     the left factor transposed 74 for 72, the others the same; with two threads no difference.
 //   - With their operands in the third level these products take 71 to 80 % of the peak with one thread, and 81 to 88 were nothing packed (wrong numbers, the same tiles). So the
-//     right factor is packed during the tiles on one thread as well (512 x 1024 x 256 78 for 72, 256 x 1024 x 512 with the left factor transposed 75 for 69), and a left one
+//     right factor is packed during the tiles on one thread as well (512 x 1024 x 256 78 for 72 to 76, 256 x 1024 x 512 with the left factor transposed 75 for 69; the better of two runs), and a left one
 //     lies where its rows are not a multiple of 4 KiB apart (512 x 256 x 256 80 for 78, 512 x 256 x 768 82 for 79). Not so: fetching to the second level during the tiles what the next
-//     part of a transposed right factor is packed from, or the next tile's rows of the left one at their first use (the same within 0.5 %; packing takes 38 us of
-//     970, 33 where the second level holds all); rows 4 KiB apart read where they lie in tiles of 8 or 10 rows (512 x 256 x 1024 74 and 76 for 74,
-//     with 12 rows 58 for 77 before), and read column by column in tiles of 8 (37 for 75); copying with 512-bit vectors, masked where a tile's column is less: packing takes
-//     206 us of 512 x 256 x 1024 and 169 of 1024 x 256 x 512 for 206 and 172, with whatever instructions, since it waits for the caches, and the second ran at 71 % for 76.
+//     part of a transposed right factor is packed from, or the next tile's rows of the left one at their first use (no gain; packing takes 38 us of
+//     970, 33 where the second level holds all); rows 4 KiB apart read where they lie in tiles of 8 or 10 rows (512 x 256 x 1024 74 and 76 for 74), and read column by column in tiles of 8 (37 for 75); copying with 512-bit vectors, masked where a tile's column is less: packing takes
+//     206 us of 512 x 256 x 1024 and 169 of 1024 x 256 x 512 for 206 and 172, with whatever instructions, as if it waited for the caches (a busy machine).
 //   - Of the Transformer's step what is no dense product took 11.3 ms with one thread, and now 8.9, of which AdamW is 1.8: one thread reads its 52 MB from the third level
 //     at 30 GB/s, which is the limit of most of these passes. Fetching 2 KiB ahead in loops over elements gained 1 ms, as pages end the processor's own. Not so: fetching the next
 //     head's operands in attention (its gradient 1.9 ms for 1.8), columns' sums of the next vectors (0.60 for 0.55); a head's scores in a thread's memory, copied where the softmax is
