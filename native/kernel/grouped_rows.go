@@ -12,38 +12,38 @@ func (g *GroupedRows) weightsLen() int { return g.Window.KernelLen() * g.Inputs 
 
 // PrepareGroupedRows returns the call that computes y from x; the bias (Groups*Outputs) may be nil. Weights are (Groups*Outputs, Inputs, kernel ...), arranged has as many elements.
 func PrepareGroupedRows[T Float](g *GroupedRows, pool *Pool, y, x, weights, bias, arranged []T) func() {
-	size, positions := g.weightsLen(), g.Window.KernelLen()
-	arrange := g.eachGroup(pool, func(group int) {
-		from, to := weights[group*size:][:size], arranged[group*size:][:size]
-		for o := range g.Outputs {
-			for i := range g.Inputs {
-				for k := range positions {
-					to[(k*g.Inputs+i)*g.Outputs+o] = from[(o*g.Inputs+i)*positions+k]
-				}
-			}
-		}
-	})
+	arrange := prepareGroupedWeights(g, pool, arranged, weights, false)
 	compute := prepareGrouped(g, pool, g.Window.forwardRows(1), y, x, arranged, bias, false)
 	return func() { arrange(); compute() }
 }
 
 // PrepareGroupedRowsData returns the call that computes dx, the gradient of the images, from dy; added, if not nil, is as large and is added.
 func PrepareGroupedRowsData[T Float](g *GroupedRows, pool *Pool, dx, dy, weights, added, arranged []T) func() {
-	size, positions := g.weightsLen(), g.Window.KernelLen()
-	arrange := g.eachGroup(pool, func(group int) {
-		from, to := weights[group*size:][:size], arranged[group*size:][:size]
-		for o := range g.Outputs {
-			for i := range g.Inputs {
-				for k := range positions {
-					to[(k*g.Outputs+o)*g.Inputs+i] = from[(o*g.Inputs+i)*positions+k]
-				}
-			}
-		}
-	})
+	arrange := prepareGroupedWeights(g, pool, arranged, weights, true)
 	back := *g
 	back.Inputs, back.Outputs = g.Outputs, g.Inputs
 	compute := prepareGrouped(&back, pool, g.Window.backwardRows(1), dx, dy, arranged, added, true)
 	return func() { arrange(); compute() }
+}
+
+// prepareGroupedWeights returns the call that arranges weights (group, output, input, kernel ...) as (group, kernel ..., input, output), or, to go back, (group, kernel ..., output, input).
+func prepareGroupedWeights[T Float](g *GroupedRows, pool *Pool, to, from []T, back bool) func() {
+	size, positions := g.weightsLen(), g.Window.KernelLen()
+	stepInput, stepOutput := g.Outputs, 1
+	if back {
+		stepInput, stepOutput = 1, g.Inputs
+	}
+	return g.eachGroup(pool, func(group int) {
+		to, from := to[group*size:][:size], from[group*size:][:size]
+		for output := range g.Outputs {
+			for input := range g.Inputs {
+				at := input*stepInput + output*stepOutput
+				for k, v := range from[(output*g.Inputs+input)*positions:][:positions] {
+					to[at+k*g.Inputs*g.Outputs] = v
+				}
+			}
+		}
+	})
 }
 
 // eachGroup shares the groups between the threads.

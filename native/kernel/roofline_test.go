@@ -21,7 +21,10 @@ func threadCounts() []int {
 }
 
 // BenchmarkPeak is the multiply-adds' limit: independent chains in registers.
-func BenchmarkPeak(b *testing.B) {
+func BenchmarkPeak(b *testing.B) { benchmarkRate(b, measurePeak) }
+
+// benchmarkRate reports the best of what measure returns, on every path and with each number of threads.
+func benchmarkRate(b *testing.B, measure func(p *path, pool *Pool) float64) {
 	for _, p := range paths {
 		if p.peak == nil {
 			continue
@@ -32,7 +35,7 @@ func BenchmarkPeak(b *testing.B) {
 				defer pool.Close()
 				best := 0.0
 				for b.Loop() {
-					best = max(best, measurePeak(p, pool))
+					best = max(best, measure(p, pool))
 				}
 				b.ReportMetric(best, "GF/s")
 			})
@@ -42,24 +45,7 @@ func BenchmarkPeak(b *testing.B) {
 
 // BenchmarkTile is what a tile of a product reaches alone, its factors in the first-level cache: the multiply-adds and the loads that feed them, for
 // which a processor may lower its clock (see What was tried in the package's comment).
-func BenchmarkTile(b *testing.B) {
-	for _, p := range paths {
-		if p.peak == nil {
-			continue
-		}
-		for _, threads := range threadCounts() {
-			b.Run(fmt.Sprintf("path=%s/threads=%d", p.name, threads), func(b *testing.B) {
-				pool := NewPool(threads)
-				defer pool.Close()
-				best := 0.0
-				for b.Loop() {
-					best = max(best, measureTile(p, pool))
-				}
-				b.ReportMetric(best, "GF/s")
-			})
-		}
-	}
-}
+func BenchmarkTile(b *testing.B) { benchmarkRate(b, measureTile) }
 
 // measureTile returns the rate of a path's largest tile in GF/s: the left factor lies column by column, as it is packed, the right one row by row.
 func measureTile(p *path, pool *Pool) float64 {
