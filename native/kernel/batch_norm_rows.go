@@ -47,10 +47,7 @@ func (b *BatchNormRows[T]) slab(i int) (lo, hi int, sums, others []float64) {
 
 // vectors returns the path whose passes can be used, and the number of vectors of a row.
 func (b *BatchNormRows[T]) vectors() (*path, int) {
-	k := vectorised[T]()
-	if k != nil {
-		k = k.forChannels(b.Channels, true)
-	}
+	k := vectorised[T]().forChannels(b.Channels, true)
 	if k == nil {
 		return nil, 0
 	}

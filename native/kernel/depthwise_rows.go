@@ -34,10 +34,7 @@ func prepareDepthwise[T Float](d *DepthwiseRows, pool *Pool, rows []pixelRow, to
 		return func() {}
 	}
 	n, sizeTo, sizeFrom := d.Channels, len(to)/d.Images, len(from)/d.Images
-	k := vectorised[T]()
-	if k != nil {
-		k = k.forChannels(n, false)
-	}
+	k := vectorised[T]().forChannels(n, false)
 	compute := func(row *pixelRow, to, from, start []T) {
 		for i := range row.runs {
 			r := &row.runs[i]
@@ -116,10 +113,7 @@ func PrepareDepthwiseRowsWeights[T Float](d *DepthwiseRows, pool *Pool, dw, dy, 
 	if d.Images == 0 || n == 0 {
 		return func() { clear(dw) }
 	}
-	k := vectorised[T]()
-	if k != nil {
-		k = k.forChannels(n, false)
-	}
+	k := vectorised[T]().forChannels(n, false)
 	vertical, horizontal := w.forward(1), w.forward(2)
 	type part struct {
 		axisRun

@@ -64,7 +64,7 @@ func prepareGrouped[T Float](g *GroupedRows, pool *Pool, rows []pixelRow, to, fr
 	}
 	inputs, outputs := g.Groups*g.Inputs, g.Groups*g.Outputs
 	sizeTo, sizeFrom := len(to)/g.Images, len(from)/g.Images
-	k := g.path(vectorised[T](), g.Outputs)
+	k := vectorised[T]().forChannels(g.Outputs, true)
 	begin := func(image, row []T, first int) {
 		switch {
 		case start == nil:
@@ -98,14 +98,6 @@ func prepareGrouped[T Float](g *GroupedRows, pool *Pool, rows []pixelRow, to, fr
 	}
 	grain := max(1, elementsPerCall/max(1, sizeTo/len(rows)*g.Window.KernelLen()*g.Inputs))
 	return func() { pool.For(g.Images*len(rows), grain, body) }
-}
-
-// path returns the path whose strips serve so many columns, or nil.
-func (g *GroupedRows) path(k *path, columns int) *path {
-	if k == nil {
-		return nil
-	}
-	return k.forChannels(columns, true)
 }
 
 // groupedProducts adds to pixels of y, some elements apart, the products of what the taps see of x and their weights.
@@ -157,7 +149,7 @@ func PrepareGroupedRowsWeights[T Float](g *GroupedRows, pool *Pool, dw, dy, x, w
 	if g.Images == 0 || all == 0 {
 		return func() { clear(dw) }
 	}
-	k := g.path(vectorised[T](), g.Outputs)
+	k := vectorised[T]().forChannels(g.Outputs, true)
 	inputs, outputs := g.Groups*g.Inputs, g.Groups*g.Outputs
 	vertical, horizontal := w.forward(1), w.forward(2)
 	bands, in, out := gradientBands(w, g.Images), w.InLen()*inputs, w.OutLen()*outputs

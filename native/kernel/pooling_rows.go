@@ -20,11 +20,9 @@ func PrepareMaxPoolRows[T Float](pool *Pool, w Window, images, channels int, y [
 		return func() {}
 	}
 	in, out := w.InLen()*channels, w.OutLen()*channels
-	k := vectorised[T]()
-	if k != nil && in <= math.MaxInt32 {
-		k = k.forChannels(channels, false)
-	} else {
-		k = nil
+	k := vectorised[T]().forChannels(channels, false)
+	if in > math.MaxInt32 {
+		k = nil // its numbers of elements are of 32 bits
 	}
 	run := func(r *pixelRun, to, from, pixels int) {
 		if k == nil || len(r.taps) == 0 {

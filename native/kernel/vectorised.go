@@ -20,7 +20,7 @@ func vectorised[T Float]() *path {
 	return nil
 }
 
-// forChannels returns the path whose passes over vectors of channels serve n of them, which is a narrower one where this one's vectors do not fit, or nil: whole vectors have to make
+// forChannels returns the path whose passes over vectors of channels serve n of them, which is a narrower one where this one's vectors do not fit, or nil, as it is of nil: whole vectors have to make
 // them up, or, where the last one may overlap the one before, one has to fit.
 func (k *path) forChannels(n int, whole bool) *path {
 	for i := slices.Index(paths, k); i > 0; i-- {

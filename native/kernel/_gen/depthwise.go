@@ -6,7 +6,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// The fields of a depthwiseTap in package kernel, in bytes.
+// The fields of a windowTap in package kernel, in bytes.
 const (
 	tapImage   = 0
 	tapWeights = 8
@@ -39,15 +39,6 @@ func (v vector) alongChannels(body func(at reg.GPVirtual)) {
 	Label("done")
 	VZEROUPPER()
 	RET()
-}
-
-// parameter is where a parameter lies.
-func parameter(name string) Mem {
-	p, err := Param(name).Resolve()
-	if err != nil {
-		panic(err)
-	}
-	return p.Addr
 }
 
 // depthwiseSums generates the convolution at pixels side by side that see the same taps: eight, four, two or one of them at a time, so that the chains of as many sums hide each other's
@@ -118,12 +109,12 @@ func (v vector) depthwiseSums() {
 			JZ(LabelRef(name + "Started"))
 			for p := range n {
 				VADDPS(Mem{Base: start}, v.register(1+p), v.register(1+p))
-				ADDQ(parameter("stepStart"), start)
+				ADDQ(parameterAddress("stepStart"), start)
 			}
 			Label(name + "Started")
 			for p := range n {
 				VMOVUPS(v.register(1+p), Mem{Base: y})
-				ADDQ(parameter("stepY"), y)
+				ADDQ(parameterAddress("stepY"), y)
 			}
 			LEAQ(Mem{Base: x, Index: stepX, Scale: uint8(n)}, x)
 			SUBQ(Imm(uint64(n)), left)

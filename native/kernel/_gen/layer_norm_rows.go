@@ -57,6 +57,7 @@ func (v vector) rowGroups(count int, n reg.GPVirtual, groups string, pointers []
 	done()
 }
 
+// parameterAddress is where a parameter lies.
 func parameterAddress(name string) Mem {
 	p, err := Param(name).Resolve()
 	if err != nil {

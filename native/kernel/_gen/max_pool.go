@@ -29,7 +29,7 @@ func (v vector) maxPool() {
 		Label("unnumbered")
 		MOVQ(at, number)
 		SHRQ(U8(2), number)
-		ADDQ(parameter("number"), number)
+		ADDQ(parameterAddress("number"), number)
 		Load(Param("pixels"), pixels)
 		Label("pixel")
 		tap, count, offset := GP64(), GP64(), GP64()
